@@ -141,7 +141,12 @@ def show_report(report: RestoreReport, where: str) -> None:
 
 def show_verification(found: Verification) -> None:
     """What was read again, and how it compares with the snapshot."""
-    medium = {"disk": "from the disk", "archive": "out of the archive", "bucket": "from the bucket"}[found.medium]
+    medium = {
+        "disk": "from the disk",
+        "archive": "out of the archive",
+        "bucket": "from the bucket",
+        "webdav": "from the server",
+    }[found.medium]
     wrong = counted(found.differing, "item is", "items are")
     verdict = f"{wrong} NOT as the snapshot has it" if found.differing else "as the snapshot has them"
     output.result(f"read again {medium}: {counted(found.files, 'file')}, {wording.size(found.bytes_read)}: {verdict}")

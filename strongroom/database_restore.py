@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
 
@@ -128,28 +127,16 @@ def _named_server(text: str) -> PostgresqlDatabase:
     from strongroom.source_kinds import options as option
     from strongroom.source_kinds import postgresql
 
+    url, found = option.server_and_parameters(text, _PARAMETERS)
+    options = {name: value for name, value in found.items() if name not in ("schema", "version_column")}
     hint = "write --to postgresql://USER@host/database, and ?schema=NAME for another schema"
-    try:
-        parts = urlsplit(text)
-        user, secret = parts.username, parts.password
-        parameters = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-    except ValueError as error:
-        raise UsageError("--to is not the address of a database", hint=hint) from error
-    if secret is not None:
-        raise UsageError(
-            "--to has a password in it, which others on this machine see", hint="put it into a file: ?password_file=FILE"
-        )
-    if unknown := [name for name in parameters if name not in _PARAMETERS]:
-        raise UsageError(f"--to has a parameter that is not known: {unknown[0]!r}", hint=f"there are: {', '.join(_PARAMETERS)}")
-    options = {name: value for name, value in parameters.items() if name not in ("schema", "version_column")}
-    url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
     try:
         postgresql.check(url, options)
         option.require("psycopg", "postgresql")
-        address = postgresql.address_of(url, options | ({"user": user} if user else {}), Path.cwd())
+        address = postgresql.address_of(url, options, Path.cwd())
     except UsageError as error:
         raise UsageError(f"the address after --to {error}", hint=error.hint or hint) from error
-    return PostgresqlDatabase(PgPlace(address, parameters.get("schema") or None, parameters.get("version_column") or None))
+    return PostgresqlDatabase(PgPlace(address, found.get("schema") or None, found.get("version_column") or None))
 
 
 def in_place(context: Context, selected: SelectedItems) -> Database | None:
@@ -178,8 +165,10 @@ def in_place(context: Context, selected: SelectedItems) -> Database | None:
             from strongroom.source_kinds import postgresql
 
             option.require("psycopg", "postgresql")
-            address = postgresql.address_of(url, postgresql.writer_of(source.options), folder)
+            address = postgresql.address_of(url, option.writer_of(source.options), folder)
             return PostgresqlDatabase(PgPlace(address, None, source.options.get("version_column")))
+        case "webdav" | "webdavs":
+            return None  # files: `strongroom.restore_plan` knows where they go
         case _:
             raise UsageError(
                 f"nothing can be put back into the source {source.name!r} ({url})", hint="name another place with --to"

@@ -1,6 +1,7 @@
 """Where a restore writes to, and what `--to` means.
 
 -                       standard output             s3://bucket/prefix      objects of a bucket
+webdavs://host/path     a collection of a WebDAV server
 FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst       an archive
 FILE.csv, FILE.xlsx, …                              one table, where a format or --merge is asked for
 anything else, and any folder that exists           a folder
@@ -18,13 +19,16 @@ from msgspec import Struct
 from restore.local_fs.syscalls import is_folder
 from restore.tables.formats import FORMATS
 from strongroom import own_paths
+from strongroom.source_kinds import registry
 from vault.errors import UsageError
 from vault.storage.address import BucketAddress, parse_address
 
 if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.settings import Settings
+    from strongroom.settings.projects import SourceSettings
     from vault.repository.project import Project
+    from vault.source.webdav.client import DavAddress, DavClient
     from vault.storage.s3_objects import S3Objects
 
 ARCHIVES = {
@@ -36,6 +40,11 @@ ARCHIVES = {
     ".tzst": "zstd",
 }
 """How an archive is packed, by the ending of its name."""
+
+
+DAV = ("webdav", "webdavs")
+DAV_PARAMETERS = ("password_file", "certificates", "requests_per_second")
+"""What the address of a WebDAV server may say besides, after a question mark."""
 
 
 class InPlace(Struct, frozen=True):
@@ -94,7 +103,19 @@ class Bucket(Struct, frozen=True):
         return self.address.text
 
 
-Destination = InPlace | Folder | Archive | TableFile | Bucket
+class Dav(Struct, frozen=True):
+    """A collection of a WebDAV server. in_place: items lie in it by their paths in their source, not as KIND/path."""
+
+    address: DavAddress
+    in_place: bool = False
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return self.address.text
+
+
+Destination = InPlace | Folder | Archive | TableFile | Bucket | Dav
 
 
 def expanded(text: str) -> Path:
@@ -107,7 +128,7 @@ def expanded(text: str) -> Path:
 
 def parse(
     text: str, *, tables: bool, endpoint: str | None = None, region: str | None = None
-) -> Folder | Archive | TableFile | Bucket | Stdout:
+) -> Folder | Archive | TableFile | Bucket | Dav | Stdout:
     """The destination that a text means.
 
     tables: whether tables are to be converted or merged · endpoint, region: of a bucket. Raises `UsageError`.
@@ -119,9 +140,16 @@ def parse(
         if not isinstance(address, BucketAddress):
             raise UsageError(f"invalid address of a bucket: {text}", hint="write s3://bucket/prefix")
         return Bucket(address, endpoint, region)
+    if registry.scheme_of(text) in DAV:
+        return _dav(text)
     path = expanded(text)
     if text.endswith("/") or is_folder(path):
         return Folder(path)
+    return _file(path, tables=tables) or Folder(path)
+
+
+def _file(path: Path, *, tables: bool) -> Archive | TableFile | None:
+    """What the ending of a path says; None for that of a folder."""
     name = path.name.lower()
     for ending, packing in ARCHIVES.items():
         if name.endswith(ending) and name != ending:
@@ -130,7 +158,44 @@ def parse(
         for known in FORMATS.values():
             if path.suffix.lower().lstrip(".") in known.endings:
                 return TableFile(path, known.name)
-    return Folder(path)
+    return None
+
+
+def _dav(text: str) -> Dav:
+    """`webdavs://USER@host/path?password_file=FILE`. Raises `UsageError`, which does not repeat it."""
+    from strongroom.source_kinds import options as option
+    from strongroom.source_kinds import webdav
+
+    url, options = option.server_and_parameters(text, DAV_PARAMETERS)
+    try:
+        webdav.check(url, options)
+        return Dav(webdav.address_of(url, options, Path.cwd()))
+    except UsageError as error:
+        hint = error.hint or "write --to webdavs://USER@host/path?password_file=FILE"
+        raise UsageError(f"the address after --to {error}", hint=hint) from error
+
+
+def dav_of_source(context: Context, source: SourceSettings) -> Dav | None:
+    """Where the files of a source go back to, if it is a WebDAV server. Raises `SettingsError` where no password can be had."""
+    from strongroom.source_kinds import options as option
+    from strongroom.source_kinds import webdav
+
+    if source.url is None or registry.scheme_of(source.url) not in DAV:
+        return None
+    folder = context.settings.file.absolute().parent
+    return Dav(webdav.address_of(source.url, option.writer_of(source.options), folder), in_place=True)
+
+
+@contextmanager
+def opened_dav(dav: Dav, project: Project) -> Iterator[DavClient]:
+    """A client of the server."""
+    from vault.source.webdav.client import DavClient
+
+    client = DavClient(dav.address, project.services.clock)
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def project_folder(project: Project) -> str:

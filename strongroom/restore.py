@@ -21,7 +21,7 @@ from restore.local_fs import Target
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom.command_log import Recording, recorded
 from strongroom.destinations import Folder, InPlace
-from strongroom.restore_plan import PlannedRestore, RestoreOptions, plan_of_all, refuse_several
+from strongroom.restore_plan import PlannedRestore, RestoreOptions, is_in_place, plan_of_all, refuse_several
 from strongroom.restore_result import RestoredPart, RestoreResult
 from vault.progress import NoProgress, Progress
 from vault.storage.fallback import problems_of
@@ -60,7 +60,7 @@ def _asked(planned: PlannedRestore) -> dict[str, object]:
     return {
         "selection": planned.selected.options.as_json(),
         "to": planned.where,
-        "in_place": isinstance(planned.destination, InPlace),
+        "in_place": is_in_place(planned.destination),
         "on_conflict": planned.policy.value,
         "tables": options.tables.as_json() if options.tables.wanted else None,
         "incomplete": options.incomplete,

@@ -23,7 +23,7 @@ from restore.outputs.write_items import OutputOptions, OutputReport, write_items
 from restore.outputs.zip_sink import zip_sink
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom import notices
-from strongroom.destinations import Archive, Bucket, Folder, TableFile, opened_bucket
+from strongroom.destinations import Archive, Bucket, Dav, Folder, TableFile, opened_bucket, opened_dav
 from strongroom.restore_plan import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.problems import printable
@@ -65,7 +65,7 @@ class OutputRun(Struct, frozen=True):
         verify = planned.options.verify
         return cls(planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress, verify)
 
-    def to(self, destination: Folder | Archive | Bucket | TableFile) -> OutputReport:
+    def to(self, destination: Folder | Archive | Bucket | Dav | TableFile) -> OutputReport:
         """Write everything to where it goes. Raises `TargetError`, `Busy`, `StorageError`."""
         match destination:
             case Folder():
@@ -74,6 +74,8 @@ class OutputRun(Struct, frozen=True):
                 return self._to_archive(destination)
             case Bucket():
                 return self._to_bucket(destination)
+            case Dav():
+                return self._to_dav(destination)
             case TableFile():
                 return self._to_table_file(destination)
 
@@ -122,6 +124,19 @@ class OutputRun(Struct, frozen=True):
                 from restore.outputs.object_verification import verify_objects
 
                 outcome.verification = verify_objects(objects, self._written(outcome), self.stop, self.progress)
+            return outcome
+
+    def _to_dav(self, dav: Dav) -> OutputReport:
+        """To a WebDAV server, converted or as they are."""
+        from restore.outputs.dav_sink import DavPlace, DavSink, verify_dav
+
+        with opened_dav(dav, self.selected.project) as client:
+            place = DavPlace(client)
+            if self.conversion is not None:
+                return self._write_beside(DavSink(client, place), place)
+            outcome = self._write(DavSink(client, place))
+            if self.verify:
+                outcome.verification = verify_dav(client, self._written(outcome), self.stop, self.progress)
             return outcome
 
     def _to_table_file(self, destination: TableFile) -> OutputReport:

@@ -23,7 +23,19 @@ from restore.outputs.archive_file import refuse_existing
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import LeftAlone, RestorePlan, make_plan
-from strongroom.destinations import Archive, Bucket, Destination, Folder, InPlace, TableFile, opened_bucket, refuse_own
+from strongroom.destinations import (
+    Archive,
+    Bucket,
+    Dav,
+    Destination,
+    Folder,
+    InPlace,
+    TableFile,
+    dav_of_source,
+    opened_bucket,
+    opened_dav,
+    refuse_own,
+)
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
 from strongroom.table_options import TableOptions, merged_name
 from vault.errors import UsageError
@@ -60,7 +72,12 @@ class RestoreOptions(Struct, frozen=True, kw_only=True):
 
     def policy(self, destination: Destination) -> ConflictPolicy:
         """What becomes of what is in the way."""
-        return self.on_conflict or (ConflictPolicy.NEWER if isinstance(destination, InPlace) else ConflictPolicy.REFUSE)
+        return self.on_conflict or (ConflictPolicy.NEWER if is_in_place(destination) else ConflictPolicy.REFUSE)
+
+
+def is_in_place(destination: Destination) -> bool:
+    """Whether items go back to where they came from."""
+    return isinstance(destination, InPlace) or (isinstance(destination, Dav) and destination.in_place)
 
 
 class PlannedPart(Struct, frozen=True):
@@ -166,7 +183,8 @@ def plan_restore(
     if isinstance(destination, TableFile):
         options = replace(options, tables=options.tables.named(destination.format))
     options.tables.check(periods=bool(selected.query.periods))
-    if isinstance(destination, InPlace) and options.tables.wanted:
+    destination, selected = _back_to_server(context, selected, destination)
+    if is_in_place(destination) and options.tables.wanted:
         raise UsageError(
             "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
             hint="name another place with --to",
@@ -184,6 +202,28 @@ def plan_restore(
         estimate=estimate_of(context, [part.plan for part in parts], selected.zone),
         shortage=_shortage(destination, parts),
     )
+
+
+def _back_to_server(context: Context, selected: SelectedItems, destination: Destination) -> tuple[Destination, SelectedItems]:
+    """In place, where the items come from a WebDAV server: that, and the items by their paths there. Raises `UsageError` where
+    other items are among them."""
+    if not isinstance(destination, InPlace):
+        return destination, selected
+    from restore.execution.in_place import below_kind
+
+    names = set(selected.selection.table["source"].unique().to_pylist())
+    sources = [one for one in context.settings.project(selected.project.name).sources if one.name in names]
+    servers = [dav for one in sources if (dav := dav_of_source(context, one)) is not None]
+    if not servers:
+        return destination, selected
+    if len(names) > 1:
+        raise UsageError(
+            f"these items are of several sources ({', '.join(sorted(names))}), and not all of them are folders",
+            hint="restore them in place one after another, with --source NAME",
+        )
+    selection = selected.selection
+    own = replace(selection, table=below_kind(selection.table), above=below_kind(selection.above))
+    return servers[0], replace(selected, selection=own)
 
 
 class _Planner(Struct, frozen=True):
@@ -212,6 +252,13 @@ class _Planner(Struct, frozen=True):
                     if self.conversion is None:
                         return [PlannedPart(without_missing(self._against(BucketPlace(objects)), self.options))]
                     return [self._converted(self.conversion, BucketPlace(objects))]
+            case Dav():
+                from restore.outputs.dav_sink import DavPlace
+
+                with opened_dav(self.destination, self.selected.project) as client:
+                    if self.conversion is None:
+                        return [PlannedPart(without_missing(self._against(DavPlace(client)), self.options))]
+                    return [self._converted(self.conversion, DavPlace(client))]
             case Archive(path):
                 refuse_existing(path.absolute(), self._policy)
                 return [self._one_file(path)]
@@ -307,7 +354,7 @@ def _shortage(destination: Destination, parts: Sequence[PlannedPart]) -> DiskSho
             return disk_shortage(path, needed)
         case Archive(path) | TableFile(path):
             return disk_shortage(path.absolute().parent, needed)
-        case Bucket():
+        case Bucket() | Dav():
             return None
 
 

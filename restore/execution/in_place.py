@@ -60,7 +60,7 @@ def source_roots(selection: Selection, folders: Mapping[str, Path]) -> list[Sour
     for source in sorted(sources):
         refuse_missing(folders[source], source)
         table, above = (part.filter(pc.equal(part["source"], source)) for part in (selection.table, selection.above))
-        own = replace(selection, table=_below_kind(table), above=_below_kind(above), damage=())
+        own = replace(selection, table=below_kind(table), above=below_kind(above), damage=())
         found.append(SourceRoot(source, table["kind"][0].as_py(), folders[source], own, _of_root(table) or _of_root(above)))
     return found
 
@@ -139,7 +139,7 @@ def _with_kind(home: SourceRoot, path: bytes) -> bytes:
     return home.kind.encode() + b"/" + path
 
 
-def _below_kind(table: pa.Table) -> pa.Table:
+def below_kind(table: pa.Table) -> pa.Table:
     """The items below the source's folder, by their paths there."""
     import pyarrow.compute as pc
 

@@ -146,7 +146,8 @@ class _ItemWriter:
 
     def _file(self, item: OutputItem) -> None:
         path = self._plan.renamed.get(item.outcome.row, item.path)
-        problems = self._sink.file(item._replace(path=path), self._entry(item.outcome))
+        replaces = item.outcome.row in self._plan.replacing
+        problems = self._sink.file(item._replace(path=path), self._entry(item.outcome), replace=replaces)
         self._output.report.problems += problems
         if all(problem.what == "attributes" for problem in problems):
             self._output.report.files += 1

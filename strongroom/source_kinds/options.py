@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from strongroom import environment
 from strongroom.settings import durations
@@ -82,6 +83,32 @@ def password(options: Mapping[str, str], folder: Path) -> str | None:
     if file is not None:
         return _in_file(environment.expand(file, folder))
     return None if command is None else _printed(command, folder)
+
+
+def writer_of(options: Mapping[str, str]) -> dict[str, str]:
+    """The options with the user who puts things back in the place of the one who reads them."""
+    own = {name.removeprefix("restore_"): value for name, value in options.items() if name.startswith("restore_")}
+    readers = (*SECRETS, "user") if own else ()
+    return {name: value for name, value in options.items() if name not in readers} | own
+
+
+def server_and_parameters(text: str, known: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """The URL of `--to` without its user and parameters, and both as options (`user` for the first). known: parameters that
+    there are. Raises `UsageError`; no message repeats the URL, since it may bear a password."""
+    try:
+        parts = urlsplit(text)
+        user, secret = parts.username, parts.password
+        parameters = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+    except ValueError as error:
+        raise UsageError("--to is not an address", hint="write SCHEME://USER@host/path") from error
+    if secret is not None:
+        raise UsageError(
+            "--to has a password in it, which others on this machine see", hint="put it into a file: ?password_file=FILE"
+        )
+    if unknown := [name for name in parameters if name not in known]:
+        raise UsageError(f"--to has a parameter that is not known: {unknown[0]!r}", hint=f"there are: {', '.join(known)}")
+    url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    return url, parameters | ({"user": unquote(user)} if user else {})
 
 
 def _in_file(file: Path) -> str:

@@ -62,13 +62,6 @@ def make(source: SourceSettings, context: SourceContext) -> PostgresqlSource:
     return PostgresqlSource(wanted, source.kind.encode(), context.clock)
 
 
-def writer_of(options: Mapping[str, str]) -> dict[str, str]:
-    """The options with the user who puts rows back in the place of the one who reads them."""
-    own = {name.removeprefix("restore_"): value for name, value in options.items() if name.startswith("restore_")}
-    readers = (*option.SECRETS, "user") if own else ()
-    return {name: value for name, value in options.items() if name not in readers} | own
-
-
 def address_of(url: str, options: Mapping[str, str], folder: Path) -> PgAddress:
     """How the server is reached. folder: that relative paths count from. Raises `SettingsError` where the password cannot be
     had."""

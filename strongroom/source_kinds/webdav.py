@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,7 @@ from vault.errors import SettingsError
 if TYPE_CHECKING:
     from strongroom.settings.projects import SourceSettings
     from strongroom.source_kinds.context import SourceContext
+    from vault.source.webdav.client import DavAddress
     from vault.source.webdav.source import DavSource
 
 WHAT = "a WebDAV server"
@@ -24,6 +26,9 @@ OPTIONS = {
     "(default: `etag`)",
     "requests_per_second": "at most so many; where it is not said: as many as it answers",
     "certificates": "a file of certificate authorities that are trusted instead of the system's",
+    "restore_user": "who puts files back with `--in-place`; where it is not said: `user`",
+    "restore_password_file": "a file that holds that user's password",
+    "restore_password_command": "a command that prints it",
 }
 
 
@@ -37,26 +42,33 @@ def check(url: str, options: Mapping[str, str]) -> None:
 def make(source: SourceSettings, context: SourceContext) -> DavSource:
     """See `registry.SourceKind`."""
     from vault.source.patterns import Rules
-    from vault.source.webdav.client import DavAddress, DavClient
+    from vault.source.webdav.client import DavClient
     from vault.source.webdav.source import DavSource
 
     options = source.options
-    scheme, host, port, base = _place(source.url or "")
+    rules = Rules(include=source.include, exclude=source.exclude)
+    client = DavClient(address_of(source.url or "", options, context.folder), context.clock)
+    return DavSource(client, source.kind.encode(), rules, context.clock, options.get("known_by", "etag") == "etag")
+
+
+def address_of(url: str, options: Mapping[str, str], folder: Path) -> DavAddress:
+    """How the server is reached. folder: that relative paths count from. Raises `SettingsError` where the password cannot be
+    had."""
+    from vault.source.webdav.client import DavAddress
+
+    scheme, host, port, base = _place(url)
     limit = float(option.number(options, "requests_per_second", 1, most=10_000)) if "requests_per_second" in options else 0.0
     certificates = options.get("certificates")
-    address = DavAddress(
+    return DavAddress(
         scheme,
         host,
         port,
         base,
         options.get("user"),
-        option.password(options, context.folder),
-        str(environment.expand(certificates, context.folder)) if certificates else "",
+        option.password(options, folder),
+        str(environment.expand(certificates, folder)) if certificates else "",
         limit,
     )
-    rules = Rules(include=source.include, exclude=source.exclude)
-    client = DavClient(address, context.clock)
-    return DavSource(client, source.kind.encode(), rules, context.clock, options.get("known_by", "etag") == "etag")
 
 
 def _place(url: str) -> tuple[str, str, int, str]:

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of a server that everybody may write to, on loopback."""
+def served(folder: Path, password: str = "") -> Iterator[str]:
+    """The address of a server on loopback that everybody may write to, or where there is a password, the user `me`."""
     from cheroot import wsgi
     from wsgidav.fs_dav_provider import FilesystemProvider
     from wsgidav.wsgidav_app import WsgiDAVApp
@@ -21,7 +21,8 @@ def served(folder: Path) -> Iterator[str]:
     application = WsgiDAVApp(
         {
             "provider_mapping": {"/": FilesystemProvider(str(folder), readonly=False)},
-            "simple_dc": {"user_mapping": {"*": True}},
+            "simple_dc": {"user_mapping": {"*": {"me": {"password": password}} if password else True}},
+            "http_authenticator": {"accept_basic": True, "accept_digest": False, "default_to_digest": False},
             "verbose": 0,
             "logging": {"enable": False},
         }

@@ -296,13 +296,16 @@ def test_several_partitions_are_read_at_once_and_a_reading_that_is_given_up_hurt
 
 
 def test_a_row_larger_than_a_block_comes_whole(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgresql_rows, "BLOCKS", (4096, 65_536, 1_000_000))
+    monkeypatch.setattr(postgresql_rows, "BLOCK", 4096)
     database = postgres.new_database("create table t (id int primary key, v text)")
     postgres.run(database, "insert into t select n, repeat('x', 100) from generate_series(1, 500) n")
-    postgres.run(database, "update t set v = repeat('y', 300000) where id = 250")
+    postgres.run(
+        database, "update t set v = repeat('y', 300000) where id = 250; update t set v = E'\"\\n\"\\n\\n\"' where id % 7 = 0"
+    )
     made = table(items(source(postgres, database))["t.parquet"])
     assert made["id"].to_pylist() == list(range(1, 501))
     assert [len(value) for value in made["v"].to_pylist()][248:251] == [100, 300000, 100]
+    assert {made["v"].to_pylist()[number - 1] for number in range(7, 501, 7)} == {'"\n"\n\n"'}
 
 
 @contextmanager

@@ -118,6 +118,18 @@ def test_an_answer_that_is_nonsense_is_an_error_and_never_an_empty_table(name: s
         scanned(port)
 
 
+def test_a_folder_that_may_not_be_listed_is_a_problem_and_the_rest_is_taken() -> None:
+    folder = FILE.format(href="/files/closed/", size=0, etag="e") + FILE.format(href="/files/a", size=1, etag="e")
+
+    def closed(handler: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+        return (403, {}, b"") if "closed" in handler.path else (207, {}, LISTING.format(folder).encode())
+
+    with answering(closed) as port:
+        found = scanned(port)
+    assert [(one.path, one.what) for one in found.problems] == [(b"raw/closed", "unlisted")]
+    assert found.unlisted == [b"raw/closed"] and b"raw/a" in found.table["path"].to_pylist()
+
+
 def test_a_server_that_sends_us_elsewhere_gets_no_credentials_there(tmp_path: Path) -> None:
     seen: list[str] = []
 

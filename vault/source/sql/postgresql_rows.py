@@ -8,7 +8,6 @@ a numeric, 24:00.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 DECLARED, KEY, GENERATED = b"postgresql.type", b"postgresql.key", b"postgresql.generated"
 TABLE, SCHEMA = b"postgresql.table", b"postgresql.schema"
 
-BLOCKS = (16 * 1024 * 1024, 256 * 1024 * 1024, 2_000_000_000)
-"""Bytes of CSV that are read at once; a row has no more. The larger ones are for tables with such rows."""
+BLOCK = 8 * 1024 * 1024
+"""Bytes of CSV that become rows at once; more where a row has more."""
 
 MOST_DIGITS = 76
 
@@ -101,57 +100,51 @@ def _field(column: PgColumn, type_: pa.DataType) -> pa.Field:
 def partition_batches(connection: Connection[Any], table: PgTable, where: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The rows in the order of their key, as columns of a schema. where: SQL for them. Raises `pa.ArrowInvalid` where a value
     cannot be kept."""
-    import pyarrow as pa
 
     names = ", ".join(quoted(column.name) for column in table.columns)
     query = f"select {names} from {table.relation.own_rows}{where} order by {table.order}"  # noqa: S608 (quoted names)
-    given = 0
-    for place, block in enumerate(BLOCKS):
-        passed = 0
-        try:
-            for batch in _copied(connection, query, schema, block):
-                fresh = batch.slice(max(0, given - passed))
-                passed += batch.num_rows
-                if fresh.num_rows:
-                    given += fresh.num_rows
-                    yield fresh
-            return
-        except pa.ArrowInvalid as error:
-            if "straddling" not in str(error) or place + 1 == len(BLOCKS):
-                raise
+    with connection.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout (format csv)") as copied:
+        for block in _blocks(bytes(piece) for piece in copied):
+            yield from _parsed(block, schema)
 
 
-def _copied(connection: Connection[Any], query: str, schema: pa.Schema, block: int) -> Iterator[pa.RecordBatch]:
+def _blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Whole rows, some `BLOCK` bytes of them: a row ends at a line feed before which the quotes are even in number."""
+    waiting, size, quotes = list[bytes](), 0, 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        quotes += piece.count(b'"')
+        if size >= BLOCK and quotes % 2 == 0 and piece.endswith(b"\n"):
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _parsed(block: bytes, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows of a block. The bytes are at hand: Arrow's reader of CSV reads ahead by a thread of its own."""
     import pyarrow as pa
     from pyarrow import csv
 
     places = [f"c{place}" for place in range(len(schema))]
     types = {name: pa.string() if _is_read_as_text(kind) else kind for name, kind in zip(places, schema.types, strict=True)}
-    with connection.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout (format csv)") as copied:
-        content = io.BufferedReader(_Pieces(bytes(piece) for piece in copied), 1 << 20)
-        if not content.peek(1):
-            return
-        reader = csv.open_csv(
-            content,
-            read_options=csv.ReadOptions(block_size=block, column_names=places, use_threads=False),
-            parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-            convert_options=csv.ConvertOptions(
-                column_types=types,
-                null_values=[""],
-                true_values=["t"],
-                false_values=["f"],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
-        try:
-            for batch in reader:
-                columns = [_of_type(one, kind) for one, kind in zip(batch.columns, schema.types, strict=True)]
-                yield pa.record_batch(columns, schema=schema)
-        except pa.ArrowInvalid:
-            for _ in copied:  # to its end, so that the transaction goes on
-                pass
-            raise
+    found = csv.read_csv(
+        pa.BufferReader(block),
+        read_options=csv.ReadOptions(block_size=len(block) + 1, column_names=places, use_threads=False),
+        parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=csv.ConvertOptions(
+            column_types=types,
+            null_values=[""],
+            true_values=["t"],
+            false_values=["f"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    for batch in found.to_batches():
+        columns = [_of_type(one, kind) for one, kind in zip(batch.columns, schema.types, strict=True)]
+        yield pa.record_batch(columns, schema=schema)
 
 
 def _is_read_as_text(kind: pa.DataType) -> bool:
@@ -168,28 +161,6 @@ def _of_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if not pa.types.is_binary(kind):
         return column.cast(kind)
     return pa.array([None if text is None else bytes.fromhex(text[2:]) for text in column.to_pylist()], pa.binary())
-
-
-class _Pieces(io.RawIOBase):
-    """Pieces as a file that is read forward."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._left = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (any buffer, as io has it)
-        while not self._left:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._left = piece
-        count = min(len(buffer), len(self._left))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count
 
 
 def where_of(table: PgTable, label: str, step: Step, zone: str) -> str:

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import IO, NamedTuple, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
@@ -35,10 +35,10 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that is read whole."""
 
 PIECE = 1024 * 1024
-Body: TypeAlias = bytes | BinaryIO
+Body: TypeAlias = bytes | IO[bytes]
 
 _BUSY = {423, 429, 502, 503, 504}
-_REFUSED = {401: "the user or the password is wrong", 403: "the user may not do that"}
+_UNKNOWN_USER = 401
 
 
 class DavAddress(HidesFields, frozen=True):
@@ -165,10 +165,10 @@ class DavClient:
     def _refuse(self, answer: http.client.HTTPResponse, connection: http.client.HTTPConnection) -> None:
         """Raises `SourceError` for what no further request would change."""
         status = answer.status
-        if status in _REFUSED:
+        if status == _UNKNOWN_USER:
             _end(answer, connection)
-            hint = "check the options user and password_file, and the user's rights"
-            raise SourceError(f"{self.address.text} answers {status}: {_REFUSED[status]}", hint=hint)
+            hint = "check the options user and password_file"
+            raise SourceError(f"{self.address.text} answers {status}: the user or the password is wrong", hint=hint)
         if 300 <= status < 400:
             where = urlsplit(answer.getheader("Location") or "")
             _end(answer, connection)

@@ -16,14 +16,14 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
-from vault.problems import Problem, printable
+from vault.problems import Problem
 from vault.source.attributes import NOTHING
 from vault.source.contract import SMALL, STRONG, Content, Scan, Status, Stop, TooLarge, never
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.streams import SequentialStream, StreamReader
-from vault.source.webdav import multistatus
 from vault.source.webdav.client import CutShort, DavClient
+from vault.source.webdav.collection import GONE, DavCollection, Forbidden, Listing, as_text, same_etag
 from vault.source.webdav.multistatus import DavEntry
 
 AT_ONCE = 4
@@ -32,9 +32,15 @@ AT_ONCE = 4
 AHEAD = 16
 TRIES = 3
 MOST_FOLDERS = 1_000_000
-_MULTI_STATUS, _OK, _GONE = 207, 200, (404, 410)
+_OK = 200
 
 GAPS = ("sharing rights, owners, locks and other properties are not kept",)
+
+
+def is_half_written(path: bytes) -> bool:
+    """Whether a file is one that a restore was putting there."""
+    name = path.rpartition(b"/")[2]
+    return name.startswith(b".strongroom-") and name.endswith(b".part")
 
 
 class DavSource(Struct, frozen=True):
@@ -48,14 +54,16 @@ class DavSource(Struct, frozen=True):
 
     def scan(self, stop: Stop) -> Scan:
         """All folders and files. Raises `SourceError`."""
-        root, _ = self._listing(b"")
+        root = self._listing(b"").own
         found = ItemList(self.prefix, root.mtime * 1_000_000_000)
         waiting, seen = [b""], {b""}
         while waiting:
             stop()
             folder = waiting.pop()
-            for path, entry in self._listing(folder)[1]:
-                if entry.is_folder:
+            for path, entry in self._below(folder, found):
+                if is_half_written(path):
+                    found.excluded += 1
+                elif entry.is_folder:
                     if path not in seen and self.rules.enters(path):
                         seen.add(path)
                         waiting.append(path)
@@ -88,48 +96,28 @@ class DavSource(Struct, frozen=True):
             return ListedItem(path, entry.size, mtime_ns, f"{entry.etag} {entry.size}".encode(), STRONG)
         return ListedItem(path, entry.size, mtime_ns, f"{entry.size} {entry.mtime}".encode(), mtime_ns)
 
+    def _below(self, folder: bytes, found: ItemList) -> list[tuple[bytes, DavEntry]]:
+        """What is in a folder; of one that this user may not see nothing is known."""
+        try:
+            return self._listing(folder).below
+        except Forbidden as error:
+            if not folder:
+                raise
+            found.unknown(folder, str(error))
+            return []
+
     def look(self, path: bytes) -> DavEntry | None:
         """What the server says of one file; None where it is not there. Raises `SourceError`."""
-        answer = self._asked(path, "0")
-        found = [one for one in answer if one.path == self._whole(path)] if answer is not None else []
-        return found[0] if found and not found[0].is_folder else None
+        found = DavCollection(self.client).entry(path)
+        return None if found is None or found.is_folder else found
 
-    def _listing(self, folder: bytes) -> tuple[DavEntry, list[tuple[bytes, DavEntry]]]:
-        """A folder itself, and what is directly in it, by relative path. Raises `SourceError` where the answer is about
-        something else, so that nothing is taken for empty."""
-        answer = self._asked(folder, "1")
-        where = f"{self.client.address.text}{printable(folder)}"
-        if answer is None:
+    def _listing(self, folder: bytes) -> Listing:
+        """Raises `SourceError` also where the folder is not there."""
+        found = DavCollection(self.client).listing(folder)
+        if found is None:
             hint = "is the address right?" if not folder else "it was moved or deleted meanwhile: run the backup again"
-            raise SourceError(f"{where} is not there", hint=hint)
-        own, below, base = None, [], self._whole(folder)
-        for entry in answer:
-            if entry.path == base:
-                own = entry
-                continue
-            above, _, name = entry.path.rpartition(b"/")
-            if above != base or not name:
-                raise SourceError(f"{where} lists what is not in it", hint="is it the address of a WebDAV collection?")
-            below.append((folder + b"/" + name if folder else name, entry))
-        if own is None or not own.is_folder:
-            raise SourceError(f"{where} is not a folder, or its listing is not whole", hint="is the address right?")
-        return own, below
-
-    def _asked(self, path: bytes, depth: str) -> list[DavEntry] | None:
-        text = path.decode("utf-8", "surrogateescape")
-        name = f"{text}/" if text and depth == "1" else text
-        headers = {"Depth": depth, "Content-Type": "application/xml"}
-        answer = self.client.ask("PROPFIND", name, multistatus.BODY, headers)
-        if answer.status in _GONE:
-            return None
-        where = self.client.address.text
-        if answer.status != _MULTI_STATUS:
-            raise SourceError(f"{where} answers {answer.status} to a listing", hint="is it the address of a WebDAV collection?")
-        return multistatus.entries(answer.body, where)
-
-    def _whole(self, path: bytes) -> bytes:
-        base = self.client.address.base.encode("utf-8", "surrogateescape")
-        return (base + path).rstrip(b"/")
+            raise SourceError(f"{DavCollection(self.client).text(folder)} is not there", hint=hint)
+        return found
 
 
 class DavReader(StreamReader):
@@ -196,22 +184,17 @@ class DavStream(SequentialStream):
         return self._source.item(self._relative, now).status()
 
     def _read(self) -> Generator[bytes, None, None]:
-        body = self._source.client.stream(self._relative.decode("utf-8", "surrogateescape"))
+        body = self._source.client.stream(as_text(self._relative))
         try:
-            if body.status in _GONE:
+            if body.status in GONE:
                 raise OSError(errno.ENOENT, "it was deleted while the backup ran")
             if body.status != _OK:
                 raise OSError(errno.EIO, f"the server answers {body.status}")
             etag = body.headers.get("etag", "").strip()
-            self.is_same = not etag or not self._entry.etag or _plain(etag) == _plain(self._entry.etag)
+            self.is_same = not etag or not self._entry.etag or same_etag(etag, self._entry.etag)
             try:
                 yield from body
             except CutShort as error:
                 raise OSError(errno.EIO, error.strerror) from error
         finally:
             body.close()
-
-
-def _plain(etag: str) -> str:
-    """Without what says that it is a weak one; some servers say so in one answer and not in the other."""
-    return etag.removeprefix("W/").strip('"')
