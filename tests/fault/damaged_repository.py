@@ -1,11 +1,14 @@
 """A repository that has every kind of object, damaged one object at a time: what the table of damage is measured on.
 
 Two projects, acme and zeta, of four snapshots each, of which one is forgotten; what it needed was pruned, and what stayed of
-its packs was moved. Beside that every kind of object that a repository can hold, twice where there can be an older one.
+its packs was moved. In both somebody was granted keys and revoked, and the keys were rotated. Beside that every kind of object
+that a repository can hold, twice where there can be an older one. All of it was copied to a second store in the end, which only
+the settings in `WITH_COPY` name.
 """
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,16 +19,20 @@ from msgspec.structs import replace
 from restore.history import rollup
 from restore.history.update import UpdateOptions
 from strongroom import context
+from strongroom.context import Context
 from tests.support.desk import Desk, Place
 from tests.support.randomness import SeededChance
 from tests.support.stage import StageClock
+from tests.support.timestamp_authority import TimestampAuthority
 from tests.support.tree_facts import write_files
 from vault.age import HybridIdentity, parse_identities
 from vault.format import layout
 from vault.format.claim_eviction import Eviction
+from vault.format.grant import epoch_id, root_id
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
-from vault.repository import claims, snapshots
+from vault.repository import claims, grants, holds, snapshots
+from vault.repository.audit import entries, stamps
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc import marks
@@ -41,6 +48,16 @@ FIRST_DESCRIPTOR = "first.json"
 
 PROJECTS = ("acme", "zeta")
 LONG_AGO = timedelta(days=3)
+LEAVER = "leaver"
+"""Who was granted keys, and is gone."""
+
+STAYER = "auditor"
+"""Who was granted keys, and has them."""
+
+WITH_COPY = "with-copy.toml"
+"""Settings that name the second copy; `strongroom.toml` does not."""
+
+NAMED_COPY = '\n[copies.offsite]\naddress = "second"\n'
 FOLDERS = ("claims", "forgotten", "holds", "index", "meta", "rollups", "snapshots")
 
 
@@ -70,10 +87,12 @@ def stored(desk: Desk) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def build(folder: Path) -> Built:
+def build(folder: Path, authority: TimestampAuthority) -> Built:
     """Made by the commands that make them, but for what only the death of a command leaves."""
     desk = Desk(folder, Place("repository"))
     desk.init()
+    stamping = f'\n[audit]\ntimestamp = "{authority.url}"\ncertificates = "{authority.certificates}"\n'
+    desk.settings.write_text(desk.settings.read_text("utf-8") + stamping, "utf-8")
     descriptor = repository_of(desk) / layout.DESCRIPTOR
     (repository_of(desk) / FIRST_DESCRIPTOR).write_bytes(descriptor.read_bytes())
     desk.shrink_packs(PACK)
@@ -81,15 +100,46 @@ def build(folder: Path) -> Built:
         write_files(desk.folder / name, {f"day{number}.bin": content(f"{name} {number}") for number in range(6)})
         write_files(desk.folder / name, {"big.bin": content(f"{name} big", 14_000), "old.bin": content(f"{name} old")})
         desk.add(name, f"reports={desk.folder / name}")
-    found = {name: _lived(desk, name) for name in PROJECTS}
+    for name in (LEAVER, STAYER):
+        other = Desk(folder.parent / f"machine of {name}", Place(str(repository_of(desk))))
+        other.call("join", str(repository_of(desk)), "--name", name)
+        shutil.copy(other.identity.with_name("identity.txt.pub"), desk.folder / f"{name}.pub")
+    found = {}
+    for name in PROJECTS:
+        found[name] = _lived(desk, name)
+        desk.call("audit", "stamp")
+    text = desk.settings.read_text("utf-8")
+    (desk.folder / WITH_COPY).write_text(text + NAMED_COPY, "utf-8")
+    desk.call("copy", "--config", WITH_COPY)
+    with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
+        logged = {name: _log(place, name) for name in PROJECTS}
     desk.call("check", "--data")  # what this machine remembers
     desk.call("status")
-    return Built(desk, found["acme"], found["zeta"])
+    desk.call("audit", "verify")
+    return Built(desk, found["acme"] | logged["acme"], found["zeta"] | logged["zeta"])
+
+
+def _log(place: Context, name: str) -> Objects:
+    """Entries of the log about a project, and the time stamps, which are about all of them."""
+    project, store, repository = place.project(name), place.repository.store, place.repository.descriptor.repository
+    listing = entries.listed(store)
+    read = entries.read_all(store, listing.entries, project.capability.audit_identities, repository)
+    mine = [one.stored.name for one in read if one.entry and [it.name for it in one.entry.projects] == [name]]
+    middle = len(mine) // 2
+    return {
+        "log entry": (mine[middle], mine[middle - 1]),
+        "newest log entry": (listing.entries[-1].name, listing.entries[-2].name),
+        "time stamp": tuple(sorted(map(stamps.name_of, listing.stamps), reverse=True)),
+    }
 
 
 def _lived(desk: Desk, name: str) -> Objects:
     folder = desk.folder / name
+    desk.call("keys", "grant", f"{LEAVER}.pub", "--name", LEAVER, "--project", name, "--as", "read", "--yes")
+    desk.call("keys", "grant", f"{STAYER}.pub", "--name", STAYER, "--project", name, "--as", "audit", "--yes")
     desk.call("backup", name, "-q")
+    desk.call("keys", "revoke", LEAVER, "--project", name, "--yes")
+    desk.call("keys", "rotate", name, "--yes")
     write_files(folder, {"big.bin": content(f"{name} bigger", 14_000), "day0.bin": content(f"{name} other 0")})
     desk.call("backup", name, "-q")
     (folder / "old.bin").unlink()
@@ -105,6 +155,8 @@ def _lived(desk: Desk, name: str) -> Objects:
     desk.call("backup", name, "-q")
     desk.call("hold", "add", name, "--path", "reports/none", "--reason", "one")
     desk.call("hold", "add", name, "--path", "reports/nothing", "--reason", "two")
+    made = desk.call("hold", "add", name, "--path", "reports/never", "--reason", "three", "--json").document
+    desk.call("hold", "release", name, made["hold"], "--reason", "over")
     with desk.surroundings(["opened"]), context.opened(desk.settings) as place:
         project = place.project(name)
         _left_by_the_dead(project)
@@ -143,13 +195,26 @@ def _named(desk: Desk, project: Project) -> Objects:
     others = [name for name in by_folder["index"] if name not in holding]
     plain_marks = [name for name, one in marks.read(project).by_name.items() if one.packs]
     catalogue = _catalogue_packs(project, by_time)
+    chain = grants.read(project).chain
+    granted = {one.name: layout.grant_name(project.id, one.id) for one in chain.grants.values()}
+    (auditor,) = (one.principal.recipient for one in chain.grants.values() if one.name == STAYER)
+    every = holds.read_all(project).holds
+    released = [layout.hold_name(project.id, one.release.id) for one in every if one.release]
+    binding = sorted(layout.hold_name(project.id, one.id) for one in every if not one.release)
     return {
         "descriptor": (layout.DESCRIPTOR, FIRST_DESCRIPTOR),
         "own key": (own,),
+        "own key's second place": (layout.second_key_name(project.id, own.rpartition("/")[2].removesuffix(".age")),),
+        "key of an auditor": (layout.key_name(project.id, key_id(auditor, project.id)),),
+        "root grant": (layout.grant_name(project.id, root_id(project.id)), granted[STAYER]),
+        "grant": (granted[STAYER], granted[LEAVER]),
+        "revocation": (layout.grant_name(project.id, next(iter(chain.revocations.values())).id),),
+        "epoch": (layout.grant_name(project.id, epoch_id(project.id, 2)),),
         "key of the kit": (next(one for one in names if one.startswith(f"keys/{project.id}/") and one != own),),
         "mark": tuple(plain_marks),
         "claim": tuple(by_folder["claims"]),
-        "hold": tuple(by_folder["holds"]),
+        "hold": tuple(binding),
+        "release": tuple(released),
         "note": tuple(by_folder["forgotten"]),
         "move": tuple(sorts[MovedPacks]),
         "eviction": tuple(sorts[Eviction]),

@@ -113,7 +113,9 @@ def _one(name: str, ids: tuple[str, str], fetch: Callable[[str], dict[str, Any]]
     except ObjectNotFound:
         return None
     except Damaged as error:
-        return Problem(name.encode(), "damaged-grant", str(error))
+        leaf = name.rpartition("/")[2]
+        said = str(error) if leaf in str(error) else f"the grant, revocation or epoch {leaf} cannot be read: {error}"
+        return Problem(name.encode(), "damaged-grant", said)
     if (found.repository, found.project) != ids:
         return Problem(name.encode(), "damaged-grant", f"the grant {found.id} belongs to another project or repository")
     return found
