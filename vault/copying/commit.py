@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from vault.copying import moved_packs
 from vault.copying.pair import CopyPair
 from vault.copying.plan import Batch, forgotten_before
-from vault.copying.read_both import FirstStore, SecondStore
+from vault.copying.read_both import FirstStore, SecondStore, with_unnamed
 from vault.copying.small_objects import read_surely
 from vault.errors import Damaged, ObjectNotFound, StorageError
 from vault.format import envelope, layout
@@ -54,7 +54,8 @@ def rows_by_pack(project: Project, first: FirstStore, packs: Collection[bytes]) 
     for pack, count in sorted(zip(counts["pack"].to_pylist(), counts["chunk_count"].to_pylist(), strict=True)):
         found[pack] = rows.slice(start, count)
         start += count
-    unnamed = [(*first.sizes[pack], pack) for pack in packs if pack not in found and pack in first.sizes]
+    sizes = first.sizes if all(pack in first.sizes for pack in packs) else with_unnamed(project, first.sizes)
+    unnamed = [(*sizes[pack], pack) for pack in packs if pack not in found and pack in sizes]
     for table in rows_from_packs(project, [(tier, pack, size) for tier, size, pack in unnamed]):
         found[table["pack"][0].as_py()] = table
     return found

@@ -48,8 +48,9 @@ class LooksFor(Struct, frozen=True):
 
 
 def lacking(first: FirstStore, one: Record, packs: frozenset[bytes], there: LooksFor) -> set[bytes]:
-    """Those of some packs of which a snapshot needs chunks that the second store does not have where it would look. packs: that
-    the snapshot lists and that have moved in the second store. Raises `Damaged` where the manifest cannot be read."""
+    """Those of some packs of which a snapshot needs chunks that the second store does not have where it would look, or of which
+    no index segment of the first store says what they hold: a listing may leave one out. packs: that the snapshot lists and
+    that have moved in the second store. Raises `Damaged` where the manifest cannot be read."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -63,7 +64,9 @@ def lacking(first: FirstStore, one: Record, packs: frozenset[bytes], there: Look
         ]
     )
     missing = needed.filter(pc.invert(pc.is_in(needed["chunk"], value_set=found)))
-    return {spread[holder] for holder in missing["pack"].unique().to_pylist()}
+    named = set(rows["pack"].unique().to_pylist())
+    unknown = {pack for pack in packs if not holders(pack, first.moved) <= named}
+    return unknown | {spread[holder] for holder in missing["pack"].unique().to_pylist()}
 
 
 def chunks_of(first: FirstStore, one: Record) -> pa.Array:

@@ -131,13 +131,14 @@ def parents_first(records: list[Record]) -> list[Record]:
     return list(done.values())
 
 
-def sizes_of(project: Project, index: ChunkIndex) -> dict[bytes, tuple[int, int]]:
+def sizes_of(project: Project, index: ChunkIndex) -> Sizes:
     """Tier and stored bytes of the packs that the index names; where a segment is missing, of those that stand besides."""
     rows = index.table.group_by(["pack", "tier", "pack_size"]).aggregate([])
     columns = (rows[name].to_pylist() for name in ("pack", "tier", "pack_size"))
     found = {pack: (tier, size) for pack, tier, size in zip(*columns, strict=True)}
-    return found if not index.damaged else _with_unnamed(project, found)
+    return found if not index.damaged else with_unnamed(project, found)
 
 
-def _with_unnamed(project: Project, found: dict[bytes, tuple[int, int]]) -> dict[bytes, tuple[int, int]]:
-    return {pack: (tier, size) for tier in TIERS for pack, size in list_packs(project, tier).items()} | found
+def with_unnamed(project: Project, found: Sizes) -> Sizes:
+    """With those packs, too, that stand and that no segment names."""
+    return {pack: (tier, size) for tier in TIERS for pack, size in list_packs(project, tier).items()} | dict(found)
