@@ -176,7 +176,6 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("project erase acme --reason 'contract ended'", "ask for it; nothing is erased yet"),
         ("project erase acme --approve", "another person agrees, with an identity of their own"),
         ("project erase acme --act act-of-destruction", "erase it, and write the act of destruction"),
-        ("project erase acme --from offsite", "then in a second copy as well"),
     ),
     "snapshot": _of(
         ("snapshot show acme latest", "everything about the newest snapshot"),

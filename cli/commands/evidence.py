@@ -48,7 +48,7 @@ def evidence(
         output.document("evidence/1", bag.as_json())
     else:
         said = bag.as_json()
-        gaps = f"{counted(said['gaps'], 'gap')}, the longest {wording.duration(said['longest_gap_seconds'])}"
+        gaps = f"{counted(said['backup_gaps'], 'gap')}, the longest {wording.duration(said['longest_gap_seconds'])}"
         log = {True: "whole", False: "NOT WHOLE", None: "none"}[said["log_sound"]]
-        output.result(f"wrote {to}: {counted(said['backups'], 'backup')}, {gaps if said['gaps'] else 'no gap'}; the log: {log}")
+        output.result(f"wrote {to}: {counted(said['backups'], 'backup')}, {gaps if said['backup_gaps'] else 'no gap'}; the log: {log}")
     output.finish(bag.problems, refused=context.refused)

@@ -62,7 +62,7 @@ def crm(desk: Desk, postgres: PostgresServer) -> Crm:
 
 def test_a_test_shows_what_would_be_taken_the_clock_and_what_may_not_be_read(crm: Crm) -> None:
     (found,) = crm.call("source", "test", "acme", "--json").document["sources"]
-    assert found["entities"] == ["agents", "calls"] and found["one_moment"] and found["error"] is None
+    assert found["entity_names"] == ["agents", "calls"] and found["one_moment"] and found["error"] is None
     assert found["files"] == 7 and found["read_bytes"] > 0 and abs(found["clock_difference"]) < 60
     shown = crm.call("source", "test", "acme", "crm").text
     assert "Olena" not in shown and "xxxxx" in shown and "clock" in shown
@@ -102,7 +102,7 @@ def test_two_years_one_deletion_a_month_of_snapshots_one_command_and_newer_rows_
     command = ("restore", "acme", "raw/calls/**", "--deleted", "--in-place")
     plan = crm.call(*command, "--dry-run", "--json").document
     (calls,) = plan["tables"]
-    assert not plan["done"] and (calls["inserted"], calls["replaced"], calls["left"]) == (60, 0, 0)
+    assert not plan["done"] and (calls["inserted"], calls["replaced"], calls["rows_left"]) == (60, 0, 0)
     assert len(crm.rows()) == 204
     done = crm.call(*command, "--yes").text
     assert "60 rows inserted" in done and crm.rows() == sorted([*whole, *newer])

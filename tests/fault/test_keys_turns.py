@@ -87,7 +87,7 @@ WORK: dict[str, tuple[Callable[[Project], None], int]] = {
     "grant": (grant, 5),
     "revoke": (revoke, 5),
     "rotate": (rotate, 17),
-    "reseal": (reseal, 22),
+    "reseal": (reseal, 18),
 }
 """With the writes that each makes at least, two of them to the log."""
 
