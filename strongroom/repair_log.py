@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from strongroom import audit
+from strongroom import audit, notices
 from strongroom.audited_projects import AuditedProject, log_keys
 from strongroom.repair_repository import RepositoryRepair
 
@@ -33,9 +33,11 @@ def repair_log(context: Context, projects: Sequence[Project], others: Sequence[S
     from vault.storage.overlaid import OverlaidStore
 
     audited, repaired = [AuditedProject.of_project(one) for one in projects], RepositoryRepair()
-    keys, store = log_keys(audited), context.repository.store
-    if not keys:
+    if not any(one.keys for one in audited):
+        if any(one.has_log for one in audited):
+            notices.notice("the log is left out: this identity may not read it")
         return repaired
+    store = context.repository.store
     look = _Look(context, audited, others)
     whole = MemoryStore()
     for name, copy in look.copies():
