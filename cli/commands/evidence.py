@@ -50,5 +50,6 @@ def evidence(
         said = bag.as_json()
         gaps = f"{counted(said['backup_gaps'], 'gap')}, the longest {wording.duration(said['longest_gap_seconds'])}"
         log = {True: "whole", False: "NOT WHOLE", None: "none"}[said["log_sound"]]
-        output.result(f"wrote {to}: {counted(said['backups'], 'backup')}, {gaps if said['backup_gaps'] else 'no gap'}; the log: {log}")
+        gaps = gaps if said["backup_gaps"] else "no gap"
+        output.result(f"wrote {to}: {counted(said['backups'], 'backup')}, {gaps}; the log: {log}")
     output.finish(bag.problems, refused=context.refused)
