@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
+from vault.errors import Damaged
 from vault.format import manifest
 from vault.format.layout import META_TIER
 from vault.format.snapshot_record import Record
@@ -19,7 +20,7 @@ from vault.progress import release_memory
 from vault.repository.catalog_chunks import MetaWriter
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.session import Session
-from vault.repository.writer_view import UsableIndex, WriterView
+from vault.repository.writer_view import CatalogueDamaged, UsableIndex, WriterView
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,7 +109,7 @@ class ManifestWriter:
         return root
 
     def finish(self, root: Tree) -> StoredManifest:
-        """Store the list of packs. root: of the manifest. Raises `PacksGone`, `Busy`, `StorageError`."""
+        """Store the list of packs. root: of the manifest. Raises `PacksGone`, `CatalogueDamaged`, `Busy`, `StorageError`."""
         session, meta = self._session, self._meta
         session.packs.drain()
         if session.index.rows().num_rows - self._rows_before > MAX_OWN_PACK_CHUNKS:  # too many for the record
@@ -122,8 +123,21 @@ class ManifestWriter:
         session.packs.drain()
         own = {*self._new_packs(), *meta.referenced}
         found = self._target.view.verify_found(frozenset(self.needed | meta.referenced), self._target.heads)
+        self._refuse_damaged(found)
         index = self._index.with_rows([session.index.rows()])
         return StoredManifest(root, packs, tuple(sorted(own)), frozenset(self.needed | own), found, index)
+
+    def _refuse_damaged(self, found: frozenset[bytes]) -> None:
+        """Chunks of the catalogue that were found in the index alone are read: nobody else has in this run, and a manifest that
+        lies in a damaged pack is none. Raises `CatalogueDamaged`, `StorageError`."""
+        damaged = set()
+        for pack in found & self._meta.reused.keys():
+            try:
+                self._target.view.catalogue.fetch(sorted(self._meta.reused[pack]), "the new manifest")
+            except Damaged:
+                damaged.add(pack)
+        if damaged:
+            raise CatalogueDamaged(frozenset(damaged))
 
     def _new_packs(self) -> set[bytes]:
         """The packs that were stored since `_rows_before`."""

@@ -23,7 +23,7 @@ from vault.repository.claims import evicted_error
 from vault.repository.index_compaction import compact
 from vault.repository.project import Project
 from vault.repository.session import Session
-from vault.repository.writer_view import PacksGone, WriterView
+from vault.repository.writer_view import CatalogueDamaged, PacksGone, WriterView
 
 __all__ = ["BackupOptions", "BackupReport", "Source", "back_up"]
 
@@ -50,6 +50,10 @@ def back_up(project: Project, source: Source, options: BackupOptions) -> BackupR
                 raise
             # with append-only credentials, the next prune deletes the old segments
             compact(project, error.packs, stop=options.stop)
+            gone |= error.packs
+        except CatalogueDamaged as error:
+            if error.packs <= gone:
+                raise
             gone |= error.packs
         except ManifestUnreadable as error:
             if error.snapshot in distrusted:  # it was readable a moment ago, when it was chosen

@@ -136,7 +136,8 @@ class MetaReader:
 class MetaWriter:
     """Cuts catalogue data into chunks and stores the new ones in packs.
 
-    `referenced`: the packs of known chunks that were used again
+    - `referenced`: the packs of known chunks that were used again
+    - `reused`: these chunks, by their packs
     """
 
     def __init__(self, project: Project, index: ChunkIndex, packs: PackWriter) -> None:
@@ -149,6 +150,7 @@ class MetaWriter:
         self._packs = packs
         self._builder = PackBuilder()
         self.referenced: set[bytes] = set()
+        self.reused: dict[bytes, set[ChunkRef]] = {}
 
     def write(self, data: tree.Buffer, *, finer: int = 1) -> Tree:
         """A tree over `data`; its new chunks are stored by `flush`. Packs of known chunks are added to `referenced`. finer: how
@@ -174,4 +176,5 @@ class MetaWriter:
             self._stored[chunk] = b""
         elif pack:
             self.referenced.add(pack)
+            self.reused.setdefault(pack, set()).add((chunk, len(plain)))
         return chunk, len(plain)

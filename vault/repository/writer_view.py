@@ -51,6 +51,16 @@ class PacksGone(Damaged):
         self.packs = packs
 
 
+class CatalogueDamaged(Damaged):
+    """Packs of the catalogue are damaged in which chunks of the new manifest lie. packs: their SHA-256."""
+
+    hint = "run `strongroom repair`, then the backup again"
+
+    def __init__(self, packs: frozenset[bytes]) -> None:
+        super().__init__(f"{counted(len(packs), 'pack')} of the catalogue cannot be read; nothing was committed")
+        self.packs = packs
+
+
 class UsableIndex(Struct, frozen=True):
     """The index, split by whether new content may refer to a row.
 

@@ -17,15 +17,27 @@ import pytest
 from msgspec.structs import replace
 
 from restore.selection.select import ItemQuery, select
-from tests.support.places import FAR_AHEAD, TickingClock, back_up, checked, folder_source, made_on, restore, tiny_descriptor
+from tests.support.places import (
+    FAR_AHEAD,
+    TickingClock,
+    back_up,
+    checked,
+    folder_source,
+    made_on,
+    names,
+    restore,
+    tiny_descriptor,
+)
 from tests.support.trees import contents, look_at, next_tick, text, write_tree
 from vault.backup import run
 from vault.backup.new_manifest import ItemRetirement
 from vault.backup.run import BackupOptions
 from vault.errors import Interrupted, SourceError
-from vault.format import manifest
+from vault.format import layout, manifest
+from vault.format.layout import META_TIER
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
+from vault.repository.gc import forget
 from vault.repository.project import Project
 from vault.source.contract import ScanColumn
 from vault.source.folder import FolderSource
@@ -267,3 +279,26 @@ def test_a_file_system_with_other_inodes_at_every_mount_need_not_be_read_again(
     (folder / "keep").write_bytes(b"other")
     report = run.back_up(project, source, BackupOptions())
     assert report.record.counts.read_bytes == 5
+
+
+def test_a_manifest_leans_on_no_damaged_pack_that_only_the_index_names(tmp_path: Path) -> None:
+    """Somebody has given a snapshot up whose catalogue is damaged, and the next one would have pieces in common with it."""
+    project = made_on(MemoryStore())
+    folder = write_tree(tmp_path / "source", {f"a/{number:04}": text(number, 20) for number in range(600)})
+    back_up(project, folder)
+    before = set(names(project.store, project.folder("meta")))
+    write_tree(folder, {f"z/{number:04}": text(number, 30) for number in range(600)})
+    given_up = back_up(project, folder).record.id
+    forget.forget(project, [given_up], reason="it cannot be read", newest_too=True)
+    damaged = set(names(project.store, project.folder("meta"))) - before
+    for name in damaged:
+        data = bytearray(project.store.get(name))
+        data[len(data) // 2] ^= 1
+        project.store.put(name, bytes(data))
+    snapshot = back_up(project, folder).record
+    reader = MetaReader(project)
+    assert snapshots.read_manifest(reader, snapshot).num_rows > 1200
+    listed = {layout.pack_name(project.id, META_TIER, pack) for pack in snapshots.listed_packs(reader, snapshot)}
+    assert damaged and damaged.isdisjoint(listed)
+    assert not restore(project, tmp_path / "back").problems
+    assert contents(tmp_path / "back" / "reports") == contents(folder)
