@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ def test_what_is_newer_on_the_server_stays_unless_it_is_to_be_replaced(dav: Serv
     dav.backup()
     name = "client 0/2024-01/звіт 0.csv"
     (dav.folder / name).write_bytes(b"newer")
+    later = (dav.folder / name).stat().st_mtime + 10  # such servers tell whole seconds
+    os.utime(dav.folder / name, (later, later))
     pattern = f"reports/{name}"
     dav.call("restore", "acme", pattern, "--in-place", "--yes", exits=(0, 3))
     assert (dav.folder / name).read_bytes() == b"newer"
