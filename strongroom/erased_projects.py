@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +42,19 @@ def named_by_settings(context: Context) -> dict[str, ErasedProject]:
     settings, known = context.settings, context.memory.projects()
     erased = {one.project: one for one in meet(context)}
     ids = {name: settings.project_id(name) or known.get(name) for name in settings.projects}
-    return {name: erased[project] for name, project in ids.items() if project in erased}
+    unknown = [name for name, project in ids.items() if project is None or project not in {*erased, *known.values()}]
+    return {name: erased[project] for name, project in ids.items() if project in erased} | _asked_for(context, unknown)
+
+
+def _asked_for(context: Context, names: Sequence[str]) -> dict[str, ErasedProject]:
+    """Those of these projects, of which this machine knows nothing, that the repository says were erased."""
+    repository, settings = context.repository, context.settings
+    if not names or not repository.has_erasures:
+        return {}
+    there = {text for one in repository.open_keys(context.identities).capabilities for text in (one.name, one.project)}
+    wanted = {name: settings.project_id(name) or name for name in names}
+    found = {name: repository.erased_by_name(one, context.identities) for name, one in wanted.items() if one not in there}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def leftover(name: str, file: Path) -> str:

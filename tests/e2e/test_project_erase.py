@@ -20,6 +20,9 @@ from tests.support.desk import Desk, Place, Result, refusal
 from tests.support.stores import raw_client
 from tests.support.terminal import Terminal
 from tests.support.tree_facts import tree_facts, write_files
+from vault.age import HybridIdentity
+from vault.format import erasure, layout
+from vault.repository import erasures
 from vault.repository.audit import entries
 
 ERASE = ("project", "erase", "acme")
@@ -336,3 +339,38 @@ def test_evidence_shows_who_erased_what(used: Desk, boris: Desk) -> None:
     assert (row["project"], row["approved_by"], row["reason"]) == ("acme", "boris", "contract ended")
     assert row["key_objects"] == "6" and row["not_deleted"] == "0" and row["completed_at"]
     assert "Projects that were erased" in page and "contract ended" in page
+
+
+def statement_of(desk: Desk, project: str, sort: str) -> str:
+    """The name of the statement that says so."""
+    with desk.store() as store, desk.surroundings([]), context.opened(desk.settings) as opened:
+        found = erasures.read(store, project, [one for one in opened.identities if isinstance(one, HybridIdentity)])
+        ids = {erasure.sort_of(one): one.id for one in found.statements}
+    return layout.erasure_name(project, ids[sort])
+
+
+@pytest.mark.parametrize("damage", ["deleted", "flipped"])
+@pytest.mark.parametrize("sort", ["destruction", "request", "approval", "completion"])
+def test_damage_to_its_statements_is_noticed_where_somebody_still_names_the_project(
+    used: Desk, boris: Desk, sort: str, damage: str
+) -> None:
+    project = id_of(used)
+    erased(used, boris)
+    with used.store() as store:
+        name = statement_of(used, project, sort)
+        data = bytearray(store.get(name))
+        data[len(data) // 2] ^= 1
+        if damage == "deleted":
+            store.delete(name)
+        else:
+            store.put(name, bytes(data))
+    assert SAID.search(refusal(used.call("list", "acme", exits=21))), "who has met it goes on knowing it"
+    used.call("check")
+    for part in (".cache", ".local"):
+        shutil.rmtree(used.folder / "home" / part)
+    seen = used.call("check", exits=(0, 20))
+    assert seen.code == (0 if sort == "completion" else 20), "the settings of a new machine name a project that nobody opens"
+    used.settings.write_text(re.sub(r"(?s)\[projects\.acme\b.*?(?=\n\[projects\.beta)", "", used.settings.read_text()))
+    for words in (("check",), ("backup", "beta"), ("restore", "beta", "--to", "proof"), ("repair", "--yes")):
+        used.call(*words)
+    assert tree_facts(used.folder / "proof/reports") == tree_facts(used.folder / "other")
