@@ -28,7 +28,7 @@ from vault.clock import Clock
 from vault.copying.pair import CopyOptions, CopyPair
 from vault.copying.report import CopyReport
 from vault.copying.run import copy_project
-from vault.errors import Busy, StorageError
+from vault.errors import Busy, StorageError, UsageError
 from vault.repository import snapshots
 from vault.repository.forget_notes import read_all as read_notes
 from vault.repository.gc import forget
@@ -136,7 +136,8 @@ def take_turns(schedule: Schedule) -> Counter[str]:
     for network in networks:
         network.settle()
     unexpected = [one for one in outcomes.values() if isinstance(one, BaseException)]
-    unexpected = [one for one in unexpected if not isinstance(one, Busy | PowerCut | StorageError)]
+    expected = Busy | PowerCut | StorageError | (UsageError if any(one.happened["left out"] for one in networks) else Busy)
+    unexpected = [one for one in unexpected if not isinstance(one, expected)]
     if unexpected:
         raise unexpected[0]
     clock = StillClock(BEGIN + timedelta(seconds=turns.time))
@@ -155,9 +156,11 @@ def _seen(reports: list[CopyReport]) -> Counter[str]:
 
 
 def judge(schedule: Schedule, stranger: Project) -> None:
-    """Every snapshot of the second store is whole, and is what its writer saw."""
+    """Every snapshot of the second store is whole, and is what its writer saw. A prune that slept for weeks while it wrote the
+    index may have left rows out: then the packs' own tables serve, until the next copy."""
     found = checked(stranger)
-    assert found.sound, [*found.damage, *found.lost]
+    left_out = not found.lost and all(str(one).startswith("an index segment is missing") for one in found.damage)
+    assert found.sound or left_out, [*found.damage, *found.lost]
     for number, one in enumerate(snapshots.read_all(stranger)):
         back = schedule.home / f"back {number}"
         restore(replace(stranger, store=Showing(stranger.store, one.id)), back)

@@ -146,7 +146,7 @@ class Planner:
 
     def next(self, records: Iterable[Record], *, bounded: bool = True) -> Batch:
         """The first of these, as many as fit into a batch. bounded: else all of them."""
-        batch = Batch()
+        batch = Batch(unnamed=set(self._left_unnamed()))
         self._repairs(batch)
         waiting: set[str] = set()
         for one in records:
@@ -176,6 +176,12 @@ class Planner:
             batch.back |= needs.back
             batch.unnamed |= self._unnamed_there & listed.union(*needs.moved.values())
         return batch
+
+    def _left_unnamed(self) -> frozenset[bytes]:
+        """Packs of both stores that no index segment of the second one names, though no prune there is about to delete them: one
+        that slept for long may have taken out of the index what was needed again meanwhile."""
+        unnamed = self._unnamed_there - self._second.marked - self._second.moved.keys()
+        return unnamed & self._first.index.packs() if unnamed else unnamed
 
     def _repairs(self, batch: Batch) -> None:
         """Packs that the second store's index names and that are gone there, or damaged, are copied again."""

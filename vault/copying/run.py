@@ -120,7 +120,7 @@ class _Run:
         batch = Planner(self._pair.first, first, second).next(records, bounded=False)
         self._options.progress.phase(f"copying {counted(len(records), 'snapshot')}", items=len(batch.packs), size=batch.size)
         self._note(first.damaged)
-        return bool(records or batch.packs or forgotten_before(first, second, ()))
+        return bool(records or batch.packs or batch.unnamed or forgotten_before(first, second, ()))
 
     def _batches(self, first: FirstStore) -> tuple[FirstStore, SecondStore]:
         """One after another, until nothing is left, or nothing more can be done now. Gives what the stores have then."""
@@ -134,7 +134,7 @@ class _Run:
                 continue
             self._note(batch.problems)
             if not batch.records and not batch.packs:
-                if forgotten_before(first, second, ()):
+                if batch.unnamed or forgotten_before(first, second, ()):
                     commit(self._pair, session, first, second, batch, self._options.stop)
                 if batch.waiting and self._wait(session, batch, second):
                     continue
