@@ -178,8 +178,8 @@ class Planner:
         return batch
 
     def _left_unnamed(self) -> frozenset[bytes]:
-        """Packs of both stores that no index segment of the second one names, though no prune there is about to delete them: one
-        that slept for long may have taken out of the index what was needed again meanwhile."""
+        """Packs of both stores that no index segment of the second one names, though no prune there is about to delete them:
+        one that slept for long may have taken out of the index what was needed again meanwhile."""
         unnamed = self._unnamed_there - self._second.marked - self._second.moved.keys()
         return unnamed & self._first.index.packs() if unnamed else unnamed
 
