@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class PruneLimits(Struct, frozen=True):
-    """How far a prune goes. max_bytes: deleted or stored anew at most · max_seconds: after so many nothing new is begun,
+    """How far a prune goes. max_bytes: deleted or repacked at most · max_seconds: after so many nothing new is begun,
     waiting included · wait: for backups under way, at most so long; None: an hour · repack_above: share of a pack (0 to 1)
-    that is waste, from which on the rest is stored anew · join: whether small packs are joined once enough have come together;
+    that is waste, from which on the rest is repacked · join: whether small packs are joined once enough have come together;
     not in a copy · allow_empty: that no record of a snapshot is left is meant."""
 
     max_bytes: int | None = None

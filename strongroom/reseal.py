@@ -114,7 +114,7 @@ def reseal(
     progress: Progress | None = None,
     stop: Callable[[], None] = lambda: None,
 ) -> Resealed:
-    """Do what a plan says, and look what is left. Packs that were stored anew are deleted by the next run, so that whoever
+    """Do what a plan says, and look what is left. Packs that were re-encrypted are deleted by the next run, so that whoever
     reads them now can go on. Raises as `apply_prune`."""
     from vault.repository.gc.former_epochs import KnownCurrent, seal_anew
 

@@ -23,7 +23,7 @@ from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import Problem, printable
 from vault.progress import NoProgress, Progress
-from vault.repository import check_objects, given_up_contents, key_rotation, missing_snapshots, rollups, snapshots
+from vault.repository import check_objects, key_rotation, lost_items, missing_snapshots, rollups, snapshots
 from vault.repository.cached_copies import read_all_of
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.check_report import CheckReport, LostItem
@@ -73,7 +73,7 @@ class _Check:
         self._named: frozenset[bytes] = frozenset()
         self._unnamed: set[bytes] = set()
         self._of_packs: list[tuple[bytes, Problem]] = []
-        self._given_up = given_up_contents.read(project)
+        self._given_up = lost_items.contents_given_up(project)
 
     def run(self) -> CheckReport:
         self._depth.progress.phase("reading the index")

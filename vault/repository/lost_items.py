@@ -2,6 +2,10 @@
 
 Giving up is a note. The next manifest is without these items, as far as their content is still lost by then and no hold is on
 them; older snapshots go on naming them until they are forgotten.
+
+Contents that are lost for good may be given up themselves, by the BLAKE3 of the whole content: whatever snapshot has one under
+whatever path lacks it equally, and a check does not call that damage any more. Manifests stay as they are, so a content that
+comes back is whole again.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from msgspec.structs import replace
 
 from vault.errors import Damaged
 from vault.format import layout, strict_json
-from vault.format.forget_note import ForgetNote, GivenUpItem
+from vault.format.forget_note import ForgetNote, GivenUpContent, GivenUpItem
 from vault.format.layout import CONTENT_TIER
 from vault.problems import printable
 from vault.repository import forget_notes, snapshots, stored_packs
@@ -93,3 +97,18 @@ def _lost(reader: MetaReader, record: Record, sound: ChunkIndex) -> Iterator[Giv
 
 def _item(path: bytes, source: str, vanished_at: datetime) -> bytes:
     return blake3(b"\0".join([path, source.encode(), strict_json.write_moment(vanished_at).encode()])).digest(length=16)
+
+
+def contents_given_up(project: Project) -> frozenset[bytes]:
+    """The BLAKE3 of each content that was given up. Raises `StorageError`."""
+    return frozenset(one.blake3 for note in forget_notes.read_notes(project)[0] for one in note.contents)
+
+
+def give_up_contents(project: Project, contents: Sequence[GivenUpContent], *, reason: str, who: str) -> None:
+    """A person gives these up. Raises `UsageError` for a reason that is no reason, `StorageError`."""
+    refuse_unfit(reason)
+    services = project.services
+    for part in parts(contents):
+        note_id, now = layout.new_id(services.randomness.token(16)), services.clock.now()
+        note = ForgetNote(note_id, (), reason, services.host, now, who, contents=part)
+        project.put_record(layout.forgotten_name(project.id, note_id), note.as_json())

@@ -46,7 +46,7 @@ class StoredPack(NamedTuple):
 
 
 Anew = Callable[[Sequence[StoredPack]], frozenset[bytes]]
-"""Which packs are to be stored anew, by their SHA-256."""
+"""Which packs are to be repacked, by their SHA-256."""
 
 
 class PruneOptions(Struct, frozen=True):
@@ -62,7 +62,7 @@ class PruneOptions(Struct, frozen=True):
     - `youngest_joined`: the store charges for objects that are deleted sooner: younger packs are not joined
     - `allow_empty`: it is no error that no snapshot is left
     - `most_segments`: small index segments that may stay, before they are joined
-    - `anew`: finds packs, of those that are needed, that are stored anew whatever their waste; None: there are none
+    - `anew`: finds packs, of those that are needed, that are repacked whatever their waste; None: there are none
     - `stop`: called often, raises to end the run
     """
 

@@ -256,7 +256,7 @@ def _wasteful(project: Project, usage: dict[bytes, PackUsage], packs: Sequence[S
 
 
 def _anew(needed: Sequence[StoredPack], wasteful: frozenset[StoredPack], options: PruneOptions) -> list[WastefulPack]:
-    """The packs that are stored anew though nothing of them is waste."""
+    """The packs that are repacked though nothing of them is waste."""
     chosen = frozenset() if options.anew is None else options.anew(needed)
     return [WastefulPack(pack, 0) for pack in needed if pack.sha256 in chosen and pack not in wasteful]
 

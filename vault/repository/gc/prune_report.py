@@ -20,7 +20,7 @@ class PruneReport(Struct):
     - `moved`, `stored`: packs that were repacked, and bytes of the new ones
     - `joined`, `joined_into`: small packs that were joined, and how many there are instead; their bytes are in `stored`
     - `moves_joined`: records of moved packs that one record now says the same as; they go with the next prune
-    - `damaged`: packs that could not be stored anew since they cannot be read whole
+    - `damaged`: packs that could not be repacked since they cannot be read whole
     - `segments_written`, `segments_replaced`: of the index
     - `rollups_deleted`: roll-ups of whose snapshots few are left
     """

@@ -32,7 +32,7 @@ SOURCE = "(prune)"
 
 
 MOST_AT_ONCE = 16 * 1024**3
-"""Bytes of packs that are stored anew under one claim: what an interruption costs at most."""
+"""Bytes of packs that are repacked under one claim: what an interruption costs at most."""
 
 BYTES_OF_ENTRY = 72
 """Of a pack's name in a record of moved packs, with quotes and brackets."""

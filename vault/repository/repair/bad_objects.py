@@ -1,5 +1,6 @@
 """Which small objects of a project are damaged, or were here and are gone: records, notes, holds, marks, claims, roll-ups,
-index segments, grants. Packs are looked at by `pack_damage`."""
+index segments, grants. Packs are looked at by `pack_damage`. Before one is written over or deleted, it is looked at once more,
+and what stands there is kept on this machine."""
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from vault.errors import ObjectNotFound, TargetError
 from vault.format import layout
 from vault.problems import Problem
-from vault.repository import check_objects, forget_notes, grants, missing_objects, rollups, snapshots
+from vault.repository import check_objects, forget_notes, grants, missing_objects, object_proof, rollups, snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.client_memory import ClientMemory
 from vault.repository.project import Project
@@ -77,3 +79,23 @@ def _gone(project: Project, memory: ClientMemory) -> Iterable[BadObject]:
         for note in memory.missing(project.id, forget_notes.read_all(project).ids, kind="notes"):
             message = f"the note {note} of forgotten snapshots was here and is gone"
             yield BadObject(layout.forgotten_name(project.id, note), "forgotten", gone=True, message=message)
+
+
+def keep_replaced(project: Project, memory: ClientMemory, name: str) -> bool:
+    """Keep what stands under a name of a project, if it still cannot be used; returns whether that is so: bad memory looks like
+    bad storage. False also where nothing stands there. Raises `StorageError`, `TargetError` where this machine cannot keep
+    it."""
+    store = uncached(project.store)
+    try:
+        data = store.get(name)
+        if object_proof.proves(project, name, data):
+            return False
+    except ObjectNotFound:
+        return False
+    memory.save_replaced(name, data)
+    if not memory.has_replaced(name, data):
+        raise TargetError(
+            f"what stands in the store as {name} cannot be kept in {memory.folder}, so it was not replaced",
+            hint="free some room there, or correct the permissions of that folder; then run the repair again",
+        )
+    return True

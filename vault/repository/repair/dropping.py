@@ -18,14 +18,14 @@ from msgspec import Struct
 from vault.errors import KeyRefused
 from vault.format.forget_note import GivenUpContent
 from vault.problems import printable
-from vault.repository import given_up_contents, grants, lost_items, missing_objects, object_proof, unreadable_objects
+from vault.repository import grants, lost_items, missing_objects, object_proof, unreadable_objects
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc.forget import refuse_unfit
 from vault.repository.project import Project
 from vault.repository.repair import planner, repair
+from vault.repository.repair.bad_objects import keep_replaced
 from vault.repository.repair.plan import RepairPlan, RepairReport, Unrepaired
 from vault.repository.repair.planner import RepairOptions
-from vault.repository.repair.replaced_objects import keep_replaced
 from vault.storage.caching import uncached
 from vault.wording import counted
 
@@ -66,7 +66,7 @@ def _drop_contents(
     damage = planner.find(project, memory, options).damage
     vanished = lost_items.look(project, damage.bad)
     contents = {one.blake3: GivenUpContent(one.blake3, one.source, printable(one.path)) for one in plan.lost}
-    given_up_contents.give_up(project, list(contents.values()), reason=reason, who=who)
+    lost_items.give_up_contents(project, list(contents.values()), reason=reason, who=who)
     known = {printable(one.path) for one in plan.lost}
     lost_items.accept(project, [one for one in vanished if one.path in known], reason=reason, who=who)
     return [_content_in_words(one.path, one.snapshots) for one in plan.lost]

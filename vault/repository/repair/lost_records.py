@@ -30,9 +30,8 @@ from vault.repository.gc import marks
 from vault.repository.gc.marks import Marks
 from vault.repository.own_claim import OwnClaim
 from vault.repository.project import Project
-from vault.repository.repair.bad_objects import BadObject
+from vault.repository.repair.bad_objects import BadObject, keep_replaced
 from vault.repository.repair.object_copies import ObjectCopies
-from vault.repository.repair.replaced_objects import keep_replaced
 from vault.storage.caching import uncached
 
 ROLL_UP = "a roll-up"

@@ -14,7 +14,7 @@ from vault.format.layout import CONTENT_TIER, META_TIER
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
 from vault.progress import NoProgress, Progress
-from vault.repository import given_up_contents, key_rotation
+from vault.repository import key_rotation, lost_items
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.claims import STALE_AFTER
 from vault.repository.client_memory import ClientMemory
@@ -114,7 +114,7 @@ def find(project: Project, memory: ClientMemory, options: RepairOptions, *, not_
     usable = replacements.usable_index(below, damage)
     found = replacements.look(below, damage, usable, options.sources(project))
     reader = MetaReader(below, damage.index.split(damage.bad)[0].of_tier(META_TIER))
-    return Finding(objects, copies, records, damage, packs, found, given_up_contents.read(below), reader)
+    return Finding(objects, copies, records, damage, packs, found, lost_items.contents_given_up(below), reader)
 
 
 def _bad_objects(project: Project, memory: ClientMemory, others: Sequence[Store]) -> list[BadObject]:

@@ -26,12 +26,12 @@ from vault.repository.index_segments import store_segments
 from vault.repository.orphan_packs import orphan_rows
 from vault.repository.project import Project
 from vault.repository.repair import lost_packs, lost_records, planner, unrepaired_items
+from vault.repository.repair.bad_objects import keep_replaced
 from vault.repository.repair.lost_packs import MoveOptions
 from vault.repository.repair.lost_records import FoundRecord
 from vault.repository.repair.object_copies import ObjectCopies
 from vault.repository.repair.plan import RepairPlan, RepairReport, RepairStep, Unrepaired
 from vault.repository.repair.planner import Finding, RepairOptions
-from vault.repository.repair.replaced_objects import keep_replaced
 from vault.storage.caching import CachingStore, uncached
 
 MOST_ROUNDS = DEEPEST + 2
