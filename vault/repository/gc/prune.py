@@ -31,7 +31,14 @@ from vault.repository.gc.chunk_order import ChunkOrder
 from vault.repository.gc.forget import put_notes
 from vault.repository.gc.join import JoinInputs, join
 from vault.repository.gc.moved_packs import StayingPacks
-from vault.repository.gc.prune_inputs import Packs, PruneInputs, list_packs_twice, packs_stay_until, read_until_consistent
+from vault.repository.gc.prune_inputs import (
+    Packs,
+    PruneInputs,
+    list_packs_twice,
+    packs_stay_until,
+    read_notes_twice,
+    read_until_consistent,
+)
 from vault.repository.gc.prune_plan import PackBatch, PruneOptions, PrunePlan, StoredPack
 from vault.repository.gc.prune_planner import deletable, locked_until, name_of
 from vault.repository.gc.prune_report import PruneReport
@@ -265,7 +272,9 @@ class _Prune:
         returns those that are left."""
         used = moves.reached | moves.there
         over = [one for one in moves.records if not any(old in used for old in one.packs)]
-        left = [one for one in moves.records if one not in over]
+        # what was let go of since the plan says nothing any more: another prune or a copy may have said the same anew
+        let_go = read_notes_twice(self._project).by_id
+        left = [one for one in moves.records if one not in over and one.id not in let_go]
         over += move_records.said_by_others(left, self._plan.moves, used, moves.there)
         claimed = frozenset(claims.list_ids(self._project)) if over else frozenset()
         over = [one for one in over if one.id not in claimed]  # a claim without its record would count as a backup under way
@@ -278,7 +287,7 @@ class _Prune:
         for name in names:
             self._options.stop()
             self._delete(name)
-        return moves._replace(records=tuple(one for one in moves.records if one not in over))
+        return moves._replace(records=tuple(one for one in moves.records if one not in over and one.id not in let_go))
 
     def _compact_index(self, gone: frozenset[bytes]) -> frozenset[bytes]:
         """Take the packs that are `gone` out of the index; returns those that are still named by segments that the store would
