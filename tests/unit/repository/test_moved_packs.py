@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,6 +18,7 @@ from tests.support.trees import look_at, text, write_tree
 from vault import age
 from vault.errors import Damaged
 from vault.format import layout, strict_json
+from vault.format.forget_note import ForgottenSnapshot
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
 from vault.format.moved_packs import MovedPacks
@@ -35,7 +37,7 @@ from vault.repository.orphan_packs import rows_from_packs
 from vault.repository.project import Project
 from vault.repository.store_trust import WriteLost
 from vault.repository.stored_packs import list_packs
-from vault.storage.contract import Buffer, Store
+from vault.storage.contract import Buffer, ObjectInfo, Store
 from vault.storage.memory import MemoryStore
 
 REPACKING = PruneOptions(patience=WaitOptions(seconds=0), repack_above=0.5)
@@ -328,4 +330,36 @@ def test_moved_packs_stay_beside_a_mark_that_cannot_be_read(project: Project, fo
     project.store.delete(mark)
     assert pruned(project).deleted >= len(moved)
     assert not moved & set(content(project))
+    assert_whole(project, folder, tmp_path / "back")
+
+
+class LeavesOut:
+    """A store whose listings do not have some objects yet."""
+
+    def __init__(self, inner: Store, missing: set[str]) -> None:
+        self._inner = inner
+        self.missing = missing
+
+    def list(self, folder: str) -> Iterator[ObjectInfo]:
+        return (one for one in self._inner.list(folder) if one.name not in self.missing)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def test_a_record_is_not_taken_for_the_echo_of_one_that_was_let_go_of(project: Project, folder: Path, tmp_path: Path) -> None:
+    """A copy, or another prune, has said anew what a record says, and the plan has not seen the note about the old one."""
+    moved = moved_once(project, folder)
+    (old,) = snapshots.committed(project).moves
+    forge(project, {pack: tuple(targets) for pack, targets in old.packs.items()})
+    before = set(names(project.store, project.folder("forgotten")))
+    moment = layout.moment_of(old.id)
+    assert moment is not None
+    forget.put_notes(project, [ForgottenSnapshot(old.id, repack.SOURCE, moment, ())], "said anew")
+    store = LeavesOut(project.store, set(names(project.store, project.folder("forgotten"))) - before)
+    seen = through(project, store)
+    plan = make_plan(seen, REPACKING)
+    store.missing.clear()
+    apply(seen, plan, REPACKING)
+    assert set(moved) <= snapshots.committed(project).moved.keys()
     assert_whole(project, folder, tmp_path / "back")
