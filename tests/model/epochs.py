@@ -4,7 +4,7 @@ Who works opens keys first and keeps them to its end: whoever opened the old one
 The rest of the protocol (commits without an answer, evictions, stores that do not create once) is in `protocol`; which key
 objects a rotation writes when is in `rotation`.
 
-packs     A: of snapshot 0 · B: waste · C: what the writer stores · E: A, stored anew
+packs     A: of snapshot 0 · B: waste · C: what the writer stores · E: A, re-encrypted
 record    of snapshot 0, and that of the writer (1)
 
 What something is encrypted to is `OLD` or `NEW`; 0 says that it does not stand.

@@ -14,10 +14,12 @@ from vault.copying import moved_packs
 from vault.copying.pair import CopyPair
 from vault.copying.read_both import first_store, second_store
 from vault.repository import snapshots
+from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc import forget, marks, prune_planner, small_packs
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions, PrunePlan
 from vault.repository.gc.prune_planner import make_plan
+from vault.repository.index_compaction import compact
 from vault.repository.project import Project
 from vault.storage.fallback import FallbackNotes, FallbackStore, OtherStore
 from vault.storage.memory import MemoryStore
@@ -180,3 +182,20 @@ def test_content_that_lies_in_other_packs_of_the_copy_is_found_there(pair: CopyP
     whole = FallbackStore(pair.first.store, lambda: [OtherStore("offsite", pair.target)], pair.first.services.clock, notes)
     assert back(replace(pair.first, store=whole), tmp_path / "back") == contents(folder)
     assert {one.what for one in notes.problems} == {"read-from-copy"}
+
+
+def test_packs_that_a_prune_has_left_out_of_the_index_are_named_again(pair: CopyPair) -> None:
+    compact(pair.second, ChunkIndex.load(pair.second).packs(), stop=lambda: None)
+    assert not checked(pair.second).sound
+    copy(pair)
+    assert checked(pair.second).sound
+
+
+def test_a_pack_of_which_no_segment_says_what_it_holds_is_not_taken_for_unneeded(pair: CopyPair) -> None:
+    first, second = first_store(pair.first), second_store(pair.second, frozenset())
+    newest, (pack, *_) = first.records[-1], sorted(first.index.packs())
+    there = moved_packs.LooksFor(second.index, frozenset(second.packs), frozenset())
+    assert moved_packs.lacking(first, newest, frozenset({pack}), there) == set()
+    known, rest = first.index.split(frozenset({pack}))
+    assert rest.num_rows
+    assert moved_packs.lacking(replace(first, index=known), newest, frozenset({pack}), there) == {pack}
