@@ -197,14 +197,16 @@ def planned_rows(
                 rows = _SqliteRows(SqliteTarget(path, policy, version_column), staged)
                 yield PlannedRows(rows.plan(), rows)
             case PostgresqlDatabase(place):
-                with _postgresql_target(place, items, policy, options.where) as target:
+                with _postgresql_target(place, items, policy, options.where, stop) as target:
                     yield PlannedRows(target.plan(), target)
 
 
-def _postgresql_target(place: PgPlace, items: list[FetchedItem], policy: ConflictPolicy, where: str | None) -> PostgresqlTarget:
+def _postgresql_target(
+    place: PgPlace, items: list[FetchedItem], policy: ConflictPolicy, where: str | None, stop: Callable[[], None]
+) -> PostgresqlTarget:
     from restore.databases.postgresql_target import PostgresqlTarget
 
-    return PostgresqlTarget(place, items, policy, where)
+    return PostgresqlTarget(place, items, policy, where, stop)
 
 
 def _sources(context: Context, selected: SelectedItems) -> list[SourceSettings]:

@@ -15,12 +15,13 @@ import psycopg
 from psycopg import generators
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
+from psycopg.waiting import Wait
 
 from vault.source.contract import Stop, never
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen
-    from psycopg.pq.abc import PGconn, PGresult
+    from psycopg.pq.abc import PGconn
 
 RV = TypeVar("RV")
 
@@ -95,11 +96,19 @@ def copied_out(connection: StoppableConnection, query: str, block_bytes: int) ->
 
 def _block(pgconn: PGconn, wanted: int) -> Generator[Any, Any, tuple[bytes, bool]]:
     """Some bytes, and whether they are the last."""
-    pieces, size = list[bytes | memoryview](), 0
+    pieces, size, next_row = list[memoryview](), 0, pgconn.get_copy_data
     while size < wanted:
-        piece: memoryview | PGresult = yield from generators.copy_from(pgconn)
-        if not isinstance(piece, memoryview):
+        count, piece = next_row(1)
+        if count > 0:
+            pieces.append(piece)
+            size += count
+        elif count == 0:
+            while not (yield Wait.R):
+                pass
+            pgconn.consume_input()
+        else:
+            (ended,) = yield from generators.fetch_many(pgconn)
+            if ended.status != ExecStatus.COMMAND_OK:
+                raise error_from_result(ended)
             return b"".join(pieces), True
-        pieces.append(piece)
-        size += len(piece)
     return b"".join(pieces), False
