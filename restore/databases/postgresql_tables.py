@@ -163,7 +163,7 @@ class RowComparison:
 
     def _whole_rows(self) -> str:
         """Staged rows beside equal ones of the table, the second of equal ones beside the second."""
-        text = f"row({', '.join(f'r.{quoted(name)}::text' for name in self.columns)})::text"
+        text = f'row({", ".join(f"r.{quoted(name)}::text" for name in self.columns)})::text collate "C"'
         numbered = f"{text} as strongroom_text, row_number() over (partition by {text}) as strongroom_number"
         staged = f"(select r.*, {numbered} from {self._one.staged} r) s"  # noqa: S608 (quoted names)
         live = f"(select {numbered} from {self._own} r) l"  # noqa: S608
