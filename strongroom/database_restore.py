@@ -193,8 +193,8 @@ def planned_rows(
         items = list(_fetched(context, selected, folder, stop))
         match database:
             case SqliteFile(path, version_column):
-                staged = stage(items, folder / "staged.db", options.where)
-                rows = _SqliteRows(SqliteTarget(path, policy, version_column), staged)
+                staged = stage(items, folder / "staged.db", options.where, stop)
+                rows = _SqliteRows(SqliteTarget(path, policy, version_column, stop), staged)
                 yield PlannedRows(rows.plan(), rows)
             case PostgresqlDatabase(place):
                 with _postgresql_target(place, items, policy, options.where, stop) as target:

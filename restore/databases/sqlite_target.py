@@ -23,11 +23,10 @@ from restore.databases.sqlite_whole_rows import WholeRows
 from restore.databases.staged_rows import StagedRows, StagedTable
 from restore.planning.conflict_policy import ConflictPolicy
 from vault.errors import Damaged, TargetError, UsageError
+from vault.source.contract import Stop, never
 from vault.source.sql import sqlite_values
 from vault.source.sql.sqlite_catalog import quoted
-
-BUSY = 30.0
-"""Seconds that a lock of somebody else is waited for."""
+from vault.source.sql.sqlite_stop import LOCK_TIMEOUT, Watched
 
 
 class _Live(NamedTuple):
@@ -41,9 +40,11 @@ class _Live(NamedTuple):
 
 
 class SqliteTarget:
-    """A database that rows are put into. version_column: tells which of two rows is newer."""
+    """A database that rows are put into. version_column: tells which of two rows is newer · stop: called often; what it raises
+    ends what is under way, and nothing is written."""
 
-    def __init__(self, path: Path, policy: ConflictPolicy, version_column: str | None = None) -> None:
+    def __init__(self, path: Path, policy: ConflictPolicy, version_column: str | None = None, stop: Stop = never) -> None:
+        self._stop = stop
         self._path = path
         self._policy = policy
         self._version_column = version_column
@@ -56,21 +57,22 @@ class SqliteTarget:
                 for one in staged.tables
             )
             return RowPlan(str(self._path), self._policy, tables, created=True)
-        with self._opened(self._path, staged, mode="ro") as database:
+        with self._opened(self._path, staged, mode="ro") as (database, watched):
+            watched.execute_patiently("begin", "select count(*) from main.sqlite_schema")
             tables = tuple(self._compared(database, one) for one in staged.tables)
         return RowPlan(str(self._path), self._policy, tables, created=False)
 
     def apply(self, staged: StagedRows) -> RowPlan:
         """Do it; gives what was done. Raises `TargetError`, and nothing is written then."""
         if self._path.exists():
-            with self._opened(self._path, staged, mode="rw") as database:
-                return self._applied(database, staged)
+            with self._opened(self._path, staged, mode="rw") as (database, watched):
+                return self._applied(database, watched, staged)
         half = self._path.with_name(f".{self._path.name}.part")
         half.unlink(missing_ok=True)
         try:
-            with self._opened(half, staged, mode="rwc") as database:
+            with self._opened(half, staged, mode="rwc") as (database, watched):
                 self._make(database, staged)
-                done = self._applied(database, staged, created=True)
+                done = self._applied(database, watched, staged, created=True)
             os.link(half, self._path)  # fails where somebody has made one meanwhile
         except OSError as error:
             raise TargetError(f"the database {self._path} cannot be made: {error}", hint="choose another place") from error
@@ -79,12 +81,14 @@ class SqliteTarget:
         return done
 
     @contextmanager
-    def _opened(self, path: Path, staged: StagedRows, *, mode: str) -> Iterator[sqlite3.Connection]:
+    def _opened(self, path: Path, staged: StagedRows, *, mode: str) -> Iterator[tuple[sqlite3.Connection, Watched]]:
         uri = f"{path.absolute().as_uri()}?mode={mode}"
         try:
-            with closing(sqlite3.connect(uri, uri=True, timeout=BUSY, isolation_level=None)) as database:
-                database.execute("attach ? as staged", (f"{staged.file.absolute().as_uri()}?mode=ro",))
-                yield database
+            with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None)) as database:
+                watched = Watched(database, self._stop)
+                with watched.errors():
+                    watched.execute_patiently(f"attach '{staged.file.absolute().as_uri()}?mode=ro' as staged")
+                    yield database, watched
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.IntegrityError):
                 hint = "nothing was written; restore the tables that it refers to as well"
@@ -92,9 +96,9 @@ class SqliteTarget:
             hint = "nothing was written; is it a SQLite database, and may this user write to it?"
             raise TargetError(f"the database {self._path} cannot be used: {error}", hint=hint) from error
 
-    def _applied(self, database: sqlite3.Connection, staged: StagedRows, *, created: bool = False) -> RowPlan:
+    def _applied(self, database: sqlite3.Connection, watched: Watched, staged: StagedRows, *, created: bool = False) -> RowPlan:
         database.execute(f"pragma foreign_keys = {int(not created)}")  # a new database may have a part of the tables
-        database.execute("begin immediate")
+        watched.execute_patiently("begin immediate")
         database.execute("pragma defer_foreign_keys = 1")
         statements = _statements(staged.schema)
         for one in staged.tables:
@@ -108,7 +112,7 @@ class SqliteTarget:
             self._write(database, one, rows)
         if created:
             self._finish_new(database, staged, statements)
-        database.execute("commit")
+        watched.execute_patiently("commit")
         return plan
 
     def _compared(self, database: sqlite3.Connection, one: StagedTable) -> TableRows:
