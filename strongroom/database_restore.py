@@ -193,18 +193,20 @@ def planned_rows(
         items = list(_fetched(context, selected, folder, stop))
         match database:
             case SqliteFile(path, version_column):
-                staged = stage(items, folder / "staged.db", options.where)
-                rows = _SqliteRows(SqliteTarget(path, policy, version_column), staged)
+                staged = stage(items, folder / "staged.db", options.where, stop)
+                rows = _SqliteRows(SqliteTarget(path, policy, version_column, stop), staged)
                 yield PlannedRows(rows.plan(), rows)
             case PostgresqlDatabase(place):
-                with _postgresql_target(place, items, policy, options.where) as target:
+                with _postgresql_target(place, items, policy, options.where, stop) as target:
                     yield PlannedRows(target.plan(), target)
 
 
-def _postgresql_target(place: PgPlace, items: list[FetchedItem], policy: ConflictPolicy, where: str | None) -> PostgresqlTarget:
+def _postgresql_target(
+    place: PgPlace, items: list[FetchedItem], policy: ConflictPolicy, where: str | None, stop: Callable[[], None]
+) -> PostgresqlTarget:
     from restore.databases.postgresql_target import PostgresqlTarget
 
-    return PostgresqlTarget(place, items, policy, where)
+    return PostgresqlTarget(place, items, policy, where, stop)
 
 
 def _sources(context: Context, selected: SelectedItems) -> list[SourceSettings]:
