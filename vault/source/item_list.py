@@ -46,15 +46,15 @@ class ItemList:
     """Collects the items of a source. prefix: what the paths of its items begin with; it is the path of the source's own
     folder."""
 
-    def __init__(self, prefix: bytes, mtime_ns: int) -> None:
-        """mtime_ns: of the source's own folder."""
+    def __init__(self, prefix: bytes, mtime_ns: int, token: bytes = b"") -> None:
+        """mtime_ns, token: of the source's own folder."""
         self._prefix = prefix
         self._columns = Columns()
         self._seen: set[bytes] = set()
         self.problems: list[Problem] = []
         self.unlisted: list[bytes] = []
         self.excluded = 0
-        self.folder(b"", mtime_ns)
+        self.folder(b"", mtime_ns, token)
 
     def file(self, item: ListedItem) -> bool:
         """One more file; whether it is one: a path that no snapshot can hold is a problem."""
