@@ -8,9 +8,10 @@ retried, with the body from its start.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import IO
+from typing import IO, Any
 
 from vault.clock import Clock
 from vault.errors import ObjectNotFound, StorageError
@@ -78,8 +79,15 @@ class S3Objects:
         own = metadata if isinstance(metadata, dict) else {}
         return {str(key).lower(): str(own[key]) for key in own}
 
-    def put(self, name: str, body: IO[bytes], size: int, metadata: Mapping[str, str]) -> None:
-        """Create or replace an object. body: seekable, with `size` bytes from its start. Raises `StorageError`."""
+    def put_empty(self, name: str) -> None:
+        """Create or replace an object without content. Raises `StorageError`."""
+        self.put(name, io.BytesIO(), 0, {})
+
+    def put(
+        self, name: str, body: IO[bytes], size: int, metadata: Mapping[str, str], parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        """Create or replace an object. body: seekable, with `size` bytes from its start · parameters: further ones of the
+        request: a content type, a condition. Raises `StorageError`, `ObjectExists` where the condition is not met."""
         if size > LARGEST_PUT:
             raise StorageError(f"{_shown(name)} has {size} bytes; one object takes {LARGEST_PUT} with a single request")
         body.seek(0)
@@ -95,6 +103,7 @@ class S3Objects:
                     Body=body if data is None else data,
                     ContentLength=size,
                     Metadata=dict(metadata),
+                    **(parameters or {}),
                     **checksums,
                 )
 
