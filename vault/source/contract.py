@@ -42,7 +42,7 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vault.coverage import Coverage
 from vault.problems import Problem
@@ -110,6 +110,14 @@ class Skipped(Struct, frozen=True):
     what: str
 
 
+class MissingRight(Struct, frozen=True):
+    """Something that these credentials may not do. path: what it is about, as in the scan's table; empty for the whole source ·
+    message: what may not be done, in words."""
+
+    path: bytes
+    message: str
+
+
 class Scan(Struct):
     """What a scan found.
 
@@ -123,6 +131,7 @@ class Scan(Struct):
     - `ignored`: columns that say nothing of a change
     - `coverage`: what the source says of itself; None where it says nothing
     - `clock_difference`: seconds that the clock of the source's server was ahead of ours; None where that is not known
+    - `missing_rights`: what these credentials may not do; each of them is a problem, too
     - `rate_limits`: how many requests its server takes, and what it said of that; None where no requests are sent
     """
 
@@ -135,6 +144,7 @@ class Scan(Struct):
     ignored: frozenset[ScanColumn] = frozenset()
     coverage: Coverage | None = None
     clock_difference: float | None = None
+    missing_rights: list[MissingRight] = field(default_factory=list)
     rate_limits: RateLimits | None = None
 
     def keep_columns(self, *names: str) -> None:

@@ -8,6 +8,7 @@ read the server is asked for them: where they differ, it is read again.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -34,7 +35,7 @@ AT_ONCE = 4
 AHEAD = 16
 TRIES = 3
 MOST_FOLDERS = 1_000_000
-_OK = 200
+_OK, _FORBIDDEN = 200, 403
 
 KIND = "webdav"
 """Of the names of attributes."""
@@ -122,7 +123,7 @@ class DavSource(Struct, frozen=True):
         try:
             return self._listing(folder).below
         except Forbidden as error:
-            found.unknown(folder, str(error))
+            found.unknown(folder, str(error), denied=True)
             return []
 
     def look(self, path: bytes) -> DavEntry | None:
@@ -212,6 +213,8 @@ class DavStream(SequentialStream):
         try:
             if body.status in GONE:
                 raise OSError(errno.ENOENT, "it was deleted while the backup ran")
+            if body.status == _FORBIDDEN:
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
             if body.status != _OK:
                 raise OSError(errno.EIO, f"the server answers {body.status}")
             etag = body.headers.get("etag", "").strip()
