@@ -216,6 +216,8 @@ def _restore_items(
     if proposal is not None:
         run = replace(run, document=_with(run.document, {"proposed": proposal.as_json()}))
     going_on = shown(planned, run, proposed=proposal is not None)
+    for loss in () if run.as_json else planned.not_put_back:
+        output.notice(f"plan: not put back: {loss}")
     if request.report is not None:
         restore_report.write(request.report, planned)  # of a plan that is refused, too
     if not going_on:

@@ -38,7 +38,7 @@ from vault.source.webdav.client import DavAddress, DavClient
 from vault.source.webdav.source import DavSource
 from vault.storage.retrying import RetryPolicy
 from vault.storage.s3_client import S3Options
-from vault.storage.s3_objects import S3Objects
+from vault.storage.s3_source_objects import S3SourceObjects
 
 PREFIX = b"raw"
 _numbers = count(1)  # prefixes within one run's servers
@@ -229,7 +229,7 @@ class BucketPlace:
     def source(self) -> Source:
         options = S3Options(self._endpoint)
         patience = RetryPolicy.network(1.0)
-        objects = S3Objects(self._bucket, self._prefix, options, patience, SystemClock(), SystemRandomness())
+        objects = S3SourceObjects(self._bucket, self._prefix, options, patience, SystemClock(), SystemRandomness())
         return BucketSource(objects, PREFIX, Rules(), SystemClock())
 
     def take_away(self) -> None:

@@ -24,6 +24,8 @@ Not promised, and therefore stated by each source in its `Coverage`, which is st
 - times. A source without times of its own gives any, and names `mtime` and `mtime_nanos` in `ignored`. An item then keeps the
   time at which its content was first seen.
 - sizes. They may be `UNKNOWN_SIZE` until the item is read; then `size` is in `ignored`.
+- what a source shows beside a content (owners on its server, sharing, content types): it is kept as attributes whose names
+  begin with `attributes.SHOWN`. The token changes with what matters of it, or the coverage says that it does not.
 - owners and modes. `NO_OWNER` is the number of a user or group where there is none.
 - deletions, where a scan does not see everything; one moment for all items together.
 
@@ -40,10 +42,11 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vault.coverage import Coverage
 from vault.problems import Problem
+from vault.rate_limits import RateLimits
 from vault.source.attributes import Extended
 from vault.source.scan_columns import ScannedStatus
 
@@ -107,6 +110,14 @@ class Skipped(Struct, frozen=True):
     what: str
 
 
+class MissingRight(Struct, frozen=True):
+    """Something that these credentials may not do. path: what it is about, as in the scan's table; empty for the whole source ·
+    message: what may not be done, in words."""
+
+    path: bytes
+    message: str
+
+
 class Scan(Struct):
     """What a scan found.
 
@@ -120,6 +131,8 @@ class Scan(Struct):
     - `ignored`: columns that say nothing of a change
     - `coverage`: what the source says of itself; None where it says nothing
     - `clock_difference`: seconds that the clock of the source's server was ahead of ours; None where that is not known
+    - `missing_rights`: what these credentials may not do; each of them is a problem, too
+    - `rate_limits`: how many requests its server takes, and what it said of that; None where no requests are sent
     """
 
     table: pa.Table
@@ -131,6 +144,8 @@ class Scan(Struct):
     ignored: frozenset[ScanColumn] = frozenset()
     coverage: Coverage | None = None
     clock_difference: float | None = None
+    missing_rights: list[MissingRight] = field(default_factory=list)
+    rate_limits: RateLimits | None = None
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""

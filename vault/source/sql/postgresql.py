@@ -232,9 +232,9 @@ class PostgresqlSource:
 
 
 def _unlist(found: ItemList, table: str, message: str) -> None:
-    """What a table has is not known, and has not vanished."""
+    """What a table has may not be read, and has not vanished."""
     path = Partition(table).path
-    found.unknown(path, message)
+    found.unknown(path, message, denied=True)
     found.unlisted.append(found.whole(path.removesuffix(layout.ENDING.encode())))
 
 

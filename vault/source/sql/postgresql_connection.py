@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, LiteralString
 
-from vault.errors import SourceError
+from vault.errors import SourceDenied, SourceError
 from vault.hidden_fields import HidesFields
 from vault.source.contract import Stop, never
 
@@ -28,6 +28,9 @@ OLDEST = 120000
 """Server version that is read: 12."""
 
 LOCKS_WITHIN = "120s"
+
+_DENIED = ("authentication failed", "permission denied", "no pg_hba.conf entry", "not permitted to log in")
+"""Of the server's messages, which it writes in English to who connects: what the user may not do."""
 
 _SETTINGS: tuple[LiteralString, ...] = (
     "set datestyle = 'ISO, YMD'",
@@ -115,4 +118,6 @@ def source_errors(address: PgAddress) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         hint = "check the address, the user, its password and its rights"
-        raise SourceError(f"the database {address.text} cannot be read: {reason_of(error)}", hint=hint) from error
+        reason = reason_of(error)
+        kind = SourceDenied if any(words in reason for words in _DENIED) else SourceError
+        raise kind(f"the database {address.text} cannot be read: {reason}", hint=hint) from error
