@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from restore.databases.staged_rows import StagedColumn
 from vault.source.sql.postgresql_catalog import PgRelation, PgTable, quoted, table_of
-from vault.source.sql.postgresql_schema import PgStatement, bare_type
+from vault.source.sql.postgresql_schema import bare_type
+from vault.source.sql.schema_statements import Statement
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -193,7 +194,7 @@ def type_of(declared: str, known: Mapping[str, bool]) -> str:
     return declared if known.get(declared) else "text"
 
 
-def own_statements(statements: Sequence[PgStatement], one: PgStaged, known: Mapping[str, bool]) -> dict[str, list[str]]:
+def own_statements(statements: Sequence[Statement], one: PgStaged, known: Mapping[str, bool]) -> dict[str, list[str]]:
     """What makes a table as it was, by kind."""
     types = {bare_type(column.declared) for column in one.columns if not known.get(column.declared)}
     found: dict[str, list[str]] = {}

@@ -39,7 +39,7 @@ from vault.errors import Damaged, TargetError, UsageError
 from vault.source.sql import layout
 from vault.source.sql.postgresql_catalog import quoted, relations
 from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of
-from vault.source.sql.postgresql_schema import PgStatement, statements_of
+from vault.source.sql.schema_statements import Statement, statements_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -253,7 +253,7 @@ class PostgresqlTarget:
         """What the snapshot's schema has of a table; nothing for one that goes into another schema."""
         return {} if self._place.schema is not None else own_statements(self._statements(), one, self._known)
 
-    def _statements(self) -> list[PgStatement]:
+    def _statements(self) -> list[Statement]:
         return [one for item in self._items if item.path == layout.SCHEMA for one in statements_of(item.file.read_bytes())]
 
     def _in_order(self, connection: Connection[Any], live: dict[str, PgLive]) -> list[PgStaged]:

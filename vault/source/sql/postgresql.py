@@ -22,9 +22,7 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
-from vault.problems import Problem
-from vault.source.attributes import NOTHING
-from vault.source.contract import UNKNOWN_SIZE, Content, Scan, ScanColumn, Stop, TooLarge, never
+from vault.source.contract import UNKNOWN_SIZE, Scan, ScanColumn, Stop, never
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.sql import layout
@@ -34,7 +32,7 @@ from vault.source.sql.postgresql_catalog import PgCatalog, PgTable, catalog, quo
 from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of, source_errors
 from vault.source.sql.postgresql_rows import partition_batches, partition_schema, where_of
 from vault.source.sql.postgresql_schema import schema_text, sequences_text
-from vault.source.streams import SequentialStream, StreamReader
+from vault.source.sql.table_reader import TableReader
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -100,11 +98,11 @@ class PostgresqlSource:
         scan.clock_difference = difference
         return scan
 
-    def reader(self, stop: Stop = never) -> PostgresqlReader:
+    def reader(self, stop: Stop = never) -> TableReader[PgPart]:
         """Reads what the scan's transaction sees; without a scan, one of its own is begun."""
         if self._connection is None:
             self.scan(stop)
-        return PostgresqlReader(self)
+        return TableReader(self.prefix, self.texts, self.parts, lambda part: part.item, self._pieces)
 
     def close(self) -> None:
         """End the transactions."""
@@ -136,6 +134,13 @@ class PostgresqlSource:
             raise
         with self._lock:
             self._waiting.append(connection)
+
+    def _pieces(self, part: PgPart) -> Generator[bytes, None, None]:
+        options = self.options
+        where = where_of(part.table, part.label, options.step, options.zone)
+        with source_errors(options.address), self.reading() as connection, _item_errors():
+            schema = partition_schema(connection, part.table, where)
+            yield from parquet_pieces(schema, partition_batches(connection, part.table, where, schema))
 
     def _begin(self) -> Connection[Any]:
         import psycopg
@@ -239,42 +244,6 @@ def _unlist(found: ItemList, table: str, message: str) -> None:
     found.unlisted.append(found.whole(path.removesuffix(layout.ENDING.encode())))
 
 
-class PostgresqlReader(StreamReader):
-    """Reads partitions as the source's snapshot has them."""
-
-    reopens = False
-
-    def __init__(self, source: PostgresqlSource) -> None:
-        super().__init__(source.prefix)
-        self._source = source
-
-    def open_large(self, path: bytes) -> SequentialStream | Problem:
-        """A partition as Parquet, made while it is read; a schema as it is."""
-        source, relative = self._source, self._relative(path)
-        text = source.texts.get(relative)
-        if text is not None:
-            return SequentialStream(path, ListedItem(relative, len(text), 0, text).status(), lambda: _one(text))
-        part = source.parts.get(relative)
-        if part is None:
-            return Problem(path, "vanished-while-read", "the database has no such table or period")
-        return SequentialStream(path, part.item.status(), lambda: self._pieces(part))
-
-    def _content(self, path: bytes, limit: int) -> Content | TooLarge | Problem:
-        text = self._source.texts.get(self._relative(path))
-        if text is not None and len(text) <= limit:
-            return Content(text, ListedItem(b"", len(text), 0, text).status(), NOTHING)
-        if text is None and self._relative(path) not in self._source.parts:
-            return Problem(path, "vanished-while-read", "the database has no such table or period")
-        return TooLarge(ListedItem(b"", UNKNOWN_SIZE, 0).status())
-
-    def _pieces(self, part: PgPart) -> Generator[bytes, None, None]:
-        source = self._source
-        where = where_of(part.table, part.label, source.options.step, source.options.zone)
-        with source_errors(source.options.address), source.reading() as connection, _item_errors():
-            schema = partition_schema(connection, part.table, where)
-            yield from parquet_pieces(schema, partition_batches(connection, part.table, where, schema))
-
-
 @contextmanager
 def _item_errors() -> Iterator[None]:
     """What is wrong with one table alone, as OSError."""
@@ -289,7 +258,3 @@ def _item_errors() -> Iterator[None]:
         raise OSError(errno.EIO, reason_of(error)) from error
     except pa.ArrowException as error:
         raise OSError(errno.EIO, f"it has a value that cannot be kept: {error}") from error
-
-
-def _one(text: bytes) -> Generator[bytes, None, None]:
-    yield text
