@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from restore.databases.fetched_tables import Comparison, column_notes
 from restore.databases.staged_rows import StagedColumn
 from vault.source.sql.postgresql_catalog import PgRelation, PgTable, quoted, table_of
 from vault.source.sql.postgresql_schema import bare_type
@@ -63,15 +64,6 @@ def live_of(connection: Connection[Any], relation: PgRelation) -> PgLive:
     rights = "select r from unnest(array['select', 'insert', 'update']) r where not has_table_privilege(%s::oid, r)"
     missing = tuple(name for (name,) in connection.execute(rights, (relation.oid,)).fetchall())
     return PgLive(table_of(connection, relation), triggers, missing)
-
-
-class Comparison(NamedTuple):
-    """The number of staged rows that the table lacks, has, has otherwise, and has in a newer version."""
-
-    missing: int
-    equal: int
-    differing: int
-    newer: int
 
 
 class RowComparison:
@@ -156,27 +148,13 @@ class RowComparison:
 
 def notes_of(one: PgStaged, live: PgLive | None) -> Iterator[str]:
     """What cannot be as it was, or happens beside."""
-    generated = [column.name for column in one.columns if column.generated]
-    if generated:
-        yield f"generated columns are computed anew: {', '.join(generated)}"
     if live is None:
+        yield from column_notes(one.columns, None, {}, has_key=True)
         return
-    there = {column.name: column for column in live.table.columns}
-    gone = [column.name for column in one.columns if column.name not in there]
-    if gone:
-        yield f"columns that the table has no longer are left out: {', '.join(gone)}"
-    names = {column.name for column in one.columns}
-    if added := [name for name in live.columns if name not in names]:
-        yield f"columns that the snapshot does not have get their defaults: {', '.join(added)}"
-    changed = [
-        column.name for column in one.columns if not column.generated and column.declared != live.columns.get(column.name)
-    ]
-    if changed := [name for name in changed if name in live.columns]:
-        yield f"columns that have another type now are read as that: {', '.join(changed)}"
+    there = {column.name: column.declared for column in live.table.columns}
+    yield from column_notes(one.columns, there, live.columns, has_key=bool(live.table.key))
     if live.triggers:
         yield f"triggers of the table run: {', '.join(live.triggers)}"
-    if not live.table.key:
-        yield "the table has no primary key: whole rows are compared"
     if live.missing:
         yield f"this user has not the rights to {', '.join(live.missing)}"
 
