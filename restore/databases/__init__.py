@@ -1,6 +1,7 @@
 """Rows back into databases.
 
 staged_rows       the rows of selected items, out of Parquet files, in a private database, cut down by a condition
+fetched_tables    the files, columns, statements and numbers among the items of a selection
 row_plan          what putting them back would do, as a value
 sqlite_target     compares them with a SQLite database, and puts them there in one transaction; `sqlite_whole_rows` compares
                   rows of tables without a key

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restore.databases.staged_rows import FetchedItem, StagedColumn
-from vault.errors import Damaged, UsageError
-from vault.problems import printable
+from restore.databases.fetched_tables import ColumnKeys
 from vault.source.sql import postgresql_rows as origin
 from vault.source.sql.postgresql_catalog import quoted
 
@@ -19,35 +17,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 8192
 
 
-def columns_of(parts: Sequence[FetchedItem]) -> tuple[str, tuple[StagedColumn, ...]]:
-    """The schema that a table lay in, and its columns: all that any of its files has. Raises `Damaged`, and `UsageError` for
-    the table of another kind of database."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns: dict[str, StagedColumn] = {}
-    schema = ""
-    for part in parts:
-        try:
-            found = pq.read_schema(part.file)
-        except (pa.ArrowException, OSError) as error:
-            raise Damaged(f"{printable(part.path)} is not a table: {error}") from error
-        own = found.metadata or {}
-        if origin.SCHEMA not in own:
-            raise UsageError(
-                f"{printable(part.path)} is not a table of a PostgreSQL database",
-                hint="restore it as a file with --to DIR, or into a database of the kind that it came from",
-            )
-        schema = own[origin.SCHEMA].decode()
-        columns |= {field.name: _column(field) for field in found}
-    return schema, tuple(columns.values())
-
-
-def _column(field: pa.Field) -> StagedColumn:
-    metadata = field.metadata or {}
-    key = metadata.get(origin.KEY, b"0")
-    declared = metadata.get(origin.DECLARED, b"text").decode()
-    return StagedColumn(field.name, declared, int(key) if key.isdigit() else 0, origin.GENERATED in metadata)
+KEYS = ColumnKeys(origin.SCHEMA, origin.DECLARED, origin.KEY, origin.GENERATED)
 
 
 def count_rows(file: Path) -> int:

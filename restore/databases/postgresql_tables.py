@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from restore.databases.fetched_tables import Comparison, column_notes
 from restore.databases.staged_rows import StagedColumn
 from vault.source.sql.postgresql_catalog import PgColumn, PgRelation, PgTable, quoted, table_of
-from vault.source.sql.postgresql_schema import PgStatement, bare_type
+from vault.source.sql.postgresql_schema import bare_type
+from vault.source.sql.schema_statements import Statement
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -77,15 +79,6 @@ def equal_values(column: PgColumn, one: str, other: str) -> str:
         return f"{one} is not distinct from {other}"
     cast = "" if column.base in ("text", "varchar") else "::text"
     return f'{one}{cast} collate "C" is not distinct from {other}{cast} collate "C"'
-
-
-class Comparison(NamedTuple):
-    """The number of staged rows that the table lacks, has, has otherwise, and has in a newer version."""
-
-    missing: int
-    equal: int
-    differing: int
-    newer: int
 
 
 class RowComparison:
@@ -173,27 +166,13 @@ class RowComparison:
 
 def notes_of(one: PgStaged, live: PgLive | None) -> Iterator[str]:
     """What cannot be as it was, or happens beside."""
-    generated = [column.name for column in one.columns if column.generated]
-    if generated:
-        yield f"generated columns are computed anew: {', '.join(generated)}"
     if live is None:
+        yield from column_notes(one.columns, None, {}, has_key=True)
         return
-    there = {column.name: column for column in live.table.columns}
-    gone = [column.name for column in one.columns if column.name not in there]
-    if gone:
-        yield f"columns that the table has no longer are left out: {', '.join(gone)}"
-    names = {column.name for column in one.columns}
-    if added := [name for name in live.columns if name not in names]:
-        yield f"columns that the snapshot does not have get their defaults: {', '.join(added)}"
-    changed = [
-        column.name for column in one.columns if not column.generated and column.declared != live.columns.get(column.name)
-    ]
-    if changed := [name for name in changed if name in live.columns]:
-        yield f"columns that have another type now are read as that: {', '.join(changed)}"
+    there = {column.name: column.declared for column in live.table.columns}
+    yield from column_notes(one.columns, there, live.columns, has_key=bool(live.table.key))
     if live.triggers:
         yield f"triggers of the table run: {', '.join(live.triggers)}"
-    if not live.table.key:
-        yield "the table has no primary key: whole rows are compared"
     if live.missing:
         yield f"this user has not the rights to {', '.join(live.missing)}"
 
@@ -211,7 +190,7 @@ def type_of(declared: str, known: Mapping[str, bool]) -> str:
     return declared if known.get(declared) else "text"
 
 
-def own_statements(statements: Sequence[PgStatement], one: PgStaged, known: Mapping[str, bool]) -> dict[str, list[str]]:
+def own_statements(statements: Sequence[Statement], one: PgStaged, known: Mapping[str, bool]) -> dict[str, list[str]]:
     """What makes a table as it was, by kind."""
     types = {bare_type(column.declared) for column in one.columns if not known.get(column.declared)}
     found: dict[str, list[str]] = {}

@@ -12,7 +12,6 @@ ask for.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
@@ -24,6 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from restore.databases import postgresql_rows
+from restore.databases.fetched_tables import columns_of, files_by_table, sequence_numbers, statements_among, with_notes
 from restore.databases.postgresql_tables import (
     PgLive,
     PgStaged,
@@ -37,12 +37,11 @@ from restore.databases.postgresql_tables import (
 from restore.databases.row_plan import RowPlan, TableRows
 from restore.databases.staged_rows import FetchedItem
 from restore.planning.conflict_policy import ConflictPolicy
-from vault.errors import Damaged, TargetError, UsageError
+from vault.errors import TargetError, UsageError
 from vault.source.contract import Stop, never
 from vault.source.sql import layout
 from vault.source.sql.postgresql_catalog import quoted, relations
 from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of
-from vault.source.sql.postgresql_schema import PgStatement, statements_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -132,7 +131,7 @@ class PostgresqlTarget:
             left_out = [note for one in self._staged if one.table in made for note in self._finish(connection, one)]
             connection.execute("commit")
             left_out += self._advance_sequences(connection, [one for one in self._staged if found[one.table].missing])
-        return plan if not left_out else _with_notes(plan, left_out)
+        return with_notes(plan, left_out)
 
     @property
     def _connection(self) -> Connection[Any]:
@@ -160,16 +159,10 @@ class PostgresqlTarget:
             raise TargetError(f"the rows do not fit into {where}: {reason_of(error)}", hint=hint) from error
 
     def _stage(self, connection: Connection[Any]) -> None:
-        by_table: dict[str, list[FetchedItem]] = {}
-        for item in self._items:
-            part = layout.partition_of(item.path)
-            if part is not None:
-                by_table.setdefault(part.table, []).append(item)
-        if not by_table:
-            hint = "name tables, such as 'raw/calls/**', or use --to DIR"
-            raise UsageError("none of the items that match is a table of a database", hint=hint)
-        for number, (table, parts) in enumerate(sorted(by_table.items())):
-            schema, found = postgresql_rows.columns_of(parts)
+        by_table = files_by_table(self._items)
+        for number, (table, parts) in enumerate(by_table.items()):
+            origin, found = columns_of(parts, postgresql_rows.KEYS, "PostgreSQL")
+            schema = origin.decode()
             relation = table.removeprefix(f"{schema}.")
             self._staged.append(PgStaged(table, self._place.schema or schema, relation, f"pg_temp.rows_{number}", found))
         self._refuse_clashes()
@@ -278,10 +271,7 @@ class PostgresqlTarget:
 
     def _own_statements(self, one: PgStaged) -> dict[str, list[str]]:
         """What the snapshot's schema has of a table; nothing for one that goes into another schema."""
-        return {} if self._place.schema is not None else own_statements(self._statements(), one, self._known)
-
-    def _statements(self) -> list[PgStatement]:
-        return [one for item in self._items if item.path == layout.SCHEMA for one in statements_of(item.file.read_bytes())]
+        return {} if self._place.schema is not None else own_statements(statements_among(self._items), one, self._known)
 
     def _in_order(self, connection: Connection[Any], live: dict[str, PgLive]) -> list[PgStaged]:
         """Tables after those that they refer to."""
@@ -328,7 +318,7 @@ class PostgresqlTarget:
         """Let the sequences of tables give numbers that are above those of their rows; gives what could not be done."""
         import psycopg
 
-        notes, numbers = [], self._numbers()
+        notes, numbers = [], sequence_numbers(self._items)
         for one in written:
             for column in one.columns:
                 try:
@@ -340,17 +330,6 @@ class PostgresqlTarget:
                 except psycopg.Error as error:  # the rows are there by now
                     notes.append(f"the sequence of {one.table}.{column.name} was not advanced: {reason_of(error)}")
         return notes
-
-    def _numbers(self) -> dict[str, dict[str, int]]:
-        """The last number of each sequence, by table and column. Raises `Damaged`."""
-        for item in self._items:
-            if item.path == layout.SEQUENCES:
-                try:
-                    found = json.loads(item.file.read_bytes())
-                    return {table: {name: int(value) for name, value in own.items()} for table, own in found.items()}
-                except (ValueError, TypeError, AttributeError) as error:
-                    raise Damaged(f"the sequences in the snapshot cannot be read: {error}") from error
-        return {}
 
 
 def _advance(connection: Connection[Any], one: PgStaged, column: str, sequence: str, known: int) -> None:
@@ -368,8 +347,3 @@ def _full_names(connection: Connection[Any]) -> Iterator[None]:
     connection.execute("set search_path = pg_catalog")
     yield
     connection.execute("reset search_path")
-
-
-def _with_notes(plan: RowPlan, notes: Sequence[str]) -> RowPlan:
-    first, *rest = plan.tables
-    return replace(plan, tables=(replace(first, notes=(*first.notes, *notes)), *rest))

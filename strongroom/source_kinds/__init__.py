@@ -6,6 +6,8 @@ options           what options have in common: lists, durations, secrets out of 
 context           what sources get from the machine and the settings
 command           `command:…`: the output of a command
 sqlite            `sqlite:FILE`: a database in a file
+postgresql        `postgresql://host/database`: a database of a PostgreSQL server
+mariadb           `mariadb://host/database`, `mysql://…`: one of a MariaDB or MySQL server
 bucket            `s3://bucket/prefix`: objects of a bucket
 webdav            `webdavs://host/path`: a collection of a WebDAV server
 

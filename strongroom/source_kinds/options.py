@@ -111,6 +111,24 @@ def server_and_parameters(text: str, known: Sequence[str]) -> tuple[str, dict[st
     return url, parameters | ({"user": unquote(user)} if user else {})
 
 
+def database_place(url: str, port: int, example: str) -> tuple[str, int, str]:
+    """Host, port and database of a server's URL. port: where it names none · example: for the hint. Raises `UsageError`, which
+    does not repeat the URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or port
+    except ValueError as error:
+        raise SettingsError("is not the address of a database", hint=f"for example {example}") from error
+    if parts.username is not None or parts.query or parts.fragment:
+        raise SettingsError(
+            "has more than a host and a database in it", hint="name the user with the option user, and password_file"
+        )
+    database = unquote(parts.path.removeprefix("/"))
+    if not host or not database or "/" in database:
+        raise SettingsError("names no host, or no database", hint=f"for example {example}")
+    return host, port, database
+
+
 def _in_file(file: Path) -> str:
     try:
         with file.open("rb") as opened:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import unquote, urlsplit
 
 from strongroom import environment
 from strongroom.source_kinds import options as option
 from strongroom.source_kinds.sqlite import STEPS, TABLE_OPTIONS
-from vault.errors import SettingsError
 
 if TYPE_CHECKING:
     from strongroom.settings.projects import SourceSettings
@@ -42,7 +40,7 @@ OPTIONS = {
 
 def check(url: str, options: Mapping[str, str]) -> None:
     """See `registry.SourceKind`."""
-    _place(url)
+    option.database_place(url, PORT, EXAMPLE)
     option.one_of(options, "step", STEPS, "month")
     option.one_of(options, "sslmode", MODES, "prefer")
     option.one_of(options, "known_by", KNOWN_BY, "versions")
@@ -73,7 +71,7 @@ def address_of(url: str, options: Mapping[str, str], folder: Path) -> PgAddress:
     had."""
     from vault.source.sql.postgresql_connection import PgAddress
 
-    host, port, database = _place(url)
+    host, port, database = option.database_place(url, PORT, EXAMPLE)
     certificates = options.get("certificates")
     return PgAddress(
         host,
@@ -84,20 +82,3 @@ def address_of(url: str, options: Mapping[str, str], folder: Path) -> PgAddress:
         options.get("sslmode", "prefer"),
         str(environment.expand(certificates, folder)) if certificates else None,
     )
-
-
-def _place(url: str) -> tuple[str, int, str]:
-    """Host, port and database of a URL. Raises `UsageError`, which does not repeat it."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or PORT
-    except ValueError as error:
-        raise SettingsError("is not the address of a database", hint=f"for example {EXAMPLE}") from error
-    if parts.username is not None or parts.query or parts.fragment:
-        raise SettingsError(
-            "has more than a host and a database in it", hint="name the user with the option user, and password_file"
-        )
-    database = unquote(parts.path.removeprefix("/"))
-    if not host or not database or "/" in database:
-        raise SettingsError("names no host, or no database", hint=f"for example {EXAMPLE}")
-    return host, port, database

@@ -19,6 +19,8 @@ MODULES: Mapping[str, str] = {
     "command": "command",
     "sqlite": "sqlite",
     "postgresql": "postgresql",
+    "mariadb": "mariadb",
+    "mysql": "mariadb",
     "s3": "bucket",
     "webdav": "webdav",
     "webdavs": "webdav",

@@ -146,7 +146,7 @@ class SqlitePlace:
             for (name,) in database.execute("select name from sqlite_schema where type = 'table'").fetchall():
                 database.execute(f'drop table "{name}"')
             for name, content in contents.items():
-                table, month = _table_and_month(name)
+                table, month = table_and_month(name)
                 database.execute(f'create table if not exists "{table}" (id integer primary key, line text, at text)')
                 lines = content.decode().splitlines()
                 rows = [(line, f"{month}-03 10:00:00" if month else None) for line in lines]
@@ -156,7 +156,7 @@ class SqlitePlace:
         return None
 
     def path(self, name: str) -> bytes:
-        table, month = _table_and_month(name)
+        table, month = table_and_month(name)
         return PREFIX + f"/{table}/{month or 'undated'}.parquet".encode()
 
     def source(self) -> Source:
@@ -166,7 +166,8 @@ class SqlitePlace:
         self.file.unlink()
 
 
-def _table_and_month(name: str) -> tuple[str, str]:
+def table_and_month(name: str) -> tuple[str, str]:
+    """What a name says: `2024/05/tickets.csv` is a table, and a month or nothing."""
     *folders, leaf = name.split("/")
     return leaf.removesuffix(".csv"), "-".join(folders)
 
@@ -184,7 +185,7 @@ class PostgresPlace(SqlitePlace):
             for (name,) in connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall():
                 connection.execute(f'drop table "{name}"')
             for name, content in contents.items():
-                table, month = _table_and_month(name)
+                table, month = table_and_month(name)
                 connection.execute(f'create table if not exists "{table}" (id serial primary key, line text, at timestamp)')
                 at = f"'{month}-03 10:00:00'" if month else "null"
                 lines = content.decode().splitlines()
@@ -250,7 +251,7 @@ class DavPlace(FolderPlace):
         return DavSource(DavClient(address, SystemClock()), PREFIX, Rules(), SystemClock())
 
 
-KINDS = ("folder", "command", "sqlite", "postgresql", "bucket", "webdav")
+KINDS = ("folder", "command", "sqlite", "postgresql", "mariadb", "bucket", "webdav")
 
 
 def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourcePlace:
@@ -259,6 +260,10 @@ def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourceP
         return BucketPlace(request.getfixturevalue("moto_endpoint"), BUCKET, f"source-{next(_numbers)}")
     if kind == "postgresql":
         return PostgresPlace(request.getfixturevalue("postgres"))
+    if kind == "mariadb":
+        from tests.support.mariadb_place import MariadbPlace
+
+        return MariadbPlace(request.getfixturevalue("mariadb"))
     if kind == "webdav":
         stack = ExitStack()
         request.addfinalizer(stack.close)

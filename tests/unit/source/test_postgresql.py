@@ -28,7 +28,7 @@ from vault.source.patterns import Rules
 from vault.source.sql import postgresql, postgresql_rows
 from vault.source.sql.postgresql import PgOptions, PostgresqlSource
 from vault.source.sql.postgresql_connection import PgAddress
-from vault.source.sql.postgresql_schema import statements_of
+from vault.source.sql.schema_statements import statements_of
 from vault.storage.memory import MemoryStore
 
 

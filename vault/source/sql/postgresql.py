@@ -24,9 +24,7 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
-from vault.problems import Problem
-from vault.source.attributes import NOTHING
-from vault.source.contract import UNKNOWN_SIZE, Content, Scan, ScanColumn, Stop, TooLarge, never
+from vault.source.contract import UNKNOWN_SIZE, Scan, ScanColumn, Stop, never
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.sql import layout
@@ -39,7 +37,7 @@ from vault.source.sql.postgresql_schema import schema_text, sequences_text
 from vault.source.sql.postgresql_text import parsed
 from vault.source.sql.postgresql_tokens import KnownBy, PartitionTokens
 from vault.source.sql.read_ahead import read_ahead
-from vault.source.streams import SequentialStream, StreamReader
+from vault.source.sql.table_reader import TableReader
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -115,11 +113,11 @@ class PostgresqlSource:
         scan.clock_difference = difference
         return scan
 
-    def reader(self, stop: Stop = never) -> PostgresqlReader:
+    def reader(self, stop: Stop = never) -> TableReader[PgPart]:
         """Reads what the scan's transaction sees; without a scan, one of its own is begun."""
         if self._connection is None:
             self.scan(stop)
-        return PostgresqlReader(self, stop)
+        return TableReader(self.prefix, self.texts, self.parts, lambda part: part.item, lambda part: self._pieces(part, stop))
 
     def close(self) -> None:
         """End the transactions."""
@@ -151,6 +149,25 @@ class PostgresqlSource:
             raise
         with self._lock:
             self._waiting.append(connection)
+
+    def _pieces(self, part: PgPart, stop: Stop) -> Generator[bytes, None, None]:
+        from vault.source.sql.postgresql_session import copied_out
+
+        options = self.options
+        query = copy_query(part.table, where_of(part.table, part.label, options.step, options.zone))
+        schema = partition_schema(part.table, part.unusual)
+        with source_errors(options.address), self.reading() as connection, _item_errors():
+
+            def blocks(stop: Stop) -> Generator[bytes, None, None]:
+                connection.stop = stop
+                yield from copied_out(connection, query, BLOCK)
+
+            def pieces(stop: Stop) -> Generator[bytes, None, None]:
+                with read_ahead(blocks, stop) as ready:
+                    yield from parquet_pieces(schema, (batch for block in ready for batch in parsed(block, schema)))
+
+            with read_ahead(pieces, stop) as ready:
+                yield from ready
 
     def _begin(self, stop: Stop) -> StoppableConnection:
         import psycopg
@@ -238,55 +255,6 @@ def _unlist(found: ItemList, table: str, message: str) -> None:
     found.unlisted.append(found.whole(path.removesuffix(layout.ENDING.encode())))
 
 
-class PostgresqlReader(StreamReader):
-    """Reads partitions as the source's snapshot has them."""
-
-    reopens = False
-
-    def __init__(self, source: PostgresqlSource, stop: Stop) -> None:
-        super().__init__(source.prefix)
-        self._source = source
-        self._stop = stop
-
-    def open_large(self, path: bytes) -> SequentialStream | Problem:
-        """A partition as Parquet, made while it is read; a schema as it is."""
-        source, relative = self._source, self._relative(path)
-        text = source.texts.get(relative)
-        if text is not None:
-            return SequentialStream(path, ListedItem(relative, len(text), 0, text).status(), lambda: _one(text))
-        part = source.parts.get(relative)
-        if part is None:
-            return Problem(path, "vanished-while-read", "the database has no such table or period")
-        return SequentialStream(path, part.item.status(), lambda: self._pieces(part))
-
-    def _content(self, path: bytes, limit: int) -> Content | TooLarge | Problem:
-        text = self._source.texts.get(self._relative(path))
-        if text is not None and len(text) <= limit:
-            return Content(text, ListedItem(b"", len(text), 0, text).status(), NOTHING)
-        if text is None and self._relative(path) not in self._source.parts:
-            return Problem(path, "vanished-while-read", "the database has no such table or period")
-        return TooLarge(ListedItem(b"", UNKNOWN_SIZE, 0).status())
-
-    def _pieces(self, part: PgPart) -> Generator[bytes, None, None]:
-        from vault.source.sql.postgresql_session import copied_out
-
-        source = self._source
-        query = copy_query(part.table, where_of(part.table, part.label, source.options.step, source.options.zone))
-        schema = partition_schema(part.table, part.unusual)
-        with source_errors(source.options.address), source.reading() as connection, _item_errors():
-
-            def blocks(stop: Stop) -> Generator[bytes, None, None]:
-                connection.stop = stop
-                yield from copied_out(connection, query, BLOCK)
-
-            def pieces(stop: Stop) -> Generator[bytes, None, None]:
-                with read_ahead(blocks, stop) as ready:
-                    yield from parquet_pieces(schema, (batch for block in ready for batch in parsed(block, schema)))
-
-            with read_ahead(pieces, self._stop) as ready:
-                yield from ready
-
-
 @contextmanager
 def _item_errors() -> Iterator[None]:
     """What is wrong with one table alone, as OSError."""
@@ -301,7 +269,3 @@ def _item_errors() -> Iterator[None]:
         raise OSError(errno.EIO, reason_of(error)) from error
     except pa.ArrowException as error:
         raise OSError(errno.EIO, f"it has a value that cannot be kept: {error}") from error
-
-
-def _one(text: bytes) -> Generator[bytes, None, None]:
-    yield text
