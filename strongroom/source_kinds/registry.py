@@ -22,6 +22,7 @@ MODULES: Mapping[str, str] = {
     "s3": "bucket",
     "webdav": "webdav",
     "webdavs": "webdav",
+    "rest": "rest",
 }
 """By scheme, the module of this package."""
 

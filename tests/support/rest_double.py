@@ -5,7 +5,7 @@ with serving(ModelDesk()) as desk:
     desk.traps.add("html")
     ... desk.url
 
-`states` has every state that the desk ever had, so that a test can ask whether a snapshot equals one of them.
+With `notes_states`, `states` has every state that the desk ever had, so that a test can ask whether a snapshot equals one.
 """
 
 from __future__ import annotations
@@ -136,6 +136,7 @@ class ModelDesk(RestDouble):
         self.clock_difference = timedelta(0)
         self.busy_answers = 0
         self.secret = ""
+        self.notes_states = False
         self.states: list[dict[int, str]] = [{}]
         self._next = 1
 
@@ -200,7 +201,8 @@ class ModelDesk(RestDouble):
         return json.dumps(ticket, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
     def _note(self) -> None:
-        self.states.append({number: self.kept(number) for number in self.tickets})
+        if self.notes_states:
+            self.states.append({number: self.kept(number) for number in self.tickets})
 
     def _tick(self) -> str:
         self.now += timedelta(seconds=1)

@@ -274,7 +274,8 @@ class Resource(Table, frozen=True, forbid_unknown_fields=True):
     - `path`: below the base · `method`: `GET`, or `POST` with `body`
     - `parameters`: of the query
     - `records`: pointer to the list within an answer
-    - `key`, `time`: pointers within a record; without `time` all records are one item
+    - `key`, `time`: pointers within a record; without `time` all records are one item. Where the pointer of the time goes
+      through a list, the earliest counts
     - `time_format`: see `TimeFormat` · `time_may_be_missing`: of some records, by right
     - `detail`, `detail_record`: a template of a path with more of each record, which takes the place of the listed one
     - `drop`: fields that are left out, since they change by themselves

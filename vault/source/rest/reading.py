@@ -366,8 +366,10 @@ class ResourceReading(Struct):
         resource, context = self.resource, self.context
         if not resource.time:
             return ""
-        moment = times.moment(exact_json.at(record, resource.time), resource.time_format, context.own_zone)
-        return (None if moment is None else times.label(moment, context.step, context.zone)) or UNDATED
+        values = exact_json.all_at(record, resource.time)
+        found = [times.moment(one, resource.time_format, context.own_zone) for one in values]
+        first = min((one for one in found if one is not None), default=None)
+        return (None if first is None else times.label(first, context.step, context.zone)) or UNDATED
 
     def _tell_wrong(self) -> None:
         for what, count in self.wrong.items():
