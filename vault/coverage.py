@@ -10,10 +10,13 @@ class CoveredEntity(Struct, frozen=True):
 
     - `name`: what the source calls it
     - `fields`: what of each one is kept; empty where that goes without saying
+    - `key`: of records as JSON Lines: the field that tells one from another, with dots for fields within fields. Their items
+      are then `KIND/NAME.jsonl`, or `KIND/NAME/PERIOD.jsonl`: one record a line, keys sorted. Empty where there are none
     """
 
     name: str
     fields: tuple[str, ...] = ()
+    key: str = ""
 
 
 class Coverage(Struct, frozen=True):

@@ -10,6 +10,7 @@ postgresql        `postgresql://host/database`: a database of a PostgreSQL serve
 mariadb           `mariadb://host/database`, `mysql://…`: one of a MariaDB or MySQL server
 bucket            `s3://bucket/prefix`: objects of a bucket
 webdav            `webdavs://host/path`: a collection of a WebDAV server
+rest              `rest:NAME`, `rest:FILE.toml`: records of a REST interface
 
 A module has `WHAT` (for people), `EXAMPLE` (a URL), `OPTIONS` (names and what they mean), `check` (raises `UsageError` for a
 URL or an option that cannot be used) and `make` (the source). It is imported when its scheme is met.

@@ -16,6 +16,7 @@ class SourceContext(Struct, frozen=True):
     - `folder`: of the settings file; relative paths count from it, and commands run in it
     - `own`: paths that are Strongroom's own, and left out
     - `zone`: the project's time zone
+    - `state`: a folder for what sources of the project remember on this machine, each below its name; None: nothing is kept
     """
 
     folder: Path = Path()
@@ -23,3 +24,4 @@ class SourceContext(Struct, frozen=True):
     zone: str = "UTC"
     clock: Clock = field(default_factory=SystemClock)
     randomness: Randomness = field(default_factory=SystemRandomness)
+    state: Path | None = None

@@ -24,6 +24,7 @@ MODULES: Mapping[str, str] = {
     "s3": "bucket",
     "webdav": "webdav",
     "webdavs": "webdav",
+    "rest": "rest",
 }
 """By scheme, the module of this package."""
 

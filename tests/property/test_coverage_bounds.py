@@ -19,7 +19,9 @@ def test_a_statement_is_bounded_and_comes_back_as_it_is_held(
     *, text: str, times: int, entities: int, fields: int, gaps: int, flag: bool
 ) -> None:
     names = tuple(f"{text * times}{number}" for number in range(fields))
-    statement = Coverage(text, (CoveredEntity(text * times, names),) * entities, (text * times,) * gaps, flag, not flag, flag)
+    statement = Coverage(
+        text, (CoveredEntity(text * times, names, text),) * entities, (text * times,) * gaps, flag, not flag, flag
+    )
     held = coverages.bounded(statement)
     assert len(strict_json.dump(coverages.as_json(held))) <= coverages.LARGEST
     assert len(held.entities) <= coverages.MOST_ENTITIES and len(held.gaps) <= coverages.MOST_GAPS

@@ -15,13 +15,15 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support import webdav
 from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
+from tests.support.rest_double import ModelDesk, serving
+from tests.support.rest_sources import described
 from tests.support.store_fixtures import BUCKET
 from tests.support.stores import raw_client
 from vault.clock import SystemClock
@@ -31,6 +33,9 @@ from vault.source.command import Command, CommandSource
 from vault.source.contract import Source
 from vault.source.folder import FolderSource
 from vault.source.patterns import Rules
+from vault.source.rest.client import RestClient
+from vault.source.rest.credentials import Credentials
+from vault.source.rest.source import RestOptions, RestSource
 from vault.source.sql.postgresql import PgOptions, PostgresqlSource
 from vault.source.sql.postgresql_connection import PgAddress
 from vault.source.sql.sqlite import SqliteOptions, SqliteSource
@@ -251,7 +256,49 @@ class DavPlace(FolderPlace):
         return DavSource(DavClient(address, SystemClock()), PREFIX, Rules(), SystemClock())
 
 
-KINDS = ("folder", "command", "sqlite", "postgresql", "mariadb", "bucket", "webdav")
+class RestPlace:
+    """A double of a help desk with a ticket for each line: `2024/05/tickets.csv` has those that were created in May."""
+
+    several = True
+
+    def __init__(self, folder: Path, desk: ModelDesk) -> None:
+        self._folder, self._desk = folder / "mirror", desk
+        self._lines: dict[tuple[str, int], tuple[int, str]] = {}
+
+    def put(self, contents: Mapping[str, bytes]) -> None:
+        lines = {(name, at): line for name, data in contents.items() for at, line in enumerate(data.decode().splitlines())}
+        for place in self._lines.keys() - lines.keys():
+            self._desk.delete(self._lines.pop(place)[0])
+        for place, line in lines.items():
+            number, known = self._lines.get(place, (0, ""))
+            if not number:
+                number = self._desk.add(line=line, **self._created(place[0]))
+            elif known != line:
+                self._desk.edit(number, line=line)
+            self._lines[place] = number, line
+
+    @staticmethod
+    def _created(name: str) -> dict[str, Any]:
+        *folders, _ = name.split("/")
+        return {"created": f"{'-'.join(folders)}-03T10:00:00Z" if folders else ""}
+
+    def expected(self, name: str) -> bytes | None:
+        numbers = [number for (of, _), (number, _) in sorted(self._lines.items()) if of == name]
+        return b"".join(self._desk.kept(number).encode() + b"\n" for number in numbers)
+
+    def path(self, name: str) -> bytes:
+        return PREFIX + f"/tickets/{'-'.join(name.split('/')[:-1]) or 'undated'}.jsonl".encode()
+
+    def source(self) -> Source:
+        description = described("offset", size=500, time_may_be_missing=True)
+        client = RestClient(description, self._desk.url, Credentials(), SystemClock())
+        return RestSource(RestOptions(description, self._desk.url, self._folder), client, PREFIX, SystemClock())
+
+    def take_away(self) -> None:
+        self._desk.traps.add("html")
+
+
+KINDS = ("folder", "command", "sqlite", "postgresql", "mariadb", "bucket", "webdav", "rest")
 
 
 def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourcePlace:
@@ -268,5 +315,9 @@ def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourceP
         stack = ExitStack()
         request.addfinalizer(stack.close)
         return DavPlace(folder, stack)
+    if kind == "rest":
+        stack = ExitStack()
+        request.addfinalizer(stack.close)
+        return RestPlace(folder, stack.enter_context(serving(ModelDesk())))
     made: dict[str, Callable[[Path], SourcePlace]] = {"folder": FolderPlace, "command": CommandPlace, "sqlite": SqlitePlace}
     return made[kind](folder)

@@ -23,21 +23,28 @@ _FLAGS = {"times": True, "deletions": True, "one_moment": False}
 
 def bounded(coverage: Coverage) -> Coverage:
     """As much of a statement as a record holds; what is left out is a gap of its own."""
-    fields = MOST_FIELDS
+    fields, entities = MOST_FIELDS, MOST_ENTITIES
     while True:
-        found = _bounded(coverage, fields)
-        if len(strict_json.dump(as_json(found))) <= LARGEST or not fields:
+        found = _bounded(coverage, fields, entities)
+        if len(strict_json.dump(as_json(found))) <= LARGEST or not entities:
             return found
-        fields //= 2
+        if fields:
+            fields //= 2
+        else:
+            entities //= 2
 
 
-def _bounded(coverage: Coverage, most_fields: int) -> Coverage:
+def _bounded(coverage: Coverage, most_fields: int, most_entities: int) -> Coverage:
     entities = tuple(
-        CoveredEntity(_cut(one.name, LONGEST_NAME), tuple(_cut(name, LONGEST_NAME) for name in one.fields[:most_fields]))
-        for one in coverage.entities[:MOST_ENTITIES]
+        CoveredEntity(
+            _cut(one.name, LONGEST_NAME),
+            tuple(_cut(name, LONGEST_NAME) for name in one.fields[:most_fields]),
+            _cut(one.key, LONGEST_NAME),
+        )
+        for one in coverage.entities[:most_entities]
     )
     gaps = [_cut(gap, LONGEST_GAP) for gap in coverage.gaps[: MOST_GAPS - 2]]
-    if len(coverage.entities) > MOST_ENTITIES or len(coverage.gaps) > MOST_GAPS - 2:
+    if len(coverage.entities) > most_entities or len(coverage.gaps) > MOST_GAPS - 2:
         entity_count, gap_count = len(coverage.entities) - len(entities), len(coverage.gaps) - len(gaps)
         gaps.append(f"this statement is cut short: {entity_count} further entities, {gap_count} further gaps")
     if any(len(one.fields) > most_fields for one in coverage.entities):
@@ -49,7 +56,10 @@ def _bounded(coverage: Coverage, most_fields: int) -> Coverage:
 
 def as_json(coverage: Coverage) -> dict[str, Any]:
     """As a record holds it: what is usual or empty is left out."""
-    entities = [{"name": one.name} | ({"fields": list(one.fields)} if one.fields else {}) for one in coverage.entities]
+    entities = [
+        {"name": one.name} | ({"fields": list(one.fields)} if one.fields else {}) | ({"key": one.key} if one.key else {})
+        for one in coverage.entities
+    ]
     flags = {name: value for name, usual in _FLAGS.items() if (value := getattr(coverage, name)) != usual}
     return {"source": coverage.source, "entities": entities} | ({"gaps": list(coverage.gaps)} if coverage.gaps else {}) | flags
 
@@ -69,7 +79,8 @@ def from_json(value: dict[str, Any], what: str) -> Coverage:
 def _entity(value: object, what: str) -> CoveredEntity:
     if not isinstance(value, dict):
         raise Damaged(f"{what} has an entity that is not an object")
-    return CoveredEntity(strict_json.field(value, "name", str, what), _texts(value, "fields", what))
+    key = strict_json.optional(value, "key", str, what)
+    return CoveredEntity(strict_json.field(value, "name", str, what), _texts(value, "fields", what), key or "")
 
 
 def _texts(value: dict[str, Any], name: str, what: str) -> tuple[str, ...]:

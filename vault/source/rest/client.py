@@ -1,0 +1,371 @@
+"""Requests to a REST interface, politely and with suspicion: at the pace that its description allows, waiting as long as it
+asks for, with patience where it is away; answers bounded before they are parsed.
+
+Credentials go to one scheme, host and port. No message has a secret, a query, or what was answered.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import http.client
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from vault.clock import Clock
+from vault.errors import SourceError
+from vault.problems import printable
+from vault.source.contract import Stop
+from vault.source.rest import exact_json
+from vault.source.rest.connections import IDENTITY, Connections, CutShort, Origin, Request, Sent
+from vault.source.rest.credentials import Authorization, Credentials
+from vault.source.rest.description import Description, duration
+from vault.source.rest.patience import Pace, http_moment, retry_after
+
+PATIENCE = 300.0
+"""Seconds that a server which is away is waited for."""
+
+LONGEST_PAUSE = 60.0
+TRIES_OF_ERRORS = 3
+"""An internal error of a server may be of the moment."""
+
+MOST_REDIRECTS = 5
+
+
+Value = TypeVar("Value")
+
+
+class Nonsense(SourceError):
+    """An answer that cannot be what it should be. One resource is concerned."""
+
+
+class Forbidden(SourceError):
+    """The credentials do not allow it. One resource is concerned."""
+
+
+class NotThere(SourceError):
+    """Nothing is at this path. One resource is concerned."""
+
+
+class Question(Struct, frozen=True):
+    """What is asked. path: below the base, encoded; or, from its first slash on, on the server · query: encoded · body: of a
+    POST, as JSON."""
+
+    path: str
+    query: str = ""
+    body: dict[str, Any] | None = None
+
+    @property
+    def text(self) -> str:
+        """For people: no query, which may bear a secret, or a person's name."""
+        return printable(self.path.encode("utf-8", "replace"))[:200]
+
+
+class Reply(Struct, frozen=True):
+    """value: parsed · headers: by names in small letters · server_time: seconds since 1970, by the server's clock, or ours
+    where it does not say."""
+
+    value: Any
+    headers: Mapping[str, str]
+    server_time: float
+
+
+def parameters(values: Mapping[str, Any]) -> str:
+    """A query, encoded."""
+    plain = {name: _flag(value) for name, value in values.items()}
+    return urlencode(plain, doseq=True, quote_via=quote)
+
+
+class RestClient:
+    """One interface. Used by several threads.
+
+    - `clock_difference`: seconds that the server's clock was ahead of ours at the last answer; None where it did not say
+    - `requests`: that were sent · `limit`: what the server said of its limits, by headers
+    """
+
+    def __init__(
+        self, description: Description, base: str, credentials: Credentials, clock: Clock, *, certificates: str = ""
+    ) -> None:
+        """base: with a slash at its end. Raises `SourceError` where a secret is missing."""
+        self.description = description
+        self.origin = Origin.of(base)
+        self.clock_difference: float | None = None
+        self.requests = 0
+        self.limit: dict[str, str] = {}
+        self.pace = Pace(clock, description.limits.requests_per_second, description.limits.burst)
+        self._clock = clock
+        self._certificates = certificates
+        self._authorization = Authorization(description.auth, credentials, base, clock, certificates)
+        self._base = urlsplit(base).path or "/"
+        self._connections = Connections(self.origin, certificates)
+        self._others: dict[Origin, Connections] = {}
+        self._longest = duration(description.limits.longest_wait).total_seconds()
+        self._largest = description.limits.largest_answer << 20
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.origin.text}{self._base}"
+
+    def use_stop(self, stop: Stop) -> None:
+        """stop: called while the client waits; what it raises ends the request."""
+        self.pace.stop = stop
+
+    def ask(self, question: Question) -> Reply:
+        """One request and its answer as JSON. Raises `SourceError` where the server is away or refuses us, and for one resource
+        `Nonsense`, `Forbidden`, `NotThere`."""
+        body = b"" if question.body is None else msgspec.json.encode(question.body)
+
+        def read(sent: Sent) -> tuple[Reply, float | None]:
+            data = self._connections.whole(sent, self._largest)
+            return self._reply(question, sent, data)
+
+        return self._until_answered(question, body, read)
+
+    def stream(self, url: str, hosts: list[str]) -> Generator[bytes, None, None]:
+        """The bytes at an address, or at a path below the base. hosts: patterns of others, which get no credentials. Raises
+        `SourceError` as `ask` does, OSError where it is cut short."""
+        parts = urlsplit(url)
+        if parts.scheme or url.startswith("//"):
+            origin = self._origin(url)
+            if not self._is_own(origin):
+                if not any(fnmatch.fnmatchcase(origin.host, one.lower()) for one in hosts):
+                    raise Nonsense(f"an attachment lies at {origin.host}, which the description does not name in hosts")
+                yield from self._from_other(origin, url, hosts)
+                return
+            question = Question(parts.path or "/", parts.query)
+        else:
+            question = Question(parts.path, parts.query)
+        sent = self._until_answered(question, b"", lambda sent: (sent, None), accept="*/*", hosts=hosts)
+        where = sent.header("Location")
+        if 300 <= sent.status < 400:
+            sent.end()
+            yield from self.stream(urljoin(f"{self.origin.text}{self._target(question)}", where), hosts)
+            return
+        yield from self._connections.pieces(sent)
+
+    def own_path(self, url: str) -> Question:
+        """A URL that the server has given, as a question to the same server. Raises `Nonsense` where it is of another one."""
+        try:
+            parts = urlsplit(urljoin(f"{self.origin.text}{self._base}", url))
+            origin = Origin.of(parts)
+        except ValueError:
+            raise Nonsense(f"{self.text} gives a next page that is no address") from None
+        if origin.host != self.origin.host:
+            raise Nonsense(f"{self.text} sends us to {origin.host} for the next page", hint="credentials go to one host alone")
+        return Question(parts.path or "/", parts.query)
+
+    def hide(self, text: str) -> str:
+        """A text of the server without secrets."""
+        return self._authorization.hide(text)
+
+    def close(self) -> None:
+        """Close the connections; they are made again where they are needed."""
+        self._authorization.close()
+        for one in (self._connections, *self._others.values()):
+            one.close()
+
+    def _until_answered(
+        self,
+        question: Question,
+        body: bytes,
+        read: Callable[[Sent], tuple[Value, float | None]],
+        *,
+        accept: str = "application/json",
+        hosts: list[str] | None = None,
+    ) -> Value:
+        """What `read` makes of the first answer that is one. read: gives also for how long the server is busy; None where it is
+        not."""
+        begun, pause, errors, renewed = self._clock.monotonic(), 0.5, 0, False
+        redirects = 0
+        while True:
+            self.pace.stop()
+            self.pace.take()
+            wait: float | None = None
+            try:
+                sent = self._send(question, body, accept)
+                if sent.status == 401 and self._authorization.is_renewable and not renewed:
+                    sent.end()
+                    renewed = True
+                    self._authorization.renew()
+                    continue
+                if self._is_busy(sent):
+                    reason = f"it answers {sent.status}"
+                    wait = self._asked_wait(sent)
+                elif sent.status >= 500 and (errors := errors + 1) < TRIES_OF_ERRORS:
+                    reason = f"it answers {sent.status}"
+                    sent.end()
+                elif 300 <= sent.status < 400 and hosts is None:
+                    redirects += 1
+                    question = self._redirected(question, sent, redirects)
+                    continue
+                else:
+                    self._refuse(question, sent)
+                    value, wait = read(sent)
+                    if wait is None:
+                        return value
+                    reason = "it is busy"
+            except (CutShort, OSError, http.client.HTTPException) as error:
+                reason = str(error.strerror) if isinstance(error, CutShort) else type(error).__name__
+            longest = PATIENCE if wait is None else max(self._longest, PATIENCE)
+            wait = max(pause, wait or 0.0)
+            if self._clock.monotonic() - begun + wait > longest:
+                raise SourceError(f"{self.text} cannot be read: {reason}", hint="is the address right? Try again later")
+            self.pace.sleep(wait)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _send(self, question: Question, body: bytes, accept: str) -> Sent:
+        headers = {"User-Agent": "strongroom", "Accept": accept, "Accept-Encoding": "gzip"}
+        if accept == "*/*":
+            headers |= IDENTITY
+        if body:
+            headers["Content-Type"] = "application/json"
+        headers |= self.description.headers | self._authorization.headers()
+        query = "&".join(part for part in (question.query, parameters(self._authorization.parameters())) if part)
+        path = self._target(question)
+        method = "POST" if question.body is not None else "GET"
+        sent = self._connections.send(Request(method, f"{path}?{query}" if query else path, headers, body))
+        self.requests += 1
+        self._look_at(sent)
+        return sent
+
+    def _target(self, question: Question) -> str:
+        if question.path.startswith("/"):
+            return question.path
+        return f"{self._base}{self._authorization.path()}{question.path}"
+
+    def _reply(self, question: Question, sent: Sent, data: bytes) -> tuple[Reply, float | None]:
+        limits = self.description.limits
+        try:
+            value = exact_json.parse(data)
+        except exact_json.NotJson as error:
+            kind = sent.header("Content-Type").partition(";")[0].strip()[:60] or "no type"
+            text = f"{self.text} answers something else than JSON to {question.text} ({kind}): {error}"
+            raise Nonsense(text, hint="is the address right, and is nothing in between that asks for a login?") from error
+        code = exact_json.at(value, self.description.errors.at) if self.description.errors.at else None
+        if code not in (None, False, "", []):
+            if isinstance(code, str) and code in limits.busy_errors:
+                return Reply(None, {}, 0.0), self._until_reset(value) or 0.0
+            shown = printable(str(code).encode("utf-8", "replace"))[:80] if isinstance(code, str) else "an error"
+            raise Nonsense(f"{self.text} answers {self.hide(shown)} to {question.text}", hint="is the description right?")
+        self._mind_operating(value)
+        headers = {name.lower(): text for name, text in sent.answer.getheaders()}
+        return Reply(value, headers, self._clock.now().timestamp() + (self.clock_difference or 0.0)), None
+
+    def _mind_operating(self, value: object) -> None:
+        """Wait for the reset where the time that the server works for us is almost used up."""
+        operating = self.description.limits.operating
+        if operating is None:
+            return
+        try:
+            used = float(exact_json.at(value, operating.used) or 0)
+        except (TypeError, ValueError):
+            return
+        if used >= operating.most:
+            self.pace.sleep(self._until_reset(value) or 0.0)
+
+    def _until_reset(self, value: object) -> float | None:
+        """Seconds until the server counts anew."""
+        operating = self.description.limits.operating
+        try:
+            at = float(exact_json.at(value, operating.reset_at) or 0) if operating is not None else 0.0
+        except (TypeError, ValueError):
+            return None
+        now = self._clock.now().timestamp() + (self.clock_difference or 0.0)
+        return min(max(0.0, at - now), self._longest) if at else None
+
+    def _is_busy(self, sent: Sent) -> bool:
+        return sent.status in self.description.limits.busy
+
+    def _asked_wait(self, sent: Sent) -> float | None:
+        """How long the server asks us to wait; None where it does not say."""
+        headers = {name.lower(): value for name, value in sent.answer.getheaders()}
+        wait = retry_after(headers, self._clock)
+        if self.description.limits.operating is not None and wait is None:
+            try:
+                return self._until_reset(exact_json.parse(self._connections.whole(sent, 1 << 20)))
+            except exact_json.NotJson:
+                return None
+        sent.end()
+        return wait
+
+    def _refuse(self, question: Question, sent: Sent) -> None:
+        """Raises `SourceError` for what no further request would change."""
+        status = sent.status
+        if 200 <= status < 300 or 300 <= status < 400:
+            return
+        sent.end()
+        if status == 401:
+            hint = "is the secret right, and has it not run out? See the options user and password_file"
+            raise SourceError(f"{self.text} answers {status}: the credentials are refused", hint=hint)
+        if status in (403, 404, 410):
+            kind = Forbidden if status == 403 else NotThere
+            what = "these credentials may not read" if status == 403 else "there is no"
+            raise kind(f"{self.text} answers {status}: {what} {question.text}", hint="is the path right, and the right given?")
+        raise Nonsense(f"{self.text} answers {status} to {question.text}", hint="is the description right?")
+
+    def _redirected(self, question: Question, sent: Sent, count: int) -> Question:
+        where = sent.header("Location")
+        sent.end()
+        try:
+            parts = urlsplit(urljoin(f"{self.origin.text}{self._target(question)}", where))
+            origin = Origin.of(parts)
+        except ValueError:
+            raise Nonsense(f"{self.text} sends us to another place that is no address") from None
+        if origin != self.origin:
+            hint = "write the address that it names, if that is the right one: credentials go to one host alone"
+            raise SourceError(f"{self.text} sends us to {origin.text}", hint=hint)
+        if count > MOST_REDIRECTS or question.body is not None:
+            raise Nonsense(f"{self.text} sends us round in circles for {question.text}")
+        return Question(parts.path or "/", parts.query)
+
+    def _look_at(self, sent: Sent) -> None:
+        moment = http_moment(sent.header("Date"))
+        if moment is not None:
+            self.clock_difference = (moment - self._clock.now()).total_seconds()
+        for name in ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-Rate-Limit", "X-Rate-Limit-Remaining"):
+            if value := sent.header(name):
+                self.limit[name] = value[:40]
+
+    def _origin(self, url: str) -> Origin:
+        try:
+            return Origin.of(urljoin(f"{self.origin.text}{self._base}", url))
+        except ValueError:
+            raise Nonsense("an attachment has an address that is none") from None
+
+    def _is_own(self, origin: Origin) -> bool:
+        return origin == self.origin
+
+    def _from_other(self, origin: Origin, url: str, hosts: list[str]) -> Generator[bytes, None, None]:
+        """Bytes that lie elsewhere, without credentials."""
+        for _ in range(MOST_REDIRECTS):
+            if not any(fnmatch.fnmatchcase(origin.host, one.lower()) for one in hosts):
+                raise Nonsense(f"an attachment lies at {origin.host}, which the description does not name in hosts")
+            connections = self._others.setdefault(origin, Connections(origin, self._certificates))
+            parts = urlsplit(url)
+            target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+            self.pace.take()
+            try:
+                sent = connections.send(Request("GET", target, {"User-Agent": "strongroom"} | IDENTITY))
+            except http.client.HTTPException as error:
+                raise OSError(0, f"{origin.text} answers something else than HTTP") from error
+            if not 300 <= sent.status < 400:
+                if sent.status != 200:
+                    sent.end()
+                    raise OSError(0, f"{origin.text} answers {sent.status}")
+                yield from connections.pieces(sent)
+                return
+            url = urljoin(url, sent.header("Location"))
+            sent.end()
+            origin = self._origin(url)
+        raise OSError(0, f"{origin.text} sends us round in circles")
+
+
+def _flag(value: object) -> object:
+    """Flags as interfaces write them."""
+    if isinstance(value, list):
+        return [_flag(one) for one in value]
+    return str(value).lower() if isinstance(value, bool) else value

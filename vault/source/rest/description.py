@@ -1,0 +1,460 @@
+"""Descriptions of REST interfaces: what a TOML file says about one, checked.
+
+    base = "https://desk.example.com/api/"
+
+    [auth]
+    type = "bearer"
+
+    [resources.tickets]
+    path = "tickets"
+    records = "results"
+    key = "id"
+    time = "created"
+
+    [resources.tickets.paging]
+    type = "page"
+    size_parameter = "page_size"
+    size = 100
+
+A *pointer* is the way to a value within an answer or a record: names of fields with dots between them; empty for the whole. A
+*template* has names in braces that are filled in: `tickets/{key}/comments`, `{record.field}`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+Key: TypeAlias = tuple[str | int, ...]
+Scalar: TypeAlias = str | int | float | bool
+Parameters: TypeAlias = dict[str, Scalar | list[Scalar]]
+TimeFormat: TypeAlias = str
+"""`iso`, `seconds`, `milliseconds`, `date` or a pattern of strptime."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}\Z")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]*)\}")
+_DURATION = re.compile(r"(\d{1,6}) (second|minute|hour|day)s?\Z")
+MOST_RESOURCES, MOST_CHILDREN = 200, 20
+
+
+class DescriptionError(ValueError):
+    """What is wrong in a description. key: where · what: a sentence behind the key · hint: what to do."""
+
+    def __init__(self, key: Key, what: str, hint: str | None = None) -> None:
+        super().__init__(f"{'.'.join(map(str, key))} {what}")
+        self.key, self.what, self.hint = key, what, hint
+
+
+class Table(Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What is wrong beyond types: a field, and a sentence behind its name."""
+        yield from ()
+
+
+class Auth(Table, frozen=True, forbid_unknown_fields=True):
+    """How requests are authorised with the secret that the source's options lead to.
+
+    - `type`: `bearer`, `basic` (with the option `user`), `header`, `query`, `path` (the secret is a part of the path, behind
+      the base), `oauth2`, or `none`
+    - `name`: of the header or the query parameter
+    - `prefix`: before the secret, in a header
+    - `token_url`, `grant`, `scope`: of OAuth 2; the URL may be relative to the base
+    - `client_parameters`: whether the client's id and secret go as parameters of the request for a token, not as its user
+    """
+
+    type: Literal["none", "bearer", "basic", "header", "query", "path", "oauth2"] = "none"
+    name: str = ""
+    prefix: str = ""
+    token_url: str = ""
+    grant: Literal["client_credentials", "refresh_token"] = "client_credentials"
+    scope: str = ""
+    client_parameters: bool = False
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.type in ("header", "query") and not self.name:
+            yield "name", f"is missing: a {self.type} needs one"
+        if self.type == "oauth2" and not self.token_url:
+            yield "token_url", "is missing: tokens are asked for there"
+        if "\n" in self.name + self.prefix or "\r" in self.name + self.prefix:
+            yield "name", "has a line break"
+
+
+class Operating(Table, frozen=True, forbid_unknown_fields=True):
+    """A limit of the time that a server works for us. used, reset_at: pointers into each answer (seconds; seconds since 1970) ·
+    most: seconds after which the reset is waited for."""
+
+    used: str
+    reset_at: str
+    most: float
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.most <= 0:
+            yield "most", "must be more than 0"
+
+
+class Limits(Table, frozen=True, forbid_unknown_fields=True):
+    """How much may be asked.
+
+    - `requests_per_second`: at most; 0 for no limit
+    - `burst`: so many may be sent at once before that counts
+    - `busy`: statuses upon which is waited and asked again
+    - `busy_errors`: error codes in an answer, whatever its status, that mean the same
+    - `longest_wait`: that a server may ask for
+    - `largest_answer`: MiB
+    """
+
+    requests_per_second: float = 0.0
+    burst: int = 1
+    busy: list[int] = msgspec.field(default_factory=lambda: [429, 502, 503, 504])
+    busy_errors: list[str] = []
+    longest_wait: str = "15 minutes"
+    operating: Operating | None = None
+    largest_answer: int = 32
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.requests_per_second < 0:
+            yield "requests_per_second", "must not be negative"
+        if self.burst < 1:
+            yield "burst", "must be at least 1"
+        if not 1 <= self.largest_answer <= 256:
+            yield "largest_answer", "must be from 1 to 256 (MiB)"
+        yield from _duration_faults(self, "longest_wait")
+
+
+class Errors(Table, frozen=True, forbid_unknown_fields=True):
+    """Errors in an answer with a good status. at: pointer to the code; where something is there, the answer is an error."""
+
+    at: str = ""
+
+
+class Paging(Table, frozen=True, forbid_unknown_fields=True):
+    """How the pages of a listing follow one another.
+
+    - `type`: `none` (one answer has all), `page` (numbers), `offset`, `cursor` (a value of the last answer), `next` (the last
+      answer has the next URL), `link` (its header has), `keyset` (records after the last key)
+    - `parameter`: the page, the offset, the cursor or the last key is sent as this; in the body where the resource has one
+    - `value`: of `keyset`: a template with `{last}`
+    - `start`: the first page, offset or key
+    - `size`, `size_parameter`: records asked for
+    - `total`, `total_header`: where an answer says how many there are
+    - `next`: pointer to the next cursor or URL
+    - `more`, `last`: pointers to a flag that says that there is more, or that this is the last page
+    - `most_pages`: so many may be asked for; then the listing begins anew with the newest modification seen
+    - `short_is_last`: a page that is not full is the last one
+    """
+
+    type: Literal["none", "page", "offset", "cursor", "next", "link", "keyset"] = "none"
+    parameter: str = ""
+    value: str = "{last}"
+    start: str | int = ""
+    size: int = 100
+    size_parameter: str = ""
+    total: str = ""
+    total_header: str = ""
+    next: str = ""
+    more: str = ""
+    last: str = ""
+    most_pages: int = 0
+    short_is_last: bool = False
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.type in ("page", "offset", "cursor", "keyset") and not self.parameter:
+            yield "parameter", f"is missing: paging by {self.type} needs one"
+        if self.type in ("cursor", "next") and not self.next:
+            yield "next", f"is missing: paging by {self.type} needs one"
+        if self.type in ("page", "offset") and not isinstance(self.start, int) and self.start:
+            yield "start", "must be a whole number"
+        if self.type == "keyset" and "{last}" not in self.value:
+            yield "value", "must have {last} in it"
+        if not 1 <= self.size <= 100_000:
+            yield "size", "must be from 1 to 100000"
+        if self.most_pages < 0 or (self.most_pages and self.type not in ("page", "offset")):
+            yield "most_pages", "is for paging by page or offset, and not negative"
+
+
+class Incremental(Table, frozen=True, forbid_unknown_fields=True):
+    """How one asks for what was modified.
+
+    - `field`: pointer to the modification of a record
+    - `parameters`: templates with `{since}`, added to those of the resource
+    - `format`: of `{since}`; see `TimeFormat`
+    - `overlap`: how far before the last run is asked
+    - `full_from`: a full scan asks with these parameters too, from this moment on; empty where it does without
+    """
+
+    field: str
+    parameters: Parameters
+    format: TimeFormat = "iso"
+    overlap: str = "10 minutes"
+    full_from: str = ""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        yield from _template_faults("parameters", self.parameters, {"since"})
+        if "{since}" not in repr(self.parameters):
+            yield "parameters", "must have {since} in one of them"
+        yield from _duration_faults(self, "overlap")
+        if self.full_from:
+            try:
+                from datetime import datetime
+
+                datetime.fromisoformat(self.full_from)
+            except ValueError:
+                yield "full_from", "is not a moment such as 2000-01-01T00:00:00Z"
+
+
+class Child(Table, frozen=True, forbid_unknown_fields=True):
+    """Records that belong to a record, asked for one record after another, and kept in it under the child's name.
+
+    - `path`: template with `{key}` of the record, `{record.FIELD}`
+    - `records`: pointer to the list
+    - `key`: pointer to what tells one from another, by which they are sorted; empty: they stay as they come
+    - `when`: pointer within the record: where nothing is there, or 0, there is nothing to ask for
+    - `detail`: template of a path with more of each one, which takes its place: `{key}`, `{child.FIELD}`
+    - `drop`: fields that are left out, since they change by themselves
+    """
+
+    path: str
+    parameters: Parameters = {}
+    records: str = ""
+    key: str = "id"
+    when: str = ""
+    detail: str = ""
+    detail_records: str = ""
+    drop: list[str] = []
+    paging: Paging = Paging()
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        yield from _template_faults("path", self.path, {"key"}, "record.")
+        yield from _template_faults("parameters", self.parameters, {"key"}, "record.")
+        yield from _template_faults("detail", self.detail, {"key"}, "child.")
+        if self.paging.most_pages:
+            yield "paging", "cannot have most_pages"
+
+
+class Attachments(Table, frozen=True, forbid_unknown_fields=True):
+    """Files of a record.
+
+    - `records`: pointer within the record, children included, to what describes them; goes through lists
+    - `key`, `name`: pointers within such a description
+    - `url`: pointer to the address of the bytes; or `path`: a template with `{key}`, `{attachment.FIELD}`
+    - `base64`: pointer to the bytes within an answer of JSON; empty where the answer is the bytes
+    - `version`: pointers to what changes with the content
+    - `hosts`: other hosts, from which bytes are fetched without credentials: `*.files.example.com`
+    - `when`: pointer within the description: only where something is there it is a file
+    """
+
+    records: str
+    key: str = "id"
+    name: str = "name"
+    url: str = ""
+    path: str = ""
+    base64: str = ""
+    version: list[str] = []
+    hosts: list[str] = []
+    when: str = ""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if bool(self.url) == bool(self.path):
+            yield "url", "or path must say where the bytes are: one of them"
+        yield from _template_faults("path", self.path, {"key"}, "attachment.")
+
+
+class Resource(Table, frozen=True, forbid_unknown_fields=True):
+    """One sort of records.
+
+    - `path`: below the base · `method`: `GET`, or `POST` with `body`
+    - `parameters`: of the query
+    - `records`: pointer to the list within an answer
+    - `key`, `time`: pointers within a record; without `time` all records are one item. Where the pointer of the time goes
+      through a list, the earliest counts
+    - `time_format`: see `TimeFormat` · `time_may_be_missing`: of some records, by right
+    - `detail`, `detail_record`: a template of a path with more of each record, which takes the place of the listed one
+    - `drop`: fields that are left out, since they change by themselves
+    - `only_with_full_scan`: it is not looked at between full scans
+    - `records_in`: pointer within each entry of the list to the record itself
+    """
+
+    path: str
+    method: Literal["GET", "POST"] = "GET"
+    parameters: Parameters = {}
+    body: dict[str, Any] = {}
+    records: str = ""
+    records_in: str = ""
+    key: str = "id"
+    time: str = ""
+    time_format: TimeFormat = "iso"
+    time_may_be_missing: bool = False
+    detail: str = ""
+    detail_record: str = ""
+    drop: list[str] = []
+    only_with_full_scan: bool = False
+    paging: Paging = Paging()
+    incremental: Incremental | None = None
+    children: dict[str, Child] = {}
+    attachments: Attachments | None = None
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if not self.key:
+            yield "key", "must not be empty"
+        yield from _template_faults("detail", self.detail, {"key"}, "record.")
+        if self.body and self.method == "GET":
+            yield "body", "needs method = 'POST'"
+        if self.paging.most_pages and self.incremental is None:
+            yield "paging", "has most_pages, which needs [incremental]"
+        if len(self.children) > MOST_CHILDREN:
+            yield "children", f"are more than {MOST_CHILDREN}"
+
+
+class Description(Table, frozen=True, forbid_unknown_fields=True):
+    """An interface.
+
+    - `title`: for people · `documentation`: the address of the vendor's page
+    - `base`: the address that paths are below; empty where the source's option says it
+    - `time_zone`: of times without one
+    - `headers`: of all requests
+    - `notes`: what is not taken, as sentences; they stand in the coverage
+    """
+
+    title: str
+    resources: dict[str, Resource]
+    documentation: str = ""
+    base: str = ""
+    time_zone: str = "UTC"
+    headers: dict[str, str] = {}
+    auth: Auth = Auth()
+    limits: Limits = Limits()
+    errors: Errors = Errors()
+    notes: list[str] = []
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if not self.resources:
+            yield "resources", "is empty: there is nothing to take"
+        if len(self.resources) > MOST_RESOURCES:
+            yield "resources", f"are more than {MOST_RESOURCES}"
+        for name in self.resources:
+            if not _NAME.match(name):
+                yield "resources", f"has the name {name!r}: small letters, digits, - and _"
+        if any("\n" in part or "\r" in part for pair in self.headers.items() for part in pair):
+            yield "headers", "have a line break"
+        try:
+            ZoneInfo(self.time_zone)
+        except (KeyError, ValueError, OSError):
+            yield "time_zone", "is not the name of a time zone"
+
+
+def duration(text: str) -> timedelta:
+    """A length that was checked: `10 minutes`."""
+    found = _DURATION.match(text)
+    if found is None:
+        raise ValueError(f"invalid duration {text!r}")
+    return timedelta(**{f"{found[2]}s": int(found[1])})
+
+
+def parse(value: Mapping[str, Any]) -> Description:
+    """A description from what its TOML file has. Raises `DescriptionError` for the first thing that is wrong."""
+    resources = value.get("resources", {})
+    if not isinstance(resources, dict):
+        raise DescriptionError(("resources",), "must be a table")
+    own = {name: part for name, part in value.items() if name not in ("resources", "limits")} | {"resources": {}}
+    plain = _table(Description, own, (), inner={"auth": Auth, "errors": Errors}, checked=False)
+    if "limits" in value:
+        limits = _table(Limits, value["limits"], ("limits",), inner={"operating": Operating})
+        plain = msgspec.structs.replace(plain, limits=limits)
+    made = {name: _resource(part, ("resources", name)) for name, part in resources.items()}
+    description = msgspec.structs.replace(plain, resources=made)
+    _check(description, ())
+    return description
+
+
+def _resource(value: object, key: Key) -> Resource:
+    if not isinstance(value, dict):
+        raise DescriptionError(key, "must be a table")
+    children = value.get("children", {})
+    if not isinstance(children, dict):
+        raise DescriptionError((*key, "children"), "must be a table")
+    own = {name: part for name, part in value.items() if name != "children"}
+    inner: dict[str, type[Table]] = {"paging": Paging, "incremental": Incremental, "attachments": Attachments}
+    made = {name: _table(Child, part, (*key, "children", name), inner={"paging": Paging}) for name, part in children.items()}
+    resource = msgspec.structs.replace(_table(Resource, own, key, inner=inner, checked=False), children=made)
+    _check(resource, key)
+    return resource
+
+
+AnyTable = TypeVar("AnyTable", bound=Table)
+
+
+def _table(
+    kind: type[AnyTable], value: object, key: Key, *, inner: Mapping[str, type[Table]], checked: bool = True
+) -> AnyTable:
+    """One table, its inner ones first, so that what is wrong is said where it stands."""
+    if not isinstance(value, dict):
+        raise DescriptionError(key, "must be a table")
+    for name in inner.keys() & value.keys():
+        _table(inner[name], value[name], (*key, name), inner={})
+    _refuse_unknown(kind, value, key)
+    for field in msgspec.structs.fields(kind):
+        if field.name not in value:
+            if field.required:
+                raise DescriptionError((*key, field.name), "is missing")
+            continue
+        try:
+            msgspec.convert(value[field.name], field.type)
+        except msgspec.ValidationError as error:
+            raise DescriptionError((*key, field.name), _in_words(error)) from error
+    made = msgspec.convert(value, kind)
+    if checked:
+        _check(made, key)
+    return made
+
+
+def _refuse_unknown(kind: type[Table], value: Mapping[str, Any], key: Key) -> None:
+    known = kind.__struct_fields__
+    for name in value:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
+            raise DescriptionError((*key, name), "is not known", hint)
+
+
+def _check(table: Table, key: Key) -> None:
+    for name, what in table.faults():
+        raise DescriptionError((*key, name), what)
+
+
+def _in_words(error: msgspec.ValidationError) -> str:
+    text = str(error).partition(" - at ")[0]
+    found = re.match(r"Expected `(.+)`, got `(.+)`\Z", text)
+    if found is None:
+        return f"cannot be used: {text[:1].lower()}{text[1:]}"
+    words = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list"}
+    wanted = " or ".join(words.get(part.strip(), "a table") for part in found[1].split("|"))
+    return f"must be {wanted}"
+
+
+def _template_faults(name: str, value: object, known: set[str], prefix: str = "-") -> Iterator[tuple[str, str]]:
+    """Names in braces that nobody fills in."""
+    for text in _texts(value):
+        for found in _PLACEHOLDER.findall(text):
+            if found not in known and not found.startswith(prefix):
+                yield name, f"has {{{found}}}, which is not known"
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(one)
+
+
+def _duration_faults(table: Table, name: str) -> Iterator[tuple[str, str]]:
+    if _DURATION.match(getattr(table, name)) is None:
+        yield name, "must be a duration such as '10 minutes'"

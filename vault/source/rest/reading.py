@@ -1,0 +1,424 @@
+"""Reading one resource into the mirror, until what was read is a state that the interface really had.
+
+Whoever reads page by page while others write reads a mixture. A reading is over, *settled*, when
+
+- one answer had everything, and nothing was asked for beside it; or
+- a pass has changed nothing in the mirror that a complete pass had filled before: all of it stood there between the two; or
+- after a full pass, nothing was modified any more and the interface's own count is that of the mirror.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import blake2b
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from vault.clock import Clock
+from vault.problems import Problem
+from vault.source.contract import Stop
+from vault.source.rest import attachments, exact_json, templates, times
+from vault.source.rest.client import Nonsense, NotThere, Question, RestClient
+from vault.source.rest.description import Child, Resource, duration
+from vault.source.rest.mirror import Mirror, NewRecord, ResourceState
+from vault.source.rest.paging import Listing, ListingQuestion, Page, PageState, all_records
+from vault.source.sql.layout import UNDATED, Step
+
+MOST_PASSES = 5
+MOST_ROUNDS = 10
+"""Of asking for what was modified."""
+
+RESUMED_WITHIN = 86_400.0
+"""Seconds for which the place of an interrupted pass is worth anything."""
+
+MOST_CHILDREN = 100_000
+REPEATED_PAGES = 3
+MOST_MISSING = 20
+"""Records whose own page or children are not there, before any that are."""
+
+
+class Unsettled(Nonsense):
+    """It changed during each of several readings."""
+
+
+class ReadingContext(Struct, frozen=True):
+    """What all resources of a source share. prefix: of paths · zone: of the project · own_zone: of the interface."""
+
+    client: RestClient
+    mirror: Mirror
+    clock: Clock
+    stop: Stop
+    prefix: bytes
+    zone: ZoneInfo
+    own_zone: ZoneInfo
+    step: Step
+    full_every: float
+
+
+class _Outcome(Struct):
+    """Of one pass.
+
+    - `changed`: records that are others now · `keyless`: records without a key
+    - `filled`: pages with records · `is_short`: whether the first had fewer than asked for
+    - `asked`: requests beside those for pages · `missing`: that found nothing there
+    - `began`: by the server's clock · `newest`: of the modifications that were seen; both seconds since 1970
+    - `resumed`: whether it is the rest of an interrupted one
+    """
+
+    changed: int = 0
+    pages: int = 0
+    filled: int = 0
+    is_short: bool = False
+    asked: int = 0
+    missing: int = 0
+    keyless: int = 0
+    began: float | None = None
+    newest: float | None = None
+    resumed: bool = False
+
+    @property
+    def is_one_answer(self) -> bool:
+        """Whether all of it was in the first answer, so that it is of one moment."""
+        is_whole = self.pages == 1 or (self.filled <= 1 and self.is_short)
+        return is_whole and not self.asked and not self.resumed
+
+
+class ResourceReading(Struct):
+    """One resource in one run. problems: what is wrong with single records · full: whether everything was asked for."""
+
+    context: ReadingContext
+    name: str
+    resource: Resource
+    problems: list[Problem] = field(default_factory=list)
+    full: bool = False
+    wrong: Counter[str] = field(default_factory=Counter)
+    missing: NotThere | None = None
+    """Of what belongs to a record."""
+
+    def run(self) -> None:
+        """Bring the mirror up to date. Raises `SourceError`; `Unsettled`, `Nonsense`, `Forbidden` and `NotThere` concern this
+        resource alone."""
+        mirror, state = self.context.mirror, self._state()
+        due = self._is_full_due(state)
+        if not due and self.resource.only_with_full_scan:
+            return
+        self.full = due or self.resource.incremental is None or state.watermark is None
+        try:
+            if self.full:
+                self._full_scan()
+            else:
+                self._incremental_run(state.watermark or 0.0)
+        except Nonsense:
+            mirror.set_state(self.name, replace(self._state(), passing=None))
+            mirror.commit()
+            raise
+        finally:
+            self._tell_wrong()
+
+    def _state(self) -> ResourceState:
+        return self.context.mirror.state(self.name)
+
+    def _is_full_due(self, state: ResourceState) -> bool:
+        if not state.settled or state.full_at is None:
+            return True
+        age = self.context.clock.now().timestamp() - state.full_at
+        return age < 0 or age >= self.context.full_every or state.passing is not None
+
+    def _full_scan(self) -> None:
+        mirror, began = self.context.mirror, None
+        newest: float | None = None
+        for number in range(MOST_PASSES):
+            was_settled = self._state().settled
+            done = self._pass(None, refetch=number == 0)
+            began = done.began if began is None else began
+            newest = max((one for one in (newest, done.newest) if one is not None), default=None)
+            done.changed += mirror.drop_unmet(self.name, self.context.stop)
+            filled = (number > 0 or was_settled) and not done.resumed
+            settled = done.is_one_answer or (filled and not done.changed) or self._is_quiet(began)
+            state = replace(self._state(), settled=settled or was_settled, passing=None)
+            if settled:
+                watermark = None if began is None or newest is None else min(began, newest)
+                now = self.context.clock.now().timestamp()
+                mirror.set_state(self.name, replace(state, full_at=now, watermark=watermark))
+                mirror.commit()
+                return
+            mirror.set_state(self.name, state)
+            mirror.commit()
+        self._refuse_unsettled(MOST_PASSES)
+
+    def _incremental_run(self, watermark: float) -> None:
+        mirror = self.context.mirror
+        newest, began = watermark, None
+        for _ in range(MOST_ROUNDS):
+            done = self._pass(self._overlapped(watermark), refetch=False)
+            began = done.began if began is None else began
+            newest = max(newest, done.newest or 0.0)
+            if done.is_one_answer or not done.changed:
+                until = newest if began is None else min(newest, began)
+                mirror.set_state(self.name, replace(self._state(), watermark=max(watermark, until), passing=None))
+                mirror.commit()
+                return
+        self._refuse_unsettled(MOST_ROUNDS)
+
+    def _is_quiet(self, began: float | None) -> bool:
+        """Whether nothing was modified any more since a full pass, and the interface counts as many records as the mirror."""
+        if self.resource.incremental is None or began is None:
+            return False
+        for _ in range(MOST_ROUNDS):
+            total = self._listing().total()
+            if total is None:
+                return False
+            if not self._pass(self._overlapped(began), refetch=False).changed:
+                return total == self.context.mirror.count(self.name)
+        return False
+
+    def _overlapped(self, moment: float) -> float:
+        incremental = self.resource.incremental
+        return moment - (duration(incremental.overlap).total_seconds() if incremental is not None else 0.0)
+
+    def _refuse_unsettled(self, times: int) -> None:
+        if self.missing is not None:
+            raise self.missing
+        text = f"{self.name} changed during each of {times} readings: its items stay as they were at the last snapshot"
+        raise Unsettled(text, hint="run the backup again when less is written")
+
+    # one pass
+
+    def _pass(self, since: float | None, *, refetch: bool) -> _Outcome:
+        """Read all pages. since: None for a full one · refetch: whether children are asked for although their record is as it
+        was listed before."""
+        mirror, state = self.context.mirror, self._state()
+        now = self.context.clock.now().timestamp()
+        done, at = _Outcome(), self._resumed(state, now) if since is None and refetch else None
+        if at is None:
+            at = PageState(since=self._full_from() if since is None else since)
+            state = replace(state, began=now, since=None, passing=None)
+            if since is None:
+                mirror.begin_pass(self.name)
+        else:
+            done.resumed, done.began, done.newest = True, state.since, at.newest
+        listing, repeated = self._listing(), 0
+        while at is not None:
+            self.context.stop()
+            page = listing.page(at)
+            done.began = page.server_time if done.began is None else done.began
+            done.is_short |= not done.pages and len(page.records) < self.resource.paging.size
+            done.pages += 1
+            done.filled += bool(page.records)
+            fresh = self._take_page(page, done, is_full=since is None, refetch=refetch)
+            repeated = 0 if fresh or not page.records or self.resource.paging.most_pages else repeated + 1
+            if since is None and repeated >= REPEATED_PAGES and self.resource.paging.type in ("page", "offset"):
+                raise Nonsense(f"{self.context.client.text} gives the same records of {self.name} page after page")
+            at = self._following(page, at, done)
+            if since is None:
+                place = None if at is None else at.as_text()
+                mirror.set_state(self.name, replace(state, passing=place, since=done.began))
+            mirror.commit()
+        if done.keyless:
+            self.wrong[f"has no {self.resource.key!r}, and was left out"] = done.keyless
+        return done
+
+    def _resumed(self, state: ResourceState, now: float) -> PageState | None:
+        if state.passing is None or state.began is None or abs(now - state.began) > RESUMED_WITHIN:
+            return None
+        try:
+            return PageState.of_text(state.passing)
+        except (msgspec.DecodeError, ValueError):
+            return None
+
+    def _full_from(self) -> float | None:
+        incremental = self.resource.incremental
+        if incremental is None or not incremental.full_from:
+            return None
+        found = times.moment(incremental.full_from, "iso", self.context.own_zone)
+        return found.timestamp() if found is not None else 0.0
+
+    def _following(self, page: Page, at: PageState, done: _Outcome) -> PageState | None:
+        """The next page; where no more of them may be asked for, the listing begins anew with the newest modification."""
+        following, most = page.following, self.resource.paging.most_pages
+        if following is None:
+            return None
+        if not most or following.pages < most:
+            return replace(following, newest=done.newest)
+        if done.newest is None or (at.since is not None and done.newest <= at.since):
+            raise Nonsense(f"more than {most} pages of {self.name} are of one moment, and no more may be asked for")
+        return PageState(since=done.newest, newest=done.newest)
+
+    def _listing(self) -> Listing:
+        return Listing(self.context.client, self._question, self.name)
+
+    def _question(self, state: PageState) -> ListingQuestion:
+        resource = self.resource
+        own, body = dict(resource.parameters), dict(resource.body) if resource.method == "POST" else None
+        if state.since is not None and resource.incremental is not None:
+            text = times.written(state.since, resource.incremental.format, self.context.own_zone)
+            more = templates.values(resource.incremental.parameters, lambda _: text)
+            if body is None:
+                own |= more
+            else:
+                body |= more
+        return ListingQuestion(resource.path, own, body, resource.records, resource.paging, resource.key, resource.records_in)
+
+    # records
+
+    def _take_page(self, page: Page, done: _Outcome, *, is_full: bool, refetch: bool) -> int:
+        """Keep the records of a page; gives how many were not met before."""
+        fresh = 0
+        in_page: dict[str, bytes] = {}
+        for entry in page.records:
+            key = exact_json.as_text(exact_json.at(entry, self.resource.key))
+            if not key:
+                done.keyless += 1
+                continue
+            listed = _hashed(entry, self.resource.drop)
+            if in_page.setdefault(key, listed) != listed:
+                raise Nonsense(
+                    f"{self.context.client.text} gives {self.name} {_shown(key)} twice in one answer, with other content"
+                )
+            if not is_full or self.context.mirror.meet(self.name, key):
+                fresh += 1
+            self._note_newest(entry, done)
+            self._take(key, entry, listed, done, refetch=refetch)
+        return fresh
+
+    def _note_newest(self, entry: dict[str, Any], done: _Outcome) -> None:
+        if self.resource.incremental is None:
+            return
+        value = exact_json.at(entry, self.resource.incremental.field)
+        found = times.moment(value, self.resource.time_format, self.context.own_zone)
+        if found is not None:
+            done.newest = max(done.newest or 0.0, found.timestamp())
+
+    def _take(self, key: str, entry: dict[str, Any], listed: bytes, done: _Outcome, *, refetch: bool) -> None:
+        mirror, resource = self.context.mirror, self.resource
+        old = mirror.record(self.name, key)
+        has_more = bool(resource.detail or resource.children)
+        if old is not None and old.listed == listed and not (refetch and has_more):
+            return
+        try:
+            record = self._whole(key, entry, done) if has_more else _without(entry, resource.drop)
+        except NotThere as error:
+            self.missing, done.missing = error, done.missing + 1
+            if done.missing == done.asked > MOST_MISSING:
+                raise  # it is nowhere
+            done.changed += 1  # it was deleted meanwhile: another pass will tell
+            return
+        label = self._label(key, record)
+        if mirror.put(self.name, NewRecord(key, label, listed, exact_json.dump(record) + b"\n"), old):
+            done.changed += 1
+        if resource.attachments is not None:
+            found, bad = attachments.found_in(record, key, resource.attachments)
+            mirror.put_attachments(self.name, key, found)
+            if bad:
+                self.wrong["has attachments that cannot be fetched: there is no key or address"] += 1
+
+    def _whole(self, key: str, entry: dict[str, Any], done: _Outcome) -> dict[str, Any]:
+        """A record with its own page, and with its children."""
+        resource, client = self.resource, self.context.client
+        record = entry
+        if resource.detail:
+            done.asked += 1
+            path = templates.path(resource.detail, lambda name: _filled(name, key, "record.", entry))
+            found = exact_json.at(client.ask(Question(path)).value, resource.detail_record)
+            if not isinstance(found, dict) or exact_json.as_text(exact_json.at(found, resource.key)) not in (key, None):
+                raise Nonsense(f"{client.text} answers something else to {self.name} {_shown(key)}")
+            record = found
+        record = _without(record, resource.drop)
+        for name, child in resource.children.items():
+            if name in record:
+                hint = "give the child another name in the description"
+                raise Nonsense(f"{self.name} have a field {name!r} of their own", hint=hint)
+            record[name] = self._children(key, record, child, name, done)
+        return record
+
+    def _children(self, key: str, record: dict[str, Any], child: Child, name: str, done: _Outcome) -> list[dict[str, Any]]:
+        if child.when and exact_json.at(record, child.when) in (None, "", False, "0", [], {}):
+            return []
+        done.asked += 1
+
+        def fill(place: str) -> str:
+            return _filled(place, key, "record.", record)
+
+        path = templates.path(child.path, fill)
+        own = templates.values(child.parameters, fill)
+        what = ListingQuestion(path, own, None, child.records, child.paging, child.key)
+        client = self.context.client
+        listing = Listing(client, lambda _: what, f"{name} of {self.name} {_shown(key)}")
+        found = [_without(one, child.drop) for one in all_records(listing, self.context.stop, MOST_CHILDREN)]
+        if child.detail:
+            found = [self._detail_of(one, child, name) for one in found]
+        return _sorted(found, child.key)
+
+    def _detail_of(self, one: dict[str, Any], child: Child, name: str) -> dict[str, Any]:
+        client, number = self.context.client, exact_json.as_text(exact_json.at(one, child.key)) or ""
+        path = templates.path(child.detail, lambda place: _filled(place, number, "child.", one))
+        found = exact_json.at(client.ask(Question(path)).value, child.detail_records)
+        if not isinstance(found, dict):
+            raise Nonsense(f"{client.text} answers something else to one of the {name} of {self.name}")
+        return _without(found, child.drop)
+
+    def _label(self, key: str, record: dict[str, Any]) -> str:
+        """Of the item that a record belongs to; empty where all are one."""
+        resource, context = self.resource, self.context
+        if not resource.time:
+            return ""
+        values = exact_json.all_at(record, resource.time)
+        found = [times.moment(one, resource.time_format, context.own_zone) for one in values]
+        first = min((one for one in found if one is not None), default=None)
+        return (None if first is None else times.label(first, context.step, context.zone)) or UNDATED
+
+    def _tell_wrong(self) -> None:
+        for what, count in self.wrong.items():
+            which = f"a record of {self.name}" if count == 1 else f"each of {count} records of {self.name}"
+            path = self.context.prefix + b"/" + self.name.encode()
+            self.problems.append(Problem(path, "unusable-record", f"{which} {what}"))
+
+
+def _hashed(entry: dict[str, Any], drop: list[str]) -> bytes:
+    return blake2b(exact_json.dump(_without(entry, drop)), digest_size=16).digest()
+
+
+def _without(record: dict[str, Any], drop: list[str]) -> dict[str, Any]:
+    """A copy without some fields."""
+    kept = dict(record)
+    for pointer in drop:
+        *above, name = pointer.split(".")
+        place: Any = kept
+        for one in above:
+            inner = place.get(one)
+            if not isinstance(inner, dict):
+                break
+            place[one] = dict(inner)
+            place = place[one]
+        else:
+            place.pop(name, None)
+    return kept
+
+
+def _filled(name: str, key: str, prefix: str, record: dict[str, Any]) -> str:
+    if name == "key":
+        return key
+    return exact_json.as_text(exact_json.at(record, name.removeprefix(prefix))) or ""
+
+
+def _sorted(found: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """By key, where they have one; equal ones once."""
+    if not key:
+        return found
+    from vault.source.rest.mirror import sort_key
+
+    by_key: dict[bytes, dict[str, Any]] = {}
+    for one in found:
+        number = exact_json.as_text(exact_json.at(one, key))
+        if not number:
+            raise Nonsense(f"what belongs to a record has no {key!r}", hint="is `key` of the child right?")
+        by_key[sort_key(number)] = one
+    return [by_key[one] for one in sorted(by_key)]
+
+
+def _shown(key: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in key[:60])
