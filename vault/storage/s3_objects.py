@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import IO, NamedTuple
@@ -155,6 +156,16 @@ class S3Objects:
             length = min(IN_MEMORY, size - start)
             key, shown = self._prefix + name, _shown(name)
             yield self._retries.run(partial(read_range, self._client, self._bucket, key, shown, start, length))
+
+    def delete(self, name: str) -> None:
+        """Delete an object; one that is not there is no error. Raises `StorageError`."""
+
+        def send() -> None:
+            with s3_errors("delete", _shown(name)):
+                self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
+
+        with suppress(ObjectNotFound):
+            self._retries.run(send)
 
     def close(self) -> None:
         """Close the connections."""
