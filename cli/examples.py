@@ -242,6 +242,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("export acme --kind reports --as xlsx --to /srv/audit", "reports as workbooks, in a folder"),
         ("export acme --period 2026 --to /srv/audit --dry-run", "show what would be in it"),
     ),
+    "publish": _of(
+        ("publish acme --kind tickets --as parquet --to /srv/bi", "tables of the current state, for Power BI"),
+        ("publish acme --kind raw --as csv --to s3://bi/acme --include-deleted", "to a bucket, with rows of deleted items"),
+        ("publish acme --name bi --dry-run", "what would be done for a publication of the settings"),
+    ),
     "settings check": _of(
         ("settings check", "is the settings file right, and does anything look odd?"),
         ("settings check --config new.toml --json", "another file, for a script"),

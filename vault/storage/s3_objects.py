@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import IO, Any
 
@@ -64,16 +65,20 @@ class S3Objects:
                     found[key[len(self._prefix) :]] = size
         return found
 
+    def size(self, name: str) -> int | None:
+        """The size of an object in bytes as it stands now; None where there is no such object. Raises `StorageError`."""
+        answer = self._head(name)
+        if answer is None:
+            return None
+        size = answer.get("ContentLength")
+        if not isinstance(size, int):
+            raise StorageError(f"the store does not say how long {_shown(name)} is")
+        return size
+
     def metadata(self, name: str) -> Mapping[str, str] | None:
         """The user metadata of an object, by lower-case names; None where there is no such object. Raises `StorageError`."""
-
-        def send() -> Answer:
-            with s3_errors("look at", _shown(name)):
-                return self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
-
-        try:
-            answer = self._retries.run(send)
-        except ObjectNotFound:
+        answer = self._head(name)
+        if answer is None:
             return None
         metadata = answer.get("Metadata")
         own = metadata if isinstance(metadata, dict) else {}
@@ -117,9 +122,29 @@ class S3Objects:
             key, shown = self._prefix + name, _shown(name)
             yield self._retries.run(partial(read_range, self._client, self._bucket, key, shown, start, length))
 
+    def delete(self, name: str) -> None:
+        """Delete an object; one that is not there is no error. Raises `StorageError`."""
+
+        def send() -> None:
+            with s3_errors("delete", _shown(name)):
+                self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
+
+        with suppress(ObjectNotFound):
+            self._retries.run(send)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _head(self, name: str) -> Answer | None:
+        def send() -> Answer:
+            with s3_errors("look at", _shown(name)):
+                return self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
+
+        try:
+            return self._retries.run(send)
+        except ObjectNotFound:
+            return None
 
     def _request_page(self, parameters: Mapping[str, str]) -> Answer:
         def send() -> Answer:
