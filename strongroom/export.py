@@ -62,6 +62,11 @@ class PlannedExport(Struct, frozen=True):
         return [self.work.plan]
 
     @property
+    def not_kept(self) -> tuple[str, ...]:
+        """A bag keeps everything."""
+        return ()
+
+    @property
     def where(self) -> str:
         """The bag, for people."""
         return str(self.path)

@@ -22,8 +22,9 @@ from restore.outputs.tar_sink import tar_sink
 from restore.outputs.write_items import OutputOptions, OutputReport, write_items
 from restore.outputs.zip_sink import zip_sink
 from restore.planning.conflict_policy import ConflictPolicy
-from strongroom import notices
+from strongroom import notices, remote_destinations
 from strongroom.destinations import Archive, Bucket, Dav, Folder, TableFile, opened_bucket, opened_dav
+from strongroom.remote_destinations import RemoteFolder
 from strongroom.restore_plan import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.problems import printable
@@ -65,7 +66,7 @@ class OutputRun(Struct, frozen=True):
         verify = planned.options.verify
         return cls(planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress, verify)
 
-    def to(self, destination: Folder | Archive | Bucket | Dav | TableFile) -> OutputReport:
+    def to(self, destination: Folder | Archive | Bucket | Dav | RemoteFolder | TableFile) -> OutputReport:
         """Write everything to where it goes. Raises `TargetError`, `Busy`, `StorageError`."""
         match destination:
             case Folder():
@@ -76,6 +77,8 @@ class OutputRun(Struct, frozen=True):
                 return self._to_bucket(destination)
             case Dav():
                 return self._to_dav(destination)
+            case RemoteFolder():
+                return self._to_server(destination)
             case TableFile():
                 return self._to_table_file(destination)
 
@@ -137,6 +140,21 @@ class OutputRun(Struct, frozen=True):
             outcome = self._write(DavSink(client, place))
             if self.verify:
                 outcome.verification = verify_dav(client, self._written(outcome), self.stop, self.progress)
+            return outcome
+
+    def _to_server(self, folder: RemoteFolder) -> OutputReport:
+        """To a folder on a server, converted or as they are."""
+        from restore.outputs.remote_sink import RemotePlace, remote_sink, verify_remote
+
+        clock = self.selected.project.services.clock
+        with remote_destinations.opened(folder, clock) as files:
+            place = RemotePlace(files, clock, folder.seen)
+            with remote_sink(files, place, clock) as sink:
+                if self.conversion is not None:
+                    return self._write_beside(sink, place)
+                outcome = self._write(sink)
+            if self.verify:
+                outcome.verification = verify_remote(files, clock, self._written(outcome), self.stop, self.progress)
             return outcome
 
     def _to_table_file(self, destination: TableFile) -> OutputReport:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from restore.outputs.archive_file import refuse_existing
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import LeftAlone, RestorePlan, make_plan
+from strongroom import remote_destinations
 from strongroom.destinations import (
     Archive,
     Bucket,
@@ -37,6 +39,7 @@ from strongroom.destinations import (
     refuse_own,
 )
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
+from strongroom.remote_destinations import RemoteFolder
 from strongroom.table_options import TableOptions, merged_name
 from vault.errors import UsageError
 from vault.format import manifest
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from restore.selection.select import Selection
     from strongroom.context import Context
     from strongroom.selection import SelectedItems
+    from strongroom.settings.projects import SourceSettings
     from vault.repository.project import Project
 
 FILES_NAMED = 5
@@ -77,7 +81,7 @@ class RestoreOptions(Struct, frozen=True, kw_only=True):
 
 def is_in_place(destination: Destination) -> bool:
     """Whether items go back to where they came from."""
-    return isinstance(destination, InPlace) or (isinstance(destination, Dav) and destination.in_place)
+    return isinstance(destination, InPlace) or (isinstance(destination, Dav | RemoteFolder) and destination.in_place)
 
 
 class PlannedPart(Struct, frozen=True):
@@ -94,7 +98,7 @@ class PlannedRestore(Struct, frozen=True):
     """What a restore would do.
 
     parts: one; in place one for each source · conversion: of tables, None where everything is restored as it is · shortage:
-    None where the disk has room, or nobody can tell
+    None where the disk has room, or nobody can tell · not_kept: what the destination cannot keep, in words
     """
 
     context: Context
@@ -105,6 +109,7 @@ class PlannedRestore(Struct, frozen=True):
     conversion: Conversion | None
     estimate: Estimate
     shortage: DiskShortage | None
+    not_kept: tuple[str, ...] = ()
 
     @property
     def plans(self) -> list[RestorePlan]:
@@ -164,7 +169,7 @@ class PlannedRestore(Struct, frozen=True):
 
     def as_json(self) -> dict[str, Any]:
         """All plans as one, and the estimate."""
-        return plan_json(self.plans, self.estimate)
+        return plan_json(self.plans, self.estimate) | ({"not_kept": [*self.not_kept]} if self.not_kept else {})
 
 
 def plan_restore(
@@ -201,19 +206,20 @@ def plan_restore(
         conversion=conversion,
         estimate=estimate_of(context, [part.plan for part in parts], selected.zone),
         shortage=_shortage(destination, parts),
+        not_kept=destination.not_kept() if isinstance(destination, RemoteFolder) else (),
     )
 
 
 def _back_to_server(context: Context, selected: SelectedItems, destination: Destination) -> tuple[Destination, SelectedItems]:
-    """In place, where the items come from a WebDAV server: that, and the items by their paths there. Raises `UsageError` where
-    other items are among them."""
+    """In place, where the items come from a server of files: that, and the items by their paths there. Raises `UsageError`
+    where other items are among them."""
     if not isinstance(destination, InPlace):
         return destination, selected
     from restore.execution.in_place import below_kind
 
     names = set(selected.selection.table["source"].unique().to_pylist())
     sources = [one for one in context.settings.project(selected.project.name).sources if one.name in names]
-    servers = [dav for one in sources if (dav := dav_of_source(context, one)) is not None]
+    servers = [server for one in sources if (server := _server_of(context, one)) is not None]
     if not servers:
         return destination, selected
     if len(names) > 1:
@@ -224,6 +230,11 @@ def _back_to_server(context: Context, selected: SelectedItems, destination: Dest
     selection = selected.selection
     own = replace(selection, table=below_kind(selection.table), above=below_kind(selection.above))
     return servers[0], replace(selected, selection=own)
+
+
+def _server_of(context: Context, source: SourceSettings) -> Dav | RemoteFolder | None:
+    """The server that a source is; None where it is something else."""
+    return dav_of_source(context, source) or remote_destinations.of_source(context, source)
 
 
 class _Planner(Struct, frozen=True):
@@ -245,20 +256,11 @@ class _Planner(Struct, frozen=True):
                     if self.conversion is None:
                         return [PlannedPart(self._against(target))]
                     return [self._converted(self.conversion, target)]
-            case Bucket():
-                from restore.outputs.object_sink import BucketPlace
-
-                with opened_bucket(self.context, self.selected.project, self.destination) as objects:
+            case Bucket() | Dav() | RemoteFolder():
+                with self._opened(self.destination) as existing:
                     if self.conversion is None:
-                        return [PlannedPart(without_missing(self._against(BucketPlace(objects)), self.options))]
-                    return [self._converted(self.conversion, BucketPlace(objects))]
-            case Dav():
-                from restore.outputs.dav_sink import DavPlace
-
-                with opened_dav(self.destination, self.selected.project) as client:
-                    if self.conversion is None:
-                        return [PlannedPart(without_missing(self._against(DavPlace(client)), self.options))]
-                    return [self._converted(self.conversion, DavPlace(client))]
+                        return [PlannedPart(without_missing(self._against(existing), self.options))]
+                    return [self._converted(self.conversion, existing)]
             case Archive(path):
                 refuse_existing(path.absolute(), self._policy)
                 return [self._one_file(path)]
@@ -267,6 +269,29 @@ class _Planner(Struct, frozen=True):
                 refuse_several(self.selected.selection, part.plan, self.options.tables)
                 refuse_existing(path.absolute(), self._policy)
                 return [part]
+
+    @contextmanager
+    def _opened(self, destination: Bucket | Dav | RemoteFolder) -> Iterator[ExistingItems]:
+        """What exists at a destination elsewhere."""
+        project = self.selected.project
+        match destination:
+            case Bucket():
+                from restore.outputs.object_sink import BucketPlace
+
+                with opened_bucket(self.context, project, destination) as objects:
+                    yield BucketPlace(objects)
+            case Dav():
+                from restore.outputs.dav_sink import DavPlace
+
+                with opened_dav(destination, project) as client:
+                    yield DavPlace(client)
+            case RemoteFolder():
+                from restore.outputs.remote_sink import RemotePlace
+
+                clock = project.services.clock
+                with remote_destinations.opened(destination, clock) as files:
+                    destination.remember(files)
+                    yield RemotePlace(files, clock, destination.seen)
 
     @property
     def _policy(self) -> ConflictPolicy:
@@ -354,7 +379,7 @@ def _shortage(destination: Destination, parts: Sequence[PlannedPart]) -> DiskSho
             return disk_shortage(path, needed)
         case Archive(path) | TableFile(path):
             return disk_shortage(path.absolute().parent, needed)
-        case Bucket() | Dav():
+        case Bucket() | Dav() | RemoteFolder():
             return None
 
 

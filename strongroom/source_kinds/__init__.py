@@ -8,6 +8,8 @@ command           `command:…`: the output of a command
 sqlite            `sqlite:FILE`: a database in a file
 bucket            `s3://bucket/prefix`: objects of a bucket
 webdav            `webdavs://host/path`: a collection of a WebDAV server
+sftp              `sftp://host/path`: a folder over SSH
+file_servers      what kinds of files on servers have in common
 
 A module has `WHAT` (for people), `EXAMPLE` (a URL), `OPTIONS` (names and what they mean), `check` (raises `UsageError` for a
 URL or an option that cannot be used) and `make` (the source). It is imported when its scheme is met.

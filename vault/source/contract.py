@@ -24,7 +24,8 @@ Not promised, and therefore stated by each source in its `Coverage`, which is st
 - times. A source without times of its own gives any, and names `mtime` and `mtime_nanos` in `ignored`. An item then keeps the
   time at which its content was first seen.
 - sizes. They may be `UNKNOWN_SIZE` until the item is read; then `size` is in `ignored`.
-- owners and modes. `NO_OWNER` is the number of a user or group where there is none.
+- owners and modes. `NO_OWNER` is the number of a user or group where there is none. Numbers are this machine's, unless the
+  scan has `owners` of its own.
 - deletions, where a scan does not see everything; one moment for all items together.
 
 A reader's paths are those of the scan: prefix, "/", relative path. One reader may be used by several threads at once.
@@ -44,7 +45,7 @@ from msgspec import Struct
 
 from vault.coverage import Coverage
 from vault.problems import Problem
-from vault.source.attributes import Extended
+from vault.source.attributes import Extended, OwnerNames
 from vault.source.scan_columns import ScannedStatus
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Scan(Struct):
     - `ignored`: columns that say nothing of a change
     - `coverage`: what the source says of itself; None where it says nothing
     - `clock_difference`: seconds that the clock of the source's server was ahead of ours; None where that is not known
+    - `owners`: names of users and groups where their numbers are those of a server; None where they are this machine's
     """
 
     table: pa.Table
@@ -131,6 +133,7 @@ class Scan(Struct):
     ignored: frozenset[ScanColumn] = frozenset()
     coverage: Coverage | None = None
     clock_difference: float | None = None
+    owners: OwnerNames | None = None
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""
