@@ -9,6 +9,7 @@ sqlite            `sqlite:FILE`: a database in a file
 bucket            `s3://bucket/prefix`: objects of a bucket
 webdav            `webdavs://host/path`: a collection of a WebDAV server
 sftp              `sftp://host/path`: a folder over SSH
+ftp               `ftps://host/path`: a folder of an FTP server
 file_servers      what kinds of files on servers have in common
 
 A module has `WHAT` (for people), `EXAMPLE` (a URL), `OPTIONS` (names and what they mean), `check` (raises `UsageError` for a

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vault.source.remote.files import RemoteFiles
     from vault.source.remote.source import RemoteSource
 
-KINDS = ("sftp",)
+KINDS = ("sftp", "ftp")
 """Modules of this package that have the form of `FileServerKind`."""
 
 PACE = {
@@ -97,6 +97,13 @@ def place_of(url: str, example: str) -> ServerPlace:
     if b"\0" in path or b".." in path.split(b"/"):
         raise SettingsError("has a path that cannot be", hint="write it without ..")
     return ServerPlace(parts.scheme.lower(), host, port, path)
+
+
+def base_of(path: bytes, home: bytes) -> bytes:
+    """The folder of a path: `/~/path` is relative to the user's own, which is `home` by itself."""
+    if path == b"/~" or path.startswith(b"/~/"):
+        return path[3:] or home
+    return path or b"/"
 
 
 def per_second(options: Mapping[str, str]) -> float:

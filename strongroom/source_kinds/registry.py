@@ -23,6 +23,8 @@ MODULES: Mapping[str, str] = {
     "webdav": "webdav",
     "webdavs": "webdav",
     "sftp": "sftp",
+    "ftp": "ftp",
+    "ftps": "ftp",
 }
 """By scheme, the module of this package."""
 

@@ -72,7 +72,7 @@ def files_of(url: str, options: Mapping[str, str], folder: Path, clock: Clock) -
     address = SftpAddress(
         place.host,
         place.port or PORT,
-        _base(place.path),
+        file_servers.base_of(place.path, b"."),
         options.get("user") or environment.user_name(),
         option.password(options, folder),
         str(_existing("key_file", options["key_file"], folder)) if "key_file" in options else "",
@@ -83,13 +83,6 @@ def files_of(url: str, options: Mapping[str, str], folder: Path, clock: Clock) -
         file_servers.max_parallel(options, PARALLEL),
     )
     return SftpFiles(address, clock)
-
-
-def _base(path: bytes) -> bytes:
-    """`/~/path` is relative to the user's own folder."""
-    if path == b"/~" or path.startswith(b"/~/"):
-        return path[3:] or b"."
-    return path or b"/"
 
 
 def _existing(name: str, text: str, folder: Path) -> Path:

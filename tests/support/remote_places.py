@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import sftp_server
+from tests.support import ftp_server, sftp_server
 from tests.support.source_places import PREFIX, FolderPlace, SourcePlace
 from vault.clock import SystemClock
 from vault.source.contract import Source
 from vault.source.patterns import Rules
 from vault.source.remote.files import RemoteFiles
+from vault.source.remote.ftp import FtpFiles
 from vault.source.remote.sftp import SftpFiles
 from vault.source.remote.source import RemoteSource
 
@@ -35,7 +36,12 @@ def _sftp(folder: Path, served: ExitStack) -> SourcePlace:
     return ServedPlace(folder, lambda: SftpFiles(server.address(b"/source"), SystemClock()))
 
 
-MADE: dict[str, Callable[[Path, ExitStack], SourcePlace]] = {"sftp": _sftp}
+def _ftp(folder: Path, served: ExitStack) -> SourcePlace:
+    server = served.enter_context(ftp_server.served(folder))
+    return ServedPlace(folder, lambda: FtpFiles(server.address(b"/source"), SystemClock()))
+
+
+MADE: dict[str, Callable[[Path, ExitStack], SourcePlace]] = {"sftp": _sftp, "ftp": _ftp}
 KINDS = tuple(MADE)
 
 

@@ -137,7 +137,7 @@ def openssh(folder: Path, keys: Path) -> Iterator[SftpServer]:
     shutil.copy(made.folder / "user.pub", made.folder / "authorized")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # it does not start as root without
-    port = _free_port()
+    port = free_port()
     config = made.folder / "config"
     config.write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {made.folder}/host\nAuthorizedKeysFile {made.folder}/authorized\n"
@@ -146,21 +146,21 @@ def openssh(folder: Path, keys: Path) -> Iterator[SftpServer]:
     )
     process = subprocess.Popen([SSHD, "-D", "-f", config, "-E", made.folder / "log"])
     try:
-        _wait(lambda: _answers(port))
+        wait(lambda: answers(port))
         yield SftpServer(port, os.fsencode(folder), getpass.getuser(), str(made.folder / "user"), made.known_hosts(port))
     finally:
         process.terminate()
         process.wait(_PATIENCE)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
         return port
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), 1):
             return True
@@ -168,7 +168,7 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _wait(until: Callable[[], bool]) -> None:
+def wait(until: Callable[[], bool]) -> None:
     end = time.monotonic() + _PATIENCE
     while not until():
         if time.monotonic() > end:

@@ -6,6 +6,7 @@ is asked for them: where they differ, it is read again. A folder that cannot be 
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -225,12 +226,18 @@ class RemoteStream(SequentialStream):
                         if at > given:
                             yield piece[len(piece) - (at - given) :]
                             given = at
+                self._refuse_short(at)
                 return
             except ConnectionCut:
                 if given == failed_at:  # no further than the last time
                     raise
                 failed_at = given
                 self._source.look(self._relative)  # patiently, until the server answers again
+
+    def _refuse_short(self, size: int) -> None:
+        """Raises OSError where what was read is not all that there is: not every protocol says that it broke off."""
+        if size != self.status.st_size and self._source.look(self._relative).size != size:
+            raise OSError(errno.EIO, f"it is said to have {self.status.st_size} bytes, and gave {size}")
 
 
 def _problem(path: bytes, error: OSError) -> Problem:
