@@ -20,7 +20,7 @@ from restore.databases.row_plan import RowPlan, policy_for_rows
 from restore.databases.sqlite_target import SqliteTarget
 from restore.databases.staged_rows import FetchedItem, StagedRows, stage
 from restore.outputs.scratch_dir import scratch_dir
-from strongroom.source_kinds import registry
+from strongroom.source_kinds import file_servers, registry
 from vault.errors import StrongroomError, UsageError
 from vault.format import manifest
 from vault.problems import printable
@@ -169,6 +169,8 @@ def in_place(context: Context, selected: SelectedItems) -> Database | None:
             return PostgresqlDatabase(PgPlace(address, None, source.options.get("version_column")))
         case "webdav" | "webdavs" | "s3":
             return None  # files: `strongroom.restore_plan` knows where they go
+        case _ if file_servers.kind_of(url) is not None:
+            return None
         case _:
             raise UsageError(
                 f"nothing can be put back into the source {source.name!r} ({url})", hint="name another place with --to"

@@ -2,6 +2,7 @@
 
 -                       standard output             s3://bucket/prefix      objects of a bucket
 webdavs://host/path     a collection of a WebDAV server
+sftp://host/path        a folder on a server of files
 FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst       an archive
 FILE.csv, FILE.xlsx, …                              one table, where a format or --merge is asked for
 anything else, and any folder that exists           a folder
@@ -18,7 +19,8 @@ from msgspec import Struct
 
 from restore.local_fs.syscalls import is_folder
 from restore.tables.formats import FORMATS
-from strongroom import own_paths
+from strongroom import own_paths, remote_destinations
+from strongroom.remote_destinations import RemoteFolder
 from strongroom.source_kinds import registry
 from vault.errors import UsageError
 from vault.storage.address import BucketAddress, parse_address
@@ -124,7 +126,7 @@ class Dav(Struct, frozen=True):
         return self.address.text
 
 
-Destination = InPlace | Folder | Archive | TableFile | Bucket | Dav
+Destination = InPlace | Folder | Archive | TableFile | Bucket | Dav | RemoteFolder
 
 
 def expanded(text: str) -> Path:
@@ -137,7 +139,7 @@ def expanded(text: str) -> Path:
 
 def parse(
     text: str, *, tables: bool, endpoint: str | None = None, region: str | None = None
-) -> Folder | Archive | TableFile | Bucket | Dav | Stdout:
+) -> Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | Stdout:
     """The destination that a text means.
 
     tables: whether tables are to be converted or merged · endpoint, region: of a bucket. Raises `UsageError`.
@@ -151,6 +153,9 @@ def parse(
         return Bucket(address, endpoint, region)
     if registry.scheme_of(text) in DAV:
         return _dav(text)
+    server = remote_destinations.named(text)
+    if server is not None:
+        return server
     path = expanded(text)
     if text.endswith("/") or is_folder(path):
         return Folder(path)

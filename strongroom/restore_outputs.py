@@ -22,7 +22,7 @@ from restore.outputs.tar_sink import tar_sink
 from restore.outputs.write_items import OutputOptions, OutputReport, write_items
 from restore.outputs.zip_sink import zip_sink
 from restore.planning.conflict_policy import ConflictPolicy
-from strongroom import notices
+from strongroom import notices, remote_destinations
 from strongroom.destinations import (
     Archive,
     Bucket,
@@ -33,6 +33,7 @@ from strongroom.destinations import (
     opened_dav,
     opened_source_bucket,
 )
+from strongroom.remote_destinations import RemoteFolder
 from strongroom.restore_plan import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.problems import printable
@@ -76,7 +77,7 @@ class OutputRun(Struct, frozen=True):
         made = (planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress, verify)
         return cls(*made, planned.parts[0].seen)
 
-    def to(self, destination: Folder | Archive | Bucket | Dav | TableFile) -> OutputReport:
+    def to(self, destination: Folder | Archive | Bucket | Dav | RemoteFolder | TableFile) -> OutputReport:
         """Write everything to where it goes. Raises `TargetError`, `Busy`, `StorageError`."""
         match destination:
             case Folder():
@@ -87,6 +88,8 @@ class OutputRun(Struct, frozen=True):
                 return self._back_to_bucket(destination) if destination.in_place else self._to_bucket(destination)
             case Dav():
                 return self._to_dav(destination)
+            case RemoteFolder():
+                return self._to_server(destination)
             case TableFile():
                 return self._to_table_file(destination)
 
@@ -167,6 +170,21 @@ class OutputRun(Struct, frozen=True):
             outcome = self._write(DavSink(client, place, seen))
             if self.verify:
                 outcome.verification = verify_dav(client, self._written(outcome), self.stop, self.progress)
+            return outcome
+
+    def _to_server(self, folder: RemoteFolder) -> OutputReport:
+        """To a folder on a server, converted or as they are."""
+        from restore.outputs.remote_sink import RemotePlace, remote_sink, verify_remote
+
+        clock = self.selected.project.services.clock
+        with remote_destinations.opened(folder, clock) as files:
+            place = RemotePlace(files, clock, self.seen.seen if isinstance(self.seen, RemotePlace) else None)
+            with remote_sink(files, place, clock) as sink:
+                if self.conversion is not None:
+                    return self._write_beside(sink, place)
+                outcome = self._write(sink)
+            if self.verify:
+                outcome.verification = verify_remote(files, clock, self._written(outcome), self.stop, self.progress)
             return outcome
 
     def _to_table_file(self, destination: TableFile) -> OutputReport:

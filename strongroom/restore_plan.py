@@ -23,6 +23,7 @@ from restore.outputs.archive_file import refuse_existing
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import LeftAlone, RestorePlan, make_plan
+from strongroom import remote_destinations
 from strongroom.destinations import (
     Archive,
     Bucket,
@@ -37,6 +38,7 @@ from strongroom.destinations import (
     refuse_own,
 )
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
+from strongroom.remote_destinations import RemoteFolder
 from strongroom.restore_to_server import back_to_server, losses
 from strongroom.table_options import TableOptions, merged_name
 from vault.errors import UsageError
@@ -78,18 +80,20 @@ class RestoreOptions(Struct, frozen=True, kw_only=True):
 
 def is_in_place(destination: Destination) -> bool:
     """Whether items go back to where they came from."""
-    return isinstance(destination, InPlace) or (isinstance(destination, Dav | Bucket) and destination.in_place)
+    return isinstance(destination, InPlace) or (isinstance(destination, Dav | Bucket | RemoteFolder) and destination.in_place)
 
 
 class PlannedPart(Struct, frozen=True):
     """What goes to one place. source_root: in place, the source and its folder; None for every other destination ·
     also_replaced: how many files that exist are replaced besides those of the plan: an archive, or what converted tables may
-    take the place of, as far as that is known before they are written · seen: on a server, what stood there."""
+    take the place of, as far as that is known before they are written · seen: on a server, what stood there · not_kept: what
+    the server cannot keep, in words."""
 
     plan: RestorePlan
     source_root: SourceRoot | None = None
     also_replaced: int = 0
     seen: ExistingItems | None = None
+    not_kept: tuple[str, ...] = ()
 
 
 class PlannedRestore(Struct, frozen=True):
@@ -207,7 +211,7 @@ def plan_restore(
         conversion=conversion,
         estimate=estimate_of(context, plans, selected.zone),
         shortage=_shortage(destination, parts),
-        not_put_back=(*back.left_out, *losses(destination, plans)),
+        not_put_back=(*back.left_out, *(loss for part in parts for loss in part.not_kept), *losses(destination, plans)),
     )
 
 
@@ -230,7 +234,7 @@ class _Planner(Struct, frozen=True):
                     if self.conversion is None:
                         return [PlannedPart(self._against(target))]
                     return [self._converted(self.conversion, target)]
-            case Bucket() | Dav():
+            case Bucket() | Dav() | RemoteFolder():
                 return [self._on_server(self.destination)]
             case Archive(path):
                 refuse_existing(path.absolute(), self._policy)
@@ -249,9 +253,15 @@ class _Planner(Struct, frozen=True):
         """The plan, with what exists at the destination."""
         return make_plan(self.selected.selection, existing, self._policy, today(self.selected.project))
 
-    def _on_server(self, destination: Bucket | Dav) -> PlannedPart:
-        """Objects of a bucket, files on a WebDAV server."""
+    def _on_server(self, destination: Bucket | Dav | RemoteFolder) -> PlannedPart:
+        """Objects of a bucket, files on a server."""
         project = self.selected.project
+        if isinstance(destination, RemoteFolder):
+            from restore.outputs.remote_sink import RemotePlace, losses_of
+
+            with remote_destinations.opened(destination, project.services.clock) as files:
+                part = self._among(RemotePlace(files, project.services.clock))
+                return replace(part, not_kept=losses_of(files))
         if isinstance(destination, Dav):
             from restore.outputs.dav_sink import DavPlace
 
@@ -351,7 +361,7 @@ def _shortage(destination: Destination, parts: Sequence[PlannedPart]) -> DiskSho
             return disk_shortage(path, needed)
         case Archive(path) | TableFile(path):
             return disk_shortage(path.absolute().parent, needed)
-        case Bucket() | Dav():
+        case Bucket() | Dav() | RemoteFolder():
             return None
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from strongroom import remote_destinations
 from strongroom.destinations import Archive, Bucket, Dav, Destination, InPlace, bucket_of_source, dav_of_source
+from strongroom.remote_destinations import RemoteFolder
 from vault.errors import UsageError
 from vault.wording import counted
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from restore.planning.plan import RestorePlan
     from strongroom.context import Context
     from strongroom.selection import SelectedItems
+    from strongroom.settings.projects import SourceSettings
 
 _TAKEN_BACK = ("content-", "cache-control", "website-redirect-location", "metadata.", "tag.")
 """What a bucket takes back of what it has shown: beginnings of names."""
@@ -43,7 +46,7 @@ def back_to_server(context: Context, selected: SelectedItems, destination: Desti
 
     names = set(selected.selection.table["source"].unique().to_pylist())
     sources = [one for one in context.settings.project(selected.project.name).sources if one.name in names]
-    servers = [server for one in sources if (server := dav_of_source(context, one) or bucket_of_source(one)) is not None]
+    servers = [server for one in sources if (server := _server_of(context, one)) is not None]
     if not servers:
         return BackToServer(destination, selected)
     if len(names) > 1:
@@ -58,6 +61,11 @@ def back_to_server(context: Context, selected: SelectedItems, destination: Desti
         table, left_out = _without_earlier_versions(table)
     own = replace(selection, table=table, above=above)
     return BackToServer(servers[0], replace(selected, selection=own), left_out)
+
+
+def _server_of(context: Context, source: SourceSettings) -> Bucket | Dav | RemoteFolder | None:
+    """The server that a source is; None where it is something else."""
+    return dav_of_source(context, source) or bucket_of_source(source) or remote_destinations.of_source(context, source)
 
 
 def losses(destination: Destination, plans: Sequence[RestorePlan]) -> tuple[str, ...]:

@@ -174,7 +174,8 @@ class _ItemWriter:
             report.folders += not problems
         else:
             points_to = self._plan.items["link_target"][row].as_py() or b""
-            problems = self._sink.link(self._plan.renamed.get(row, path), points_to, entry)
+            replaces = row in self._plan.replacing
+            problems = self._sink.link(self._plan.renamed.get(row, path), points_to, entry, replace=replaces)
             report.links += not problems
         report.problems += problems
 

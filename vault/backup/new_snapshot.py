@@ -273,7 +273,8 @@ class NewSnapshot:
         from vault.backup import new_manifest
 
         source, last = self._source, self._base.last
-        shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last.taken_at if last else None)
+        last_seen = last.taken_at if last else None
+        shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last_seen, self._scan.owners)
         description = new_manifest.Description(
             source.classify_options, new.of_content, new.profiles, anew=self._described_anew, doubtful=self.doubtful
         )

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol
 
 LARGEST_VALUE = 64 * 1024
 LARGEST_TOTAL = 1024 * 1024
@@ -87,6 +87,28 @@ else:
     def extended(descriptor: int) -> Extended:
         """This platform offers none."""
         return NOTHING
+
+
+class OwnerNames(Protocol):
+    """Names of users and groups by their numbers; None where a number has none."""
+
+    def user(self, uid: int) -> str | None: ...
+
+    def group(self, gid: int) -> str | None: ...
+
+
+class GivenOwners:
+    """Names that a server has told: its numbers mean nothing on this machine."""
+
+    def __init__(self, users: Mapping[int, str], groups: Mapping[int, str]) -> None:
+        self._users = users
+        self._groups = groups
+
+    def user(self, uid: int) -> str | None:
+        return self._users.get(uid)
+
+    def group(self, gid: int) -> str | None:
+        return self._groups.get(gid)
 
 
 class Owners:

@@ -26,7 +26,8 @@ Not promised, and therefore stated by each source in its `Coverage`, which is st
 - sizes. They may be `UNKNOWN_SIZE` until the item is read; then `size` is in `ignored`.
 - what a source shows beside a content (owners on its server, sharing, content types): it is kept as attributes whose names
   begin with `attributes.SHOWN`. The token changes with what matters of it, or the coverage says that it does not.
-- owners and modes. `NO_OWNER` is the number of a user or group where there is none.
+- owners and modes. `NO_OWNER` is the number of a user or group where there is none. Numbers are this machine's, unless the
+  scan has `owners` of its own.
 - deletions, where a scan does not see everything; one moment for all items together.
 
 A reader's paths are those of the scan: prefix, "/", relative path. One reader may be used by several threads at once.
@@ -47,7 +48,7 @@ from msgspec import Struct, field
 from vault.coverage import Coverage
 from vault.problems import Problem
 from vault.rate_limits import RateLimits
-from vault.source.attributes import Extended
+from vault.source.attributes import Extended, OwnerNames
 from vault.source.scan_columns import ScannedStatus
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class Scan(Struct):
     - `clock_difference`: seconds that the clock of the source's server was ahead of ours; None where that is not known
     - `missing_rights`: what these credentials may not do; each of them is a problem, too
     - `rate_limits`: how many requests its server takes, and what it said of that; None where no requests are sent
+    - `owners`: names of users and groups where their numbers are those of a server; None where they are this machine's
     """
 
     table: pa.Table
@@ -146,6 +148,7 @@ class Scan(Struct):
     clock_difference: float | None = None
     missing_rights: list[MissingRight] = field(default_factory=list)
     rate_limits: RateLimits | None = None
+    owners: OwnerNames | None = None
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""

@@ -66,6 +66,15 @@ class ItemList:
         self._columns.add(path, item.status())
         return True
 
+    def add(self, path: bytes, status: ScannedStatus) -> bool:
+        """One more item of any type, with its status; whether it is one, as with `file`."""
+        whole = self.whole(path)
+        if not self._is_possible(path):
+            self.problems.append(Problem(whole, "unusable-path", "a name like this cannot be kept: it was left out"))
+            return False
+        self._columns.add(whole, status)
+        return True
+
     def folder(self, path: bytes, mtime_ns: int, token: bytes = b"") -> None:
         """One more folder. path: relative, empty for the source's own."""
         if path and not self._is_possible(path):
