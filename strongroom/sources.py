@@ -37,12 +37,19 @@ def backup_source(project: ProjectSettings, source: SourceSettings, context: Sou
 
 def context_of(settings: Settings, project: str) -> SourceContext:
     """What sources of a project get from this machine."""
-    from strongroom import context, own_paths
+    from strongroom import context, local_state, own_paths
     from strongroom.source_kinds.context import SourceContext
 
     services = context.services()
-    folder = settings.file.absolute().parent
-    return SourceContext(folder, own_paths.paths(settings), settings.zone(project), services.clock, services.randomness)
+    return SourceContext(
+        settings.file.absolute().parent,
+        own_paths.paths(settings),
+        settings.zone(project),
+        project,
+        local_state.folder(settings) / "sources",
+        services.clock,
+        services.randomness,
+    )
 
 
 def origin(source: SourceSettings, context: SourceContext | None = None) -> contract.Source:

@@ -8,6 +8,7 @@ command           `command:…`: the output of a command
 sqlite            `sqlite:FILE`: a database in a file
 bucket            `s3://bucket/prefix`: objects of a bucket
 webdav            `webdavs://host/path`: a collection of a WebDAV server
+imap              `imaps://host/mailbox`: mailboxes of an IMAP server
 
 A module has `WHAT` (for people), `EXAMPLE` (a URL), `OPTIONS` (names and what they mean), `check` (raises `UsageError` for a
 URL or an option that cannot be used) and `make` (the source). It is imported when its scheme is met.

@@ -16,10 +16,14 @@ class SourceContext(Struct, frozen=True):
     - `folder`: of the settings file; relative paths count from it, and commands run in it
     - `own`: paths that are Strongroom's own, and left out
     - `zone`: the project's time zone
+    - `project`: its name
+    - `state`: a folder for what sources remember on this machine, which may be deleted at any time; None for none
     """
 
     folder: Path = Path()
     own: tuple[bytes, ...] = ()
     zone: str = "UTC"
+    project: str = ""
+    state: Path | None = None
     clock: Clock = field(default_factory=SystemClock)
     randomness: Randomness = field(default_factory=SystemRandomness)

@@ -22,6 +22,8 @@ MODULES: Mapping[str, str] = {
     "s3": "bucket",
     "webdav": "webdav",
     "webdavs": "webdav",
+    "imap": "imap",
+    "imaps": "imap",
 }
 """By scheme, the module of this package."""
 

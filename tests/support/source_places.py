@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support import webdav
+from tests.support import mail_places, webdav
 from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
 from tests.support.store_fixtures import BUCKET
 from tests.support.stores import raw_client
@@ -250,7 +250,7 @@ class DavPlace(FolderPlace):
         return DavSource(DavClient(address, SystemClock()), PREFIX, Rules(), SystemClock())
 
 
-KINDS = ("folder", "command", "sqlite", "postgresql", "bucket", "webdav")
+KINDS = ("folder", "command", "sqlite", "postgresql", "bucket", "webdav", *mail_places.KINDS)
 
 
 def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourcePlace:
@@ -263,5 +263,9 @@ def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourceP
         stack = ExitStack()
         request.addfinalizer(stack.close)
         return DavPlace(folder, stack)
+    if kind in mail_places.KINDS:
+        stack = ExitStack()
+        request.addfinalizer(stack.close)
+        return mail_places.place_of(kind, folder, stack)
     made: dict[str, Callable[[Path], SourcePlace]] = {"folder": FolderPlace, "command": CommandPlace, "sqlite": SqlitePlace}
     return made[kind](folder)
