@@ -108,7 +108,8 @@ def probe_source(
     it raises ends the test. Raises `Interrupted`."""
     done = SourceProbe(project, source.name, source.place)
     try:
-        origin = sources.origin(source, sources.context_of(settings, project))
+        context = replace(sources.context_of(settings, project), state=None)  # nothing is written, and nothing relied on
+        origin = sources.origin(source, context)
         with closing(origin):
             found = origin.scan(stop)
             done = _counted(done, found)

@@ -14,6 +14,7 @@ rest              `rest:NAME`, `rest:FILE.toml`: records of a REST interface
 sftp              `sftp://host/path`: a folder over SSH
 ftp               `ftps://host/path`: a folder of an FTP server
 file_servers      what kinds of files on servers have in common
+imap              `imaps://host/mailbox`: mailboxes of an IMAP server
 
 A module has `WHAT` (for people), `EXAMPLE` (a URL), `OPTIONS` (names and what they mean), `check` (raises `UsageError` for a
 URL or an option that cannot be used) and `make` (the source). It is imported when its scheme is met.

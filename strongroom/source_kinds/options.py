@@ -88,7 +88,7 @@ def password(options: Mapping[str, str], folder: Path) -> str | None:
 def writer_of(options: Mapping[str, str]) -> dict[str, str]:
     """The options with the user who puts things back in the place of the one who reads them."""
     own = {name.removeprefix("restore_"): value for name, value in options.items() if name.startswith("restore_")}
-    readers = (*SECRETS, "user") if own else ()
+    readers = (*SECRETS, "token_file", "token_command", "user") if own else ()
     return {name: value for name, value in options.items() if name not in readers} | own
 
 

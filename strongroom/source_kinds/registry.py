@@ -28,6 +28,8 @@ MODULES: Mapping[str, str] = {
     "sftp": "sftp",
     "ftp": "ftp",
     "ftps": "ftp",
+    "imap": "imap",
+    "imaps": "imap",
 }
 """By scheme, the module of this package."""
 

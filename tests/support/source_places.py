@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support import webdav
+from tests.support import mail_places, webdav
 from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
 from tests.support.rest_double import ModelDesk, serving
 from tests.support.rest_sources import described
@@ -298,7 +298,7 @@ class RestPlace:
         self._desk.traps.add("html")
 
 
-KINDS = ("folder", "command", "sqlite", "postgresql", "mariadb", "bucket", "webdav", "rest")
+KINDS = ("folder", "command", "sqlite", "postgresql", "mariadb", "bucket", "webdav", "rest", *mail_places.KINDS)
 
 
 def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourcePlace:
@@ -319,5 +319,9 @@ def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourceP
         stack = ExitStack()
         request.addfinalizer(stack.close)
         return RestPlace(folder, stack.enter_context(serving(ModelDesk())))
+    if kind in mail_places.KINDS:
+        stack = ExitStack()
+        request.addfinalizer(stack.close)
+        return mail_places.place_of(kind, folder, stack)
     made: dict[str, Callable[[Path], SourcePlace]] = {"folder": FolderPlace, "command": CommandPlace, "sqlite": SqlitePlace}
     return made[kind](folder)

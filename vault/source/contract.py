@@ -18,6 +18,8 @@ An item is unchanged when its row is that of the last scan. Two columns are ther
 - `ctime_ns` is the moment from which on the token can be relied on: a file whose ctime lies within two seconds of a scan may
   change again and look the same. `STRONG` (0) is for tokens that change with every change, `NO_TOKEN` for an item about which
   nothing is known before it is read: it is read every time, and stays the version that it was where its content is the same.
+  What changes with the attributes of an item alone, while its token is the same and strong, is an `attribute_token` there: the
+  item gets a new version with the content that it had, and only `read_attributes` is asked.
 
 Not promised, and therefore stated by each source in its `Coverage`, which is stored with the snapshot:
 
@@ -60,6 +62,9 @@ SMALL = 1024 * 1024
 STRONG = 0
 NO_TOKEN = (1 << 63) - 1
 """Values of `ctime_ns`; see above."""
+
+ATTRIBUTE_TOKENS = 1 << 40
+"""Values of `ctime_ns` below this one are no moments: 1970 was over by then, for everything that a token is made of."""
 
 UNKNOWN_SIZE = -1
 NO_OWNER = -1
@@ -265,3 +270,10 @@ class ItemStream(Protocol):
 def token_number(token: bytes) -> int:
     """The version token of an item as the column `inode` holds it: 63 bits of a hash."""
     return int.from_bytes(blake2b(token, digest_size=8).digest(), "big") >> 1
+
+
+def attribute_token(attributes: bytes) -> int:
+    """What an item has beside its content as the column `ctime_ns` holds it; of nothing, and of b"\\0", it is `STRONG`."""
+    if not attributes.strip(b"\0"):
+        return STRONG
+    return 1 + int.from_bytes(blake2b(attributes, digest_size=8).digest(), "big") % (ATTRIBUTE_TOKENS - 1)
