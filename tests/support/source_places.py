@@ -28,7 +28,7 @@ from tests.support.store_fixtures import BUCKET
 from tests.support.stores import raw_client
 from vault.clock import SystemClock
 from vault.randomness import SystemRandomness
-from vault.source.bucket import BucketSource
+from vault.source.bucket import BucketOptions, BucketSource
 from vault.source.command import Command, CommandSource
 from vault.source.contract import Source
 from vault.source.folder import FolderSource
@@ -213,8 +213,8 @@ class BucketPlace:
 
     several = True
 
-    def __init__(self, endpoint: str, bucket: str, prefix: str) -> None:
-        self._bucket, self._prefix, self._endpoint = bucket, prefix, endpoint
+    def __init__(self, endpoint: str, bucket: str, prefix: str, options: BucketOptions = BucketOptions()) -> None:  # noqa: B008 (a value)
+        self._bucket, self._prefix, self._endpoint, self._options = bucket, prefix, endpoint, options
         self._contents: dict[str, bytes] = {}
 
     def put(self, contents: Mapping[str, bytes]) -> None:
@@ -236,7 +236,7 @@ class BucketPlace:
         options = S3Options(self._endpoint)
         patience = RetryPolicy.network(1.0)
         objects = S3SourceObjects(self._bucket, self._prefix, options, patience, SystemClock(), SystemRandomness())
-        return BucketSource(objects, PREFIX, Rules(), SystemClock())
+        return BucketSource(objects, PREFIX, Rules(), SystemClock(), self._options)
 
     def take_away(self) -> None:
         self._bucket = "no-such-bucket-anywhere"
@@ -298,13 +298,29 @@ class RestPlace:
         self._desk.traps.add("html")
 
 
-KINDS = ("folder", "command", "sqlite", "postgresql", "mariadb", "bucket", "webdav", "rest", *mail_places.KINDS)
+def _bucket_place(kind: str, request: pytest.FixtureRequest) -> BucketPlace:
+    """On the server that the kind names; with `versions`, in a bucket that keeps them."""
+    _, server, *more = f"{kind}-".split("-")
+    endpoint: str = request.getfixturevalue(f"{server or 'moto'}_endpoint")
+    prefix = f"source-{next(_numbers)}"
+    if "versions" not in more:
+        return BucketPlace(endpoint, BUCKET, prefix)
+    with closing(raw_client(endpoint)) as client:
+        if VERSIONED not in {one["Name"] for one in client.list_buckets()["Buckets"]}:
+            client.create_bucket(Bucket=VERSIONED)
+            client.put_bucket_versioning(Bucket=VERSIONED, VersioningConfiguration={"Status": "Enabled"})
+    return BucketPlace(endpoint, VERSIONED, prefix, BucketOptions(versions=None, tags=True))
+
+
+VERSIONED = "strongroom-versioned"
+BUCKETS = ("bucket-moto", "bucket-weed", "bucket-moto-versions", "bucket-weed-versions")
+KINDS = ("folder", "command", "sqlite", "postgresql", "mariadb", *BUCKETS, "webdav", "rest", *mail_places.KINDS)
 
 
 def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourcePlace:
     """An empty one of a kind."""
-    if kind == "bucket":
-        return BucketPlace(request.getfixturevalue("moto_endpoint"), BUCKET, f"source-{next(_numbers)}")
+    if kind in BUCKETS:
+        return _bucket_place(kind, request)
     if kind == "postgresql":
         return PostgresPlace(request.getfixturevalue("postgres"))
     if kind == "mariadb":
