@@ -193,3 +193,17 @@ def test_what_happened_is_what_a_walk_through_the_snapshots_says(seed: int) -> N
 )
 def test_the_partitions_of_an_entity_are_one_place(path: bytes, entity: str) -> None:
     assert entity_of(path) == entity
+
+
+def test_a_record_that_was_changed_is_looked_for_where_it_was() -> None:
+    store = Store()
+    lines = [json.dumps({"id": number}).encode() + b"\n" for number in range(100)]
+    item = LineItem(WANTED, "", ChunkLines(WANTED.needles(), store.fetch))
+    item.record([store.put(line) for line in lines])
+    for version in range(20):
+        lines[60:] = [line.replace(b"}", b" }") for line in lines[60:]]
+        lines[17] = json.dumps({"id": 17, "version": version}).encode() + b"\n"
+        before = len(store.read)
+        found = item.record([store.put(line) for line in lines])
+        assert found is not None and found.value["version"] == version
+        assert len(store.read) - before == 1

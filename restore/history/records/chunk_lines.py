@@ -62,31 +62,38 @@ class ChunkLines:
         self._scan(self.unread(chunks))
         self._ahead |= set(chunks)
 
-    def lines(self, chunks: Sequence[bytes]) -> Iterator[FoundLine]:
-        """The lines of a version that may have the id, in order. chunks: ids. Raises `Damaged` where a chunk cannot be had, or
-        a line has no end; `StorageError`."""
+    def lines(self, chunks: Sequence[bytes], *, begins: bool = True, ends: bool = True) -> Iterator[FoundLine]:
+        """The lines of a run of chunks that may have the id, in order. begins, ends: whether the version begins and ends with
+        these chunks; what lies beyond is not looked at otherwise. Raises `Damaged` where a chunk cannot be had, or a line has
+        no end; `StorageError`."""
         self._scan(self.unread(chunks))
-        now = frozenset(chunks)
-        self._ahead -= now
-        for gone in self._scanned.keys() - now - self._before - self._ahead:
-            del self._scanned[gone]
-        self._before = now
-        pending: list[bytes] = []
+        pending: list[bytes] | None = [] if begins else None
         home: list[bytes] = [BEGIN]
         for chunk in chunks:
             found = self._scanned[chunk]
             if isinstance(found, StrongroomError):
                 raise Damaged(f"a part of its content cannot be had: {found}") from found
-            pending.append(found.head)
-            home.append(chunk)
+            if pending is not None:
+                pending.append(found.head)
+                home.append(chunk)
             if found.is_part:
-                if sum(map(len, pending)) > LARGEST_ROW:
+                if pending is not None and sum(map(len, pending)) > LARGEST_ROW:
                     raise Damaged(f"a line is longer than {LARGEST_ROW} bytes")
                 continue
-            yield from self._joined(pending, home)
+            if pending is not None:
+                yield from self._joined(pending, home)
             yield from (FoundLine(line, (chunk,)) for line in found.lines)
             pending, home = [found.tail], [chunk]
-        yield from self._joined(pending, [*home, END])
+        if ends and pending is not None:
+            yield from self._joined(pending, [*home, END])
+
+    def passed(self, chunks: Sequence[bytes]) -> None:
+        """A version has been looked at: what only versions before the last one have is forgotten."""
+        now = frozenset(chunks)
+        self._ahead -= now
+        for gone in self._scanned.keys() - now - self._before - self._ahead:
+            del self._scanned[gone]
+        self._before = now
 
     def _joined(self, pending: Sequence[bytes], home: Sequence[bytes]) -> Iterator[FoundLine]:
         line = b"".join(pending)
@@ -129,3 +136,24 @@ def is_at_home(home: Sequence[bytes], chunks: Sequence[bytes]) -> bool:
     whole = [BEGIN, *chunks, END]
     length = len(home)
     return any(whole[at] == home[0] and tuple(whole[at : at + length]) == tuple(home) for at in range(len(whole) - length + 1))
+
+
+class Neighbourhood(Struct, frozen=True):
+    """The chunks of a version that took the place of those in which a line was. begins, ends: as for `ChunkLines.lines`."""
+
+    chunks: Sequence[bytes]
+    begins: bool
+    ends: bool
+
+
+def neighbourhood(home: Sequence[bytes], before: Sequence[bytes], chunks: Sequence[bytes]) -> Neighbourhood:
+    """Where a line is that was changed: between the nearest chunks before and behind it that the next version still has; these
+    are among it. before: the chunks of the version before."""
+    places = {chunk: place for place, chunk in reversed([*enumerate(chunks)])}
+    own = [place for place, chunk in enumerate(before) if chunk in home]
+    first, last = (own[0], own[-1]) if own else (0, len(before) - 1)
+    start = next((places[before[place]] for place in range(first - 1, -1, -1) if before[place] in places), -1)
+    end = next(
+        (places[before[place]] for place in range(last + 1, len(before)) if places.get(before[place], -1) > start), len(chunks)
+    )
+    return Neighbourhood(chunks[max(start, 0) : end + 1], start < 0, end >= len(chunks))

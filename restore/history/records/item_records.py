@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from msgspec import Struct, field
 from restore.execution.fetcher import portions, read_portion
 from restore.execution.stream import stream
 from restore.history.ledger import Ledger, Mask
-from restore.history.records.chunk_lines import ChunkLines, is_at_home
+from restore.history.records.chunk_lines import ChunkLines, FoundLine, is_at_home, neighbourhood
 from restore.history.records.record_id import RecordId
 from restore.history.records.table_rows import FoundRecord, rows_of, stated_key
 from restore.history.timeline import SnapshotWindow, timeline
@@ -256,6 +256,7 @@ class LineItem:
         self._lines = lines
         self._found: FoundRecord | None = None
         self._home: tuple[bytes, ...] = ()
+        self._before: Sequence[bytes] = ()
 
     @property
     def chunks_read(self) -> int:
@@ -276,21 +277,28 @@ class LineItem:
 
     def record(self, chunks: Sequence[bytes]) -> FoundRecord | None:
         """What a version has of the record. Raises `Damaged`."""
-        if self._home and is_at_home(self._home, chunks):
-            return self._found
-        self._found, self._home = None, ()
-        for line in self._lines.lines(chunks):
+        if not self._home or not is_at_home(self._home, chunks):
+            found = None
+            if self._home:  # it was changed: most likely it is where it was
+                near = neighbourhood(self._home, self._before, chunks)
+                found = self._first(self._lines.lines(near.chunks, begins=near.begins, ends=near.ends))
+            found = found or self._first(self._lines.lines(chunks))
+            self._found, self._home = found or (None, ())
+        self._lines.passed(chunks)
+        self._before = chunks
+        return self._found
+
+    def _first(self, lines: Iterable[FoundLine]) -> tuple[FoundRecord, tuple[bytes, ...]] | None:
+        """The first of some lines that is the record, and the chunks that it lies in."""
+        for line in lines:
             try:
                 value = parse(line.line).value
             except Damaged:
                 continue  # a line that breaks off, or is no JSON, is no record
-            if not isinstance(value, dict):
-                continue
-            key = self._record.found_in(value, self._stated)
-            if key is not None:
-                self._found, self._home = FoundRecord(key, value), line.home
-                break
-        return self._found
+            key = self._record.found_in(value, self._stated) if isinstance(value, dict) else None
+            if key is not None and isinstance(value, dict):
+                return FoundRecord(key, value), line.home
+        return None
 
 
 def _versions(ledger: Ledger, mask: Mask | None, over: SnapshotWindow, opening: Opening) -> list[ItemVersion]:
