@@ -108,7 +108,7 @@ def _lines(event: RecordEvent) -> Iterator[tuple[str, tuple[str, colour.Style] |
     if event.changes:
         for change in event.changes:
             sign, style = SIGNS[change.what]
-            yield f"{sign} {_change(change)}", (f"    {sign}", style)
+            yield f"{sign} {change_text(change)}", (f"    {sign}", style)
     elif event.value is not None and event.moved_from is None:
         fields = list(event.value.items())
         for name, value in fields[:FIELDS_SHOWN]:
@@ -117,12 +117,13 @@ def _lines(event: RecordEvent) -> Iterator[tuple[str, tuple[str, colour.Style] |
             yield f"… and {counted(len(fields) - FIELDS_SHOWN, 'field')} more", None
 
 
-def _change(change: FieldChange) -> str:
+def change_text(change: FieldChange) -> str:
+    """A field that differs, for people."""
     match change.what:
         case "added":
-            return f"{change.path}: {_text(change.after)}"
+            return f"{change.path} is new: {_text(change.after)}"
         case "removed":
-            return f"{change.path}: {_text(change.before)}"
+            return f"{change.path} is gone: {_text(change.before)}"
         case "cleared":
             return f"{change.path} cleared: {_text(change.before)} -> {_text(change.after)}"
         case _:

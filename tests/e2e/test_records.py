@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -87,7 +89,7 @@ def test_a_lost_comment_a_cleared_field_a_deletion_and_a_return_are_shown(ticket
     assert deleted["record_fields"] is None and not deleted["item_is_gone"] and deleted["after"] == emptied["at"]
     assert back["record_fields"] == cleared
     text = tickets.desk.call("history", "acme", "tickets", "--record", "4711").text
-    assert 'comments[8]: {"id": 8, "text": "On its way"}' in text
+    assert 'comments[8] is gone: {"id": 8, "text": "On its way"}' in text
     assert 'customer.phone cleared: "+380441234567" -> ""' in text
     assert "deleted, after" in text and "or archived" in text
 
@@ -183,3 +185,38 @@ def test_who_may_not_read_content_sees_no_record(tickets: Tickets) -> None:
     shown = desk.call("audit", "show", "--action", "history", "--json", exits=(0, 1)).text
     desk.call("history", "acme", "--record", "4711")
     assert desk.call("audit", "show", "--action", "history", "--json").text != shown
+
+
+def test_two_moments_are_compared_by_the_key_and_within_comments(tickets: Tickets) -> None:
+    first = tickets.snapshot(TICKET)
+    tickets.snapshot(without_comment(8) | {"status": "closed"})
+    result = tickets.desk.call("diff", "acme", "--since", first, "--rows")
+    assert "(id 4711), status: 'open' -> 'closed'" in result.text
+    assert '(id 4711), comments[8] is gone: {"id": 8, "text": "On its way"}' in result.text
+    (item,) = tickets.desk.call("diff", "acme", "--since", first, "--rows", "--json").document["tables"]
+    (cell,) = (one for one in item["tables"][0]["cells"] if one["column"] == "comments")
+    assert [one["field"] for one in cell["field_changes"]] == ["comments[8]"]
+
+
+def test_the_primary_key_of_a_database_is_the_key_of_its_rows(desk: Desk) -> None:
+    file = desk.folder / "calls.db"
+
+    def write(*statements: str) -> None:
+        with closing(sqlite3.connect(file)) as database, database:
+            for statement in statements:
+                database.execute(statement)
+
+    write(
+        "create table calls (code text, line integer primary key, note text)",
+        "insert into calls values ('5', 17, 'a'), ('17', 5, 'b')",
+    )
+    desk.init()
+    desk.call("project", "add", "acme")
+    desk.call("source", "add", "acme", "raw", f"sqlite:{file}", "--yes")
+    desk.call("backup")
+    write("update calls set note = 'c' where line = 17")
+    desk.call("backup")
+    found = desk.call("history", "acme", "--record", "17", "--json").document["history_list"]
+    (one,) = (each for each in found if each["key"] == "line")
+    assert [change["after"] for event in one["events"] for change in event["field_changes"]] == ["c"]
+    assert len(found) == 1, "the code that looks alike is no key"

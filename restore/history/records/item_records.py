@@ -23,7 +23,7 @@ from restore.execution.stream import stream
 from restore.history.ledger import Ledger, Mask
 from restore.history.records.chunk_lines import ChunkLines, FoundLine, is_at_home, neighbourhood
 from restore.history.records.record_id import RecordId
-from restore.history.records.table_rows import FoundRecord, rows_of, stated_key
+from restore.history.records.table_rows import FoundRecord, primary_key, rows_of
 from restore.history.timeline import SnapshotWindow, timeline
 from restore.selection.select import Selection
 from restore.selection.versions import by_snapshot
@@ -210,7 +210,8 @@ class RecordReader:
             with file.open("wb") as out:
                 stream(selection, out, self._opening.stop)
             tables = self._opening.open_tables(file, one.format, source)
-            return next(rows_of(tables, self._record, stated or stated_key(file, one.format)), None)
+            key = primary_key(file, one.format)
+            return next(rows_of(tables, self._record, stated or (key[0] if len(key) == 1 else "")), None)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,18 +37,23 @@ def rows_of(tables: Sequence[Table], record: RecordId, stated: str) -> Iterator[
                     break
 
 
-def stated_key(file: Path, format_name: str) -> str:
-    """The primary key of a Parquet file, as a source of a database states it; "" where there is none, or several columns."""
+def primary_key(file: Path, format_name: str) -> tuple[str, ...]:
+    """The primary key of a Parquet file, as a source of a database states it; none where it states none."""
     if format_name != "parquet":
-        return ""
+        return ()
     import pyarrow.parquet as pq
 
     try:
         schema = pq.read_schema(file)
     except Exception:  # noqa: BLE001 (whatever is wrong with the file, its reader says it better)
-        return ""
-    keys = [field.name for field in schema if any((field.metadata or {}).get(one, b"0") != b"0" for one in PRIMARY_KEYS)]
-    return keys[0] if len(keys) == 1 else ""
+        return ()
+    places = {field.name: _place(field.metadata or {}) for field in schema}
+    return tuple(sorted((name for name, place in places.items() if place), key=places.__getitem__))
+
+
+def _place(metadata: Mapping[bytes, bytes]) -> int:
+    """In the primary key, from 1 on; 0 where a column is not in it."""
+    return max((int(text) for one in PRIMARY_KEYS if (text := metadata.get(one, b"")).isdigit()), default=0)
 
 
 def _rows(table: Table, names: Sequence[str], place: int, text: str) -> Iterator[dict[str, Value]]:
