@@ -146,7 +146,7 @@ def test_the_source_does_hint_at_commands_and_a_wrong_one_is_found() -> None:
         "strongroom diff acme --sins x",
         "strongroom nonsense",
         "strongroom retention acme",
-        "strongroom history acme",
+        "strongroom history",
     ):
         with pytest.raises(UsageError):
             parsed(line)
