@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 DECLARED, KEY, GENERATED = b"postgresql.type", b"postgresql.key", b"postgresql.generated"
 TABLE, SCHEMA = b"postgresql.table", b"postgresql.schema"
 
-MOST_DIGITS = 76
+MOST_DIGITS = 38
+"""Of a numeric that is one in Parquet: with more, some readers take it for a floating-point number."""
 
 _UNUSUAL = {
     "date": "{c} < '0001-01-01' or {c} > '9999-12-31'",
@@ -55,8 +56,7 @@ def arrow_type(column: PgColumn) -> pa.DataType:
     }
     if column.base == "numeric" and column.precision is not None and column.scale is not None:
         if 0 <= column.scale <= column.precision <= MOST_DIGITS:
-            digits = column.precision, column.scale
-            return pa.decimal128(*digits) if column.precision <= 38 else pa.decimal256(*digits)
+            return pa.decimal128(column.precision, column.scale)
         return pa.string()
     return plain.get(column.base, pa.string())
 

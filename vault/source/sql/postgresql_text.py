@@ -35,7 +35,7 @@ def parsed(block: bytes, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     from pyarrow import csv
 
     places = [f"c{place}" for place in range(len(schema))]
-    types = {name: pa.string() if _is_read_as_text(kind) else kind for name, kind in zip(places, schema.types, strict=True)}
+    types = {name: pa.string() if pa.types.is_binary(kind) else kind for name, kind in zip(places, schema.types, strict=True)}
     if block.startswith(_BYTE_ORDER_MARK):
         block = _BYTE_ORDER_MARK + block  # one at the beginning is dropped
     found = csv.read_csv(
@@ -50,13 +50,6 @@ def parsed(block: bytes, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for batch in found.to_batches():
         columns = [_of_type(one, kind, escaped) for one, kind in zip(batch.columns, schema.types, strict=True)]
         yield pa.record_batch(columns, schema=schema)
-
-
-def _is_read_as_text(kind: pa.DataType) -> bool:
-    """Whether Arrow's reader of CSV does not know a type."""
-    import pyarrow as pa
-
-    return bool(pa.types.is_binary(kind) or pa.types.is_decimal256(kind))
 
 
 def _of_type(column: pa.Array, kind: pa.DataType, escaped: bool) -> pa.Array:  # noqa: FBT001 (of the whole block)
