@@ -24,7 +24,7 @@ PAGING: dict[str, dict[str, Any]] = {
     "cursor": {"type": "cursor", "parameter": "cursor", "next": "next", "total": "count"},
     "next": {"type": "next", "next": "next", "total": "count"},
     "link": {"type": "link", "total": "count"},
-    "keyset": {"type": "keyset", "parameter": "after"},
+    "keyset": {"type": "keyset", "parameter": "after", "total": "count"},
 }
 INCREMENTAL = {"field": "modified", "parameters": {"modified_from": "{since}", "order": "modified"}, "overlap": "1 minute"}
 COMMENTS = {"comments": {"path": "tickets/{key}/comments", "records": "results"}}

@@ -150,6 +150,7 @@ class Paging(Table, frozen=True, forbid_unknown_fields=True):
     - `more`, `last`: pointers to a flag that says that there is more, or that this is the last page
     - `most_pages`: so many may be asked for; then the listing begins anew with the newest modification seen
     - `short_is_last`: a page that is not full is the last one
+    - `stable`: records keep their place when others are deleted, so that none is skipped; `keyset` always is
     """
 
     type: Literal["none", "page", "offset", "cursor", "next", "link", "keyset"] = "none"
@@ -165,6 +166,12 @@ class Paging(Table, frozen=True, forbid_unknown_fields=True):
     last: str = ""
     most_pages: int = 0
     short_is_last: bool = False
+    stable: bool = False
+
+    @property
+    def skips_nothing(self) -> bool:
+        """Whether a listing has every record that is there from its beginning to its end."""
+        return self.stable or self.type in ("keyset", "none")
 
     def faults(self) -> Iterator[tuple[str, str]]:
         if self.type in ("page", "offset", "cursor", "keyset") and not self.parameter:

@@ -4,7 +4,10 @@ Whoever reads page by page while others write reads a mixture. A reading is over
 
 - one answer had everything, and nothing was asked for beside it; or
 - a pass has changed nothing in the mirror that a complete pass had filled before: all of it stood there between the two; or
-- after a full pass, nothing was modified any more and the interface's own count is that of the mirror.
+- after a full pass that can skip nothing, nothing was modified any more, and the interface's own count is that of the mirror.
+
+A listing by pages or offsets skips a record where another one before it is deleted meanwhile. That one was in this listing and
+is not in the next, so two listings that are equal have skipped nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ RESUMED_WITHIN = 86_400.0
 """Seconds for which the place of an interrupted pass is worth anything."""
 
 MOST_CHILDREN = 100_000
+_DIGESTS = 1 << 64
 REPEATED_PAGES = 3
 MOST_MISSING = 20
 """Records whose own page or children are not there, before any that are."""
@@ -65,6 +69,7 @@ class _Outcome(Struct):
     - `changed`: records that are others now · `keyless`: records without a key
     - `filled`: pages with records · `is_short`: whether the first had fewer than asked for
     - `asked`: requests beside those for pages · `missing`: that found nothing there
+    - `digest`: of all that was listed
     - `began`: by the server's clock · `newest`: of the modifications that were seen; both seconds since 1970
     - `resumed`: whether it is the rest of an interrupted one
     """
@@ -76,6 +81,7 @@ class _Outcome(Struct):
     asked: int = 0
     missing: int = 0
     keyless: int = 0
+    digest: int = 0
     began: float | None = None
     newest: float | None = None
     resumed: bool = False
@@ -152,12 +158,14 @@ class ResourceReading(Struct):
 
     def _incremental_run(self, watermark: float) -> None:
         mirror = self.context.mirror
-        newest, began = watermark, None
+        newest, began, before = watermark, None, -1
         for _ in range(MOST_ROUNDS):
             done = self._pass(self._overlapped(watermark), refetch=False)
             began = done.began if began is None else began
             newest = max(newest, done.newest or 0.0)
-            if done.is_one_answer or not done.changed:
+            skipped_nothing = self.resource.paging.skips_nothing or done.digest == before
+            before = done.digest
+            if done.is_one_answer or (not done.changed and skipped_nothing):
                 until = newest if began is None else min(newest, began)
                 mirror.set_state(self.name, replace(self._state(), watermark=max(watermark, until), passing=None))
                 mirror.commit()
@@ -166,7 +174,7 @@ class ResourceReading(Struct):
 
     def _is_quiet(self, began: float | None) -> bool:
         """Whether nothing was modified any more since a full pass, and the interface counts as many records as the mirror."""
-        if self.resource.incremental is None or began is None:
+        if self.resource.incremental is None or began is None or not self.resource.paging.skips_nothing:
             return False
         for _ in range(MOST_ROUNDS):
             total = self._listing().total()
@@ -281,6 +289,10 @@ class ResourceReading(Struct):
                 )
             if not is_full or self.context.mirror.meet(self.name, key):
                 fresh += 1
+            done.digest = (
+                done.digest
+                + int.from_bytes(blake2b(listed + key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+            ) % _DIGESTS
             self._note_newest(entry, done)
             self._take(key, entry, listed, done, refetch=refetch)
         return fresh
