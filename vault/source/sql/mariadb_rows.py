@@ -28,7 +28,8 @@ BYTES = b"bytes"
 TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
 CHOICES = ("enum", "set")
 _BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
-_WRITTEN = ("json", "uuid", "inet4", "inet6", *CHOICES, *TEXTS)
+_ADDRESSES = ("uuid", "inet4", "inet6")
+_WRITTEN = ("json", *_ADDRESSES, *CHOICES, *TEXTS)
 """Kept as the text that the server writes."""
 
 MOST_DIGITS = 76
@@ -164,7 +165,9 @@ def _hashed(column: MdColumn, alias: str) -> str:
         value = f"sha2({name}, 256)"
     elif column.base == "json":
         value = f"sha2(cast({name} as char), 256)"
-    elif column.base in _WRITTEN or _is_plain(column):
+    elif column.base in _ADDRESSES:
+        value = f"cast({name} as char)"  # what stands for NULL is none of them, and would become NULL
+    elif _is_plain(column):
         value = name
     else:
         value = f"sha2(hex({name}), 256)"
@@ -188,6 +191,7 @@ def as_batch(rows: Sequence[tuple[bytes | None, ...]], schema: pa.Schema) -> pa.
 
 def _array(cells: tuple[bytes | None, ...], kind: pa.DataType) -> pa.Array:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     values = pa.array(cells, pa.binary())
     if pa.types.is_binary(kind):
@@ -195,4 +199,6 @@ def _array(cells: tuple[bytes | None, ...], kind: pa.DataType) -> pa.Array:
     texts = values.cast(pa.string())
     if pa.types.is_timestamp(kind):
         return texts.cast(pa.timestamp("us")).cast(kind)
+    if pa.types.is_time(kind):  # Arrow reads no times without a day
+        return pc.binary_join_element_wise("1970-01-01", texts, " ").cast(pa.timestamp("us")).cast(kind)
     return texts if pa.types.is_string(kind) else texts.cast(kind)
