@@ -143,7 +143,7 @@ def order(table: MdTable) -> str:
     """What orders rows: the primary key, whose values differ in its own collation; else all that is no text, then a hash."""
     if table.key:
         return ", ".join(map(quoted, table.key))
-    plain = [quoted(column.name) for column in table.columns if column.base not in _WRITTEN and _is_plain(column)]
+    plain = [quoted(column.name) for column in table.columns if column.base not in _WRITTEN and is_plain(column)]
     return ", ".join([*plain, row_hash(table.columns)])
 
 
@@ -167,14 +167,14 @@ def _hashed(column: MdColumn, alias: str) -> str:
         value = f"sha2(cast({name} as char), 256)"
     elif column.base in _ADDRESSES:
         value = f"cast({name} as char)"  # what stands for NULL is none of them, and would become NULL
-    elif _is_plain(column):
+    elif is_plain(column):
         value = name
     else:
         value = f"sha2(hex({name}), 256)"
     return f"ifnull({value}, '-')"
 
 
-def _is_plain(column: MdColumn) -> bool:
+def is_plain(column: MdColumn) -> bool:
     """Whether a column is of numbers or times, which are written in few digits."""
     import pyarrow as pa
 

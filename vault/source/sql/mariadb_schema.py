@@ -54,7 +54,7 @@ def _statements(
             ]
     for sequence in sequences:
         users = [one.of for one in made if f"nextval({sequence.quoted})" in one.text]
-        if text := _shown(session, "table", sequence, gaps):
+        if text := _shown(session, "sequence", sequence, gaps):
             yield Statement("sequence", users[0] if users else "", text)
     yield from made
     yield from foreign_keys
