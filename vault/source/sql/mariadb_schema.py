@@ -34,7 +34,7 @@ def schema_text(
     gaps: list[str] = []
     sequences = [one for one in listed if one.kind == "sequence"]
     statements = list(_statements(session, sequences, tables, views, gaps))
-    return statements_text(statements, "made from SHOW CREATE; mariadb-dump --no-data knows more"), gaps
+    return statements_text(statements, b"made from SHOW CREATE; mariadb-dump --no-data knows more"), gaps
 
 
 def _statements(
