@@ -86,7 +86,7 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
             raise UsageError("--report excludes --to -: one file is written, or none", hint="leave one of them out")
         if self.where is not None and self.undecided:
             raise UsageError(
-                "--where needs a database: --to sqlite:FILE, --to postgresql://… or --in-place",
+                "--where needs a database: --to sqlite:FILE, --to postgresql://…, --to mariadb://… or --in-place",
                 hint="name the database that the rows go to",
             )
         self.tables.check(periods=periods)
@@ -101,7 +101,7 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
         if found is None and self.where is not None:
             raise UsageError(
                 "--where is for rows of databases",
-                hint="restore them with --to sqlite:FILE, --to postgresql://…, or --in-place",
+                hint="restore them with --to sqlite:FILE, --to postgresql://…, --to mariadb://…, or --in-place",
             )
         return found
 

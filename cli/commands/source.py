@@ -42,7 +42,8 @@ def add(
     url: Annotated[
         str,
         typer.Argument(
-            metavar="URL", help="A folder, or an address: command:…, sqlite:FILE, postgresql://…; see docs/sources.md."
+            metavar="URL",
+            help="A folder, or an address: command:…, sqlite:FILE, postgresql://…, mariadb://…; see docs/sources.md.",
         ),
     ],
     name: Annotated[

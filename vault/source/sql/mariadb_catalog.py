@@ -131,6 +131,8 @@ def probed(session: Session, relation: MdRelation) -> MdRelation:
 
     try:
         session.rows(f"select * from {relation.quoted} limit 0")  # noqa: S608 (quoted names)
+        if relation.kind == "table":  # a row is asked for: without one, nobody looks whether it was emptied since
+            session.rows(f"select 1 from {relation.quoted} limit 1")  # noqa: S608
     except Error as error:
         if code_of(error) in DENIED:
             return relation._replace(hidden=f"this user may not read it ({reason_of(error)})")

@@ -28,7 +28,8 @@ BYTES = b"bytes"
 TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
 CHOICES = ("enum", "set")
 _BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
-_WRITTEN = ("json", "uuid", "inet4", "inet6", *CHOICES, *TEXTS)
+_ADDRESSES = ("uuid", "inet4", "inet6")
+_WRITTEN = ("json", *_ADDRESSES, *CHOICES, *TEXTS)
 """Kept as the text that the server writes."""
 
 MOST_DIGITS = 76
@@ -142,7 +143,7 @@ def order(table: MdTable) -> str:
     """What orders rows: the primary key, whose values differ in its own collation; else all that is no text, then a hash."""
     if table.key:
         return ", ".join(map(quoted, table.key))
-    plain = [quoted(column.name) for column in table.columns if column.base not in _WRITTEN and _is_plain(column)]
+    plain = [quoted(column.name) for column in table.columns if column.base not in _WRITTEN and is_plain(column)]
     return ", ".join([*plain, row_hash(table.columns)])
 
 
@@ -164,14 +165,16 @@ def _hashed(column: MdColumn, alias: str) -> str:
         value = f"sha2({name}, 256)"
     elif column.base == "json":
         value = f"sha2(cast({name} as char), 256)"
-    elif column.base in _WRITTEN or _is_plain(column):
+    elif column.base in _ADDRESSES:
+        value = f"cast({name} as char)"  # what stands for NULL is none of them, and would become NULL
+    elif is_plain(column):
         value = name
     else:
         value = f"sha2(hex({name}), 256)"
     return f"ifnull({value}, '-')"
 
 
-def _is_plain(column: MdColumn) -> bool:
+def is_plain(column: MdColumn) -> bool:
     """Whether a column is of numbers or times, which are written in few digits."""
     import pyarrow as pa
 
@@ -188,6 +191,7 @@ def as_batch(rows: Sequence[tuple[bytes | None, ...]], schema: pa.Schema) -> pa.
 
 def _array(cells: tuple[bytes | None, ...], kind: pa.DataType) -> pa.Array:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     values = pa.array(cells, pa.binary())
     if pa.types.is_binary(kind):
@@ -195,4 +199,6 @@ def _array(cells: tuple[bytes | None, ...], kind: pa.DataType) -> pa.Array:
     texts = values.cast(pa.string())
     if pa.types.is_timestamp(kind):
         return texts.cast(pa.timestamp("us")).cast(kind)
+    if pa.types.is_time(kind):  # Arrow reads no times without a day
+        return pc.binary_join_element_wise("1970-01-01", texts, " ").cast(pa.timestamp("us")).cast(kind)
     return texts if pa.types.is_string(kind) else texts.cast(kind)

@@ -34,7 +34,7 @@ def schema_text(
     gaps: list[str] = []
     sequences = [one for one in listed if one.kind == "sequence"]
     statements = list(_statements(session, sequences, tables, views, gaps))
-    return statements_text(statements, "made from SHOW CREATE; mariadb-dump --no-data knows more"), gaps
+    return statements_text(statements, b"made from SHOW CREATE; mariadb-dump --no-data knows more"), gaps
 
 
 def _statements(
@@ -54,7 +54,7 @@ def _statements(
             ]
     for sequence in sequences:
         users = [one.of for one in made if f"nextval({sequence.quoted})" in one.text]
-        if text := _shown(session, "table", sequence, gaps):
+        if text := _shown(session, "sequence", sequence, gaps):
             yield Statement("sequence", users[0] if users else "", text)
     yield from made
     yield from foreign_keys

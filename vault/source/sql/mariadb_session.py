@@ -39,7 +39,8 @@ class RefusedClearPassword:
     def authenticate(self, packet: object) -> object:
         """See PyMySQL's `auth_plugin_map`."""
         del packet
-        if not self._connection._secure:  # noqa: SLF001 (the library has no other word for it)
+        is_local = getattr(self._connection._sock, "family", None) == socket.AF_UNIX  # noqa: SLF001
+        if not self._connection._secure and not is_local:  # noqa: SLF001 (the library has no other word for it)
             raise pymysql.err.OperationalError(2059, "the server asks for the password in clear text, without TLS")
         self._connection.write_packet(self._connection.password + b"\0")
         answer = self._connection._read_packet()  # noqa: SLF001
@@ -98,11 +99,10 @@ class Session:
     def __init__(self, address: MariadbAddress) -> None:
         """Raises `pymysql.Error`, and `SourceError` where certificates cannot be read."""
         self._address = address
-        wrapped = _tls(address)
+        wrapped = _tls(address) if address.socket is None else None
         self._connection = Connection(
             host=address.host,
             port=address.port,
-            unix_socket=address.socket,
             user=address.user,
             password=(address.password or "").encode(),
             database=address.database or None,
@@ -115,8 +115,10 @@ class Session:
             program_name="strongroom",
             auth_plugin_map=dict.fromkeys(_CLEAR_PASSWORDS, RefusedClearPassword),
             ssl=wrapped,
-            ssl_disabled=address.tls == "off" or None,
+            ssl_disabled=address.tls == "off" or address.socket is not None or None,
+            defer_connect=True,
         )
+        self._connection.connect(_unix_socket(address.socket) if address.socket is not None else None)
         connected = self._connection._sock  # noqa: SLF001
         _keep_alive(connected)
         self._reader = PatientReader(connected, max(1, round(address.timeout / LOOK_EVERY)))
@@ -244,6 +246,17 @@ def _tls(address: MariadbAddress) -> ssl.SSLContext | None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _unix_socket(path: str) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.settimeout(CONNECT_WITHIN)
+        made.connect(path)
+    except OSError as error:
+        made.close()
+        raise pymysql.err.OperationalError(2002, f"the socket {path} cannot be connected to: {error.strerror}") from error
+    return made
 
 
 def _keep_alive(connected: socket.socket) -> None:

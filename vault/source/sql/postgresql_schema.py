@@ -22,7 +22,7 @@ _OWN_SCHEMAS = "n.nspname not in ('pg_catalog', 'information_schema') and n.nspn
 def schema_text(connection: Connection[Any], tables: Sequence[PgTable]) -> bytes:
     """All statements, in an order in which they can be run."""
     relations = [table.relation for table in tables]
-    return statements_text(_statements(connection, relations), "made from the catalogue; pg_dump --schema-only knows more")
+    return statements_text(_statements(connection, relations), b"made from the catalogue; pg_dump --schema-only knows more")
 
 
 def _statements(connection: Connection[Any], relations: Sequence[PgRelation]) -> Iterator[Statement]:

@@ -34,9 +34,9 @@ class _Head(msgspec.Struct, frozen=True):
     bytes: int
 
 
-def statements_text(statements: Iterable[Statement], hint: str) -> bytes:
+def statements_text(statements: Iterable[Statement], hint: bytes) -> bytes:
     """The file. hint: its first line, for people."""
-    lines = [f"-- {hint}\n".encode()]
+    lines = [b"-- %s\n" % hint]
     for one in statements:
         text = f"{one.text};\n".encode()
         head = json.dumps({"kind": one.kind, "of": one.of, "bytes": len(text)}, ensure_ascii=True, separators=(",", ":"))
