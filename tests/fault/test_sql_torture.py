@@ -3,21 +3,41 @@ nothing half is committed anywhere, the error says what it was, and the next run
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
+import socket
+import ssl
+import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from restore.databases.postgresql_target import PgPlace, PostgresqlTarget
 from restore.databases.staged_rows import FetchedItem
 from restore.planning.conflict_policy import ConflictPolicy
+from tests.support.coverage_notes import not_covered
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.places import made_on
-from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
+from tests.support.postgres_server import (
+    OWNER,
+    PASSWORD,
+    PostgresServer,
+    PostgresUnavailableError,
+    ServerProcess,
+    answers,
+    postgres_server,
+    programs_folder,
+)
+from tests.support.server_certificates import authority
 from vault.backup import run
 from vault.clock import SystemClock
 from vault.errors import Interrupted, SourceError, TargetError
@@ -282,3 +302,131 @@ def test_names_that_a_path_cannot_say_come_and_go_back(postgres: PostgresServer,
     for place, name in enumerate(quoted):
         assert postgres.rows(other, f'select id, "{name}" from "{name}"') == [(place, "v")]
     assert postgres.rows(other, 'select id from "od/d.."."a.b"') == [(7,)]
+
+
+def test_a_server_that_is_stopped_in_the_middle_ends_everything_and_the_next_run_is_right(tmp_path: Path) -> None:
+    with own_server() as server, CuttingProxy(server.port) as proxy:
+        database = server.new_database(SCRIPT)
+        project = made_on(MemoryStore())
+        contents(source(proxy.port, database))
+        messages = proxy.seen
+        process = server.process
+        assert process is not None
+        for share in (0.4, 0.95):
+            proxy.cut_at(int(messages * share))
+            with stopped_when_reached(proxy, process), pytest.raises(SourceError):
+                back_up(project, source(proxy.port, database))
+            assert snapshots.read_all(project) == []
+            process.start()
+            assert answers(server)
+        proxy.mend()
+        back_up(project, source(proxy.port, database))
+        assert len(snapshots.read_all(project)) == 1
+        items = fetched(server, database, tmp_path)
+        whole = state(server, database)
+        server.run(database, "delete from calls where id > 20")
+        damaged = state(server, database)
+        proxy.mend()
+        put_back(proxy.port, database, items)
+        messages = proxy.seen
+        server.run(database, "delete from calls where id > 20")
+        proxy.cut_at(int(messages * 0.9))
+        with stopped_when_reached(proxy, process), pytest.raises(TargetError):
+            put_back(proxy.port, database, items)
+        process.start()
+        assert answers(server) and state(server, database) == damaged
+        put_back(server.port, database, items)
+        assert state(server, database) == whole
+
+
+@contextmanager
+def own_server() -> Iterator[PostgresServer]:
+    try:
+        with postgres_server() as server:
+            yield server
+    except PostgresUnavailableError as error:
+        not_covered(f"PostgreSQL: {error}")
+        pytest.skip(str(error))
+
+
+@contextmanager
+def stopped_when_reached(proxy: CuttingProxy, process: ServerProcess) -> Iterator[None]:
+    """The server is stopped at the moment at which the proxy cuts."""
+
+    def stop() -> None:
+        proxy.reached.wait(60)
+        process.stop()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    try:
+        yield
+    finally:
+        proxy.reached.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def tls_server() -> Iterator[PostgresServer]:
+    """A server that can speak TLS."""
+    for programs in (programs_folder(), *sorted(Path("/usr/lib/postgresql").glob("*/bin"))):
+        with suppress(PostgresUnavailableError), postgres_server({}, programs) as server:
+            try:
+                server.run("postgres", "alter system set ssl = on")
+            except psycopg.Error:
+                continue  # built without
+            server.run("postgres", "alter system reset ssl")
+            yield server
+            return
+    reason = "PostgreSQL with TLS: no server here was built with it (STRONGROOM_TEST_POSTGRES names another)"
+    not_covered(reason)
+    pytest.skip(reason)
+
+
+CERTIFICATES = {
+    "right": ("127.0.0.1", 1, "ours", ""),
+    "of another authority": ("127.0.0.1", 1, "others", "certificate verify failed"),
+    "for another name": ("db.example.com", 1, "ours", "does not match host name"),
+    "expired": ("127.0.0.1", -1, "ours", "certificate"),
+}
+
+
+@pytest.mark.parametrize("kind", CERTIFICATES)
+def test_only_the_right_certificate_is_believed_with_verify_full(tls_server: PostgresServer, tmp_path: Path, kind: str) -> None:
+    name, days, trusted, message = CERTIFICATES[kind]
+    authorities = {one: authority(tmp_path, one) for one in ("ours", "others")}
+    certificate, key = authorities["ours"].issue(tmp_path, name, days=days)
+    ((data,),) = tls_server.rows("postgres", "select current_setting('data_directory')")
+    owner = Path(data).stat()
+    for setting, file in (("ssl_cert_file", certificate), ("ssl_key_file", key)):
+        there = Path(data) / file.name
+        shutil.copy(file, there)
+        os.chown(there, owner.st_uid, owner.st_gid)
+        tls_server.run("postgres", f"alter system set {setting} = '{file.name}'")
+    tls_server.run("postgres", "alter system set ssl = on")
+    tls_server.run("postgres", "select pg_reload_conf()")
+    until(lambda: served(tls_server.port) == certificate.read_bytes())
+    database = tls_server.new_database(SCRIPT)
+    place = PgAddress("127.0.0.1", tls_server.port, database, OWNER, PASSWORD, "verify-full", str(authorities[trusted].file))
+    project = made_on(MemoryStore())
+    one = PostgresqlSource(PgOptions(place), b"raw", SystemClock())
+    if message:
+        with pytest.raises(SourceError, match=message):
+            back_up(project, one)
+    else:
+        back_up(project, one)
+    assert len(snapshots.read_all(project)) == (0 if message else 1)
+
+
+def served(port: int) -> bytes:
+    """The certificate that a server shows now; empty where it shows none."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)) as plain:
+        plain.sendall(struct.pack(">ii", 8, 80877103))
+        if plain.recv(1) != b"S":
+            return b""
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(plain) as secured:
+            found = x509.load_der_x509_certificate(secured.getpeercert(binary_form=True) or b"")
+            return found.public_bytes(Encoding.PEM)
+    return b""
