@@ -129,9 +129,21 @@ class PostgresqlTarget:
             for one in self._in_order(connection, live):
                 self._write(connection, one, live[one.table], found[one.table])
             left_out = [note for one in self._staged if one.table in made for note in self._finish(connection, one)]
-            connection.execute("commit")
+            self._commit(connection)
             left_out += self._advance_sequences(connection, [one for one in self._staged if found[one.table].missing])
         return with_notes(plan, left_out)
+
+    def _commit(self, connection: Connection[Any]) -> None:
+        import psycopg
+
+        try:
+            connection.execute("commit")
+        except psycopg.OperationalError as error:
+            where = self._place.address.text
+            raise TargetError(
+                f"the connection to {where} broke while the rows were committed: {reason_of(error)}",
+                hint="all of them are there, or none; run it again: those that are there stay",
+            ) from error
 
     @property
     def _connection(self) -> Connection[Any]:
