@@ -200,6 +200,9 @@ class RestSource:
                 gaps.append(f"{name}: {children} are of the moment at which each record was read")
                 if resource.incremental is not None:
                     gaps.append(f"{name}: {children} that change without a modification of their record: by full scans alone")
+            texts = [f"{child}.{one}" for child, of in resource.children.items() for one in of.base64_text]
+            if texts:
+                gaps.append(f"{name}: {', '.join(texts)} are the texts that the interface encodes as base64")
             dropped = [*resource.drop, *(f"{child}.{one}" for child, of in resource.children.items() for one in of.drop)]
             if dropped:
                 gaps.append(f"{name}: without {', '.join(dropped)}, which change by themselves")
