@@ -207,10 +207,12 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("find acme invoice", "every item that ever had `invoice` in its path"),
         ("find acme '*.xlsx' --deleted", "workbooks that are gone from the source"),
         ("find acme --kind reports --since 2026-01-01 --until 2026-03-31", "what the snapshots of three months had"),
+        ("find acme --record c-1f09 --key call_id", "where a call is: its record, and its recordings by their names"),
     ),
     "history": _of(
         ("history acme reports/2026/summary.csv", "every version of a file: when, how large, in which snapshot"),
         ("history acme 'reports/**/summary_*.csv' --since '30 days ago'", "of several files, what happened in the last days"),
+        ("history acme tickets --record 4711", "every version of a ticket with its comments, field by field"),
     ),
     "diff": _of(
         ("diff acme --since '7 days ago'", "what was created, changed and deleted in the last week"),
@@ -241,6 +243,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("export acme --period 2026-Q3 --to /srv/audit.zip --reason 'audit 17'", "a quarter in a bag with checksums"),
         ("export acme --kind reports --as xlsx --to /srv/audit", "reports as workbooks, in a folder"),
         ("export acme --period 2026 --to /srv/audit --dry-run", "show what would be in it"),
+    ),
+    "publish": _of(
+        ("publish acme --kind tickets --as parquet --to /srv/bi", "tables of the current state, for Power BI"),
+        ("publish acme --kind raw --as csv --to s3://bi/acme --include-deleted", "to a bucket, with rows of deleted items"),
+        ("publish acme --name bi --dry-run", "what would be done for a publication of the settings"),
     ),
     "settings check": _of(
         ("settings check", "is the settings file right, and does anything look odd?"),

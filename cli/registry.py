@@ -33,6 +33,7 @@ _PLACES = {
     "restore": ("restore", "restore"),
     "query": ("query", "query"),
     "export": ("export", "export"),
+    "publish": ("publish", "publish"),
     "settings": ("settings", "app"),
     "status": ("status", "status"),
     "retention": ("retention", "app"),
@@ -71,6 +72,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "diff": "Show what changed between two moments",
         "query": "Ask tables of any moment in SQL, without restoring them",
         "export": "Export items as a bag with checksums, for an auditor",
+        "publish": "Keep a folder or bucket at the current state, for Power BI",
         "snapshot": "Show one snapshot, accept a flagged one",
     },
     "Keep": {

@@ -146,6 +146,7 @@ def show_verification(found: Verification) -> None:
         "archive": "out of the archive",
         "bucket": "from the bucket",
         "webdav": "from the server",
+        "server": "from the server",
     }[found.medium]
     wrong = counted(found.differing, "item is", "items are")
     verdict = f"{wrong} NOT as the snapshot has it" if found.differing else "as the snapshot has them"

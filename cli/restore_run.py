@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.database_restore import Database
     from strongroom.destinations import Archive, Bucket, Dav
+    from strongroom.remote_destinations import RemoteFolder
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_proposal import Proposal
     from strongroom.restore_result import RestoreResult
@@ -85,7 +86,7 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
             raise UsageError("--report excludes --to -: one file is written, or none", hint="leave one of them out")
         if self.where is not None and self.undecided:
             raise UsageError(
-                "--where needs a database: --to sqlite:FILE, --to postgresql://… or --in-place",
+                "--where needs a database: --to sqlite:FILE, --to postgresql://…, --to mariadb://… or --in-place",
                 hint="name the database that the rows go to",
             )
         self.tables.check(periods=periods)
@@ -100,7 +101,7 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
         if found is None and self.where is not None:
             raise UsageError(
                 "--where is for rows of databases",
-                hint="restore them with --to sqlite:FILE, --to postgresql://…, or --in-place",
+                hint="restore them with --to sqlite:FILE, --to postgresql://…, --to mariadb://…, or --in-place",
             )
         return found
 
@@ -109,7 +110,7 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
         """Whether a destination is to be proposed."""
         return not self.to and not self.in_place
 
-    def destination(self) -> Folder | Archive | TableFile | Bucket | Dav | InPlace | Stdout:
+    def destination(self) -> Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | InPlace | Stdout:
         """Where it goes. Raises `UsageError`."""
         if self.in_place:
             return InPlace()
@@ -201,7 +202,7 @@ def restore_project(context: Context, project: Project, options: SelectionOption
 def _restore_items(
     context: Context,
     selected: SelectedItems,
-    destination: Folder | Archive | TableFile | Bucket | Dav | InPlace,
+    destination: Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | InPlace,
     request: RestoreRequest,
     proposal: Proposal | None = None,
 ) -> None:
@@ -216,6 +217,8 @@ def _restore_items(
     if proposal is not None:
         run = replace(run, document=_with(run.document, {"proposed": proposal.as_json()}))
     going_on = shown(planned, run, proposed=proposal is not None)
+    for loss in () if run.as_json else planned.not_put_back:
+        output.notice(f"plan: not put back: {loss}")
     if request.report is not None:
         restore_report.write(request.report, planned)  # of a plan that is refused, too
     if not going_on:

@@ -41,7 +41,8 @@ WARM_PARENT = (sys.executable, "-P", "-c", "from cli.warm_parent import serve; s
 
 
 def projects(settings: Settings) -> tuple[ProjectConfig, ...]:
-    """Every project that the settings name. Drills are for those that this machine may read; others make the rest."""
+    """Every project that the settings name. Drills and publications are for those that this machine may read; others make the
+    rest."""
     known = capabilities(settings)
     return tuple(
         project(name, one, settings.copies, reads=known.get(name) in ("read", None))
@@ -66,7 +67,7 @@ def project(name: str, settings: ProjectSettings, copies: Mapping[str, CopySetti
     return ProjectConfig(
         name=name,
         sources=tuple(source.name for source in settings.sources),
-        jobs=tuple(one for one in _jobs(settings, copies) if reads or one.kind != "drill"),
+        jobs=tuple(one for one in _jobs(settings, copies) if reads or one.kind not in ("drill", "publish")),
         rpo=resolve.rpo(settings),
         max_failures=settings.alerts.problems_in_a_row,
         check_within=durations.read(settings.schedule.check.all_within),
@@ -94,6 +95,12 @@ def _jobs(settings: ProjectSettings, copies: Mapping[str, CopySettings]) -> Iter
     for name, copy in copies.items():
         for one in resolve.scheduled_of_copy(copy, settings):
             yield JobConfig(one.name, one.schedule, one.policy, copy=name)
+    for publication in settings.publications:
+        schedule = resolve.schedule_of_publication(publication, settings)
+        if schedule is not None:
+            policy = resolve.policy(publication)
+            after = publication.after_backup
+            yield JobConfig("publish", schedule, policy, publication=publication.name, after_backup=after)
 
 
 class Commands(Struct, frozen=True):
@@ -112,6 +119,7 @@ class Commands(Struct, frozen=True):
             "retention": ("retention", "apply", name, "--yes"),
             "prune": ("prune", name, "--yes", "--wait", PRUNE_WAITS, *long),
             "copy": ("copy", job.copy, "--project", name, "--quiet", *long),
+            "publish": ("publish", name, "--name", job.publication, "--quiet"),
         }[job.kind]
         return self._whole((*words, "--from", job.copy) if job.copy and job.kind != "copy" else words)
 

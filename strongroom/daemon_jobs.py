@@ -19,8 +19,10 @@ from vault.errors import StrongroomError, UsageError
 
 if TYPE_CHECKING:
     from policies.daemon.child_processes import ProcessResult
+    from policies.daemon.job_config import JobConfig
     from policies.scheduling.run import Run
     from policies.scheduling.run_history import RunHistoryReader
+    from strongroom.settings.projects import JobSettings
 
 MOST_RUNS = 1000
 """Of one job: as many as the history has."""
@@ -133,7 +135,6 @@ def history_reader(settings: Settings) -> Iterator[RunHistoryReader]:
 
 def jobs(settings: Settings) -> list[DaemonJob]:
     """Every job that has a schedule, with its newest run and the next. Raises `StrongroomError`."""
-    from policies.scheduling.due import next_run
     from strongroom import daemon_config
 
     found, now = [], context.services().clock.now()
@@ -141,13 +142,24 @@ def jobs(settings: Settings) -> list[DaemonJob]:
         for plan in daemon_config.projects(settings):
             for job in plan.jobs:
                 runs = history.recent(plan.name, job.name)
-                upcoming = next_run(f"{plan.name}/{job.name}", job.schedule, job.policy, runs, now)
-                own = settings.project(plan.name).schedule
-                of_copy = job.copy and job.kind != "copy"
-                said = getattr(settings.copies[job.copy].schedule, job.kind) if of_copy else resolve.job_of(own, job.kind)
-                schedule = said.every or f"cron {said.cron}"
+                upcoming = plan.next_run(job, history.recent, now)
+                schedule = _schedule(settings, plan.name, job)
                 found.append(DaemonJob(plan.name, job.name, schedule, runs[0] if runs else None, upcoming))
     return found
+
+
+def _schedule(settings: Settings, project: str, job: JobConfig) -> str:
+    """As the settings say it."""
+    own = settings.project(project)
+    said: JobSettings
+    if job.kind == "publish":
+        said = next(one for one in own.publications if one.name == job.publication)
+    elif job.copy and job.kind != "copy":
+        said = getattr(settings.copies[job.copy].schedule, job.kind)
+    else:
+        said = resolve.job_of(own.schedule, job.kind)
+    clock = said.every if said.cron is None else f"cron {said.cron}"
+    return ", ".join(filter(None, [clock, "after backups" if job.after_backup else ""]))
 
 
 def outputs(settings: Settings) -> RunOutput:

@@ -9,7 +9,7 @@ The rows wait in a private folder, or in the session with the server, between th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -20,7 +20,7 @@ from restore.databases.row_plan import RowPlan, policy_for_rows
 from restore.databases.sqlite_target import SqliteTarget
 from restore.databases.staged_rows import FetchedItem, StagedRows, stage
 from restore.outputs.scratch_dir import scratch_dir
-from strongroom.source_kinds import registry
+from strongroom.source_kinds import file_servers, registry
 from vault.errors import StrongroomError, UsageError
 from vault.format import manifest
 from vault.problems import printable
@@ -29,15 +29,17 @@ from vault.source.sql import layout
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from restore.databases.postgresql_target import PgPlace, PostgresqlTarget
+    from restore.databases.mariadb_target import MdPlace
+    from restore.databases.postgresql_target import PgPlace
     from restore.planning.conflict_policy import ConflictPolicy
     from strongroom.context import Context
     from strongroom.selection import SelectedItems
     from strongroom.settings.projects import SourceSettings
 
-SCHEMES = ("sqlite", "postgresql")
+SCHEMES = ("sqlite", "postgresql", "mariadb", "mysql")
 _PARAMETERS = ("schema", "version_column", "sslmode", "certificates", "password_file")
-"""What the address of a PostgreSQL database may say besides, after a question mark."""
+_OF_MARIADB = ("schema", "version_column", "tls", "certificates", "socket", "timeout", "password_file")
+"""What the address of a PostgreSQL database, and of a MariaDB one, may say besides, after a question mark."""
 
 
 class SqliteFile(Struct, frozen=True):
@@ -58,7 +60,18 @@ class PostgresqlDatabase(Struct, frozen=True):
         return self.place.version_column
 
 
-Database = SqliteFile | PostgresqlDatabase
+class MariadbDatabase(Struct, frozen=True):
+    """A database of a MariaDB or MySQL server that rows are put into."""
+
+    place: MdPlace
+
+    @property
+    def version_column(self) -> str | None:
+        """Tells which of two rows is newer."""
+        return self.place.version_column
+
+
+Database = SqliteFile | PostgresqlDatabase | MariadbDatabase
 
 
 class RowOptions(Struct, frozen=True, kw_only=True):
@@ -113,8 +126,11 @@ def named(text: str) -> Database:
     """The database that `--to` names. Raises `UsageError`."""
     from strongroom.source_kinds.sqlite import path_of
 
-    if registry.scheme_of(text) == "postgresql":
-        return _named_server(text)
+    match registry.scheme_of(text):
+        case "postgresql":
+            return _named_server(text)
+        case "mariadb" | "mysql":
+            return _named_mariadb(text)
     try:
         return SqliteFile(path_of(text, Path.cwd()))
     except UsageError as error:
@@ -137,6 +153,33 @@ def _named_server(text: str) -> PostgresqlDatabase:
     except UsageError as error:
         raise UsageError(f"the address after --to {error}", hint=error.hint or hint) from error
     return PostgresqlDatabase(PgPlace(address, found.get("schema") or None, found.get("version_column") or None))
+
+
+def _named_mariadb(text: str) -> MariadbDatabase:
+    """`mariadb://USER@host/database?schema=NAME`; no message repeats it, since it may bear a password."""
+    from strongroom.source_kinds import mariadb
+    from strongroom.source_kinds import options as option
+
+    url, found = option.server_and_parameters(text, _OF_MARIADB)
+    options = {name: value for name, value in found.items() if name not in ("schema", "version_column")}
+    hint = "write --to mariadb://USER@host/database, and ?schema=NAME for another database of that server"
+    try:
+        mariadb.check(url, options)
+        return _mariadb(url, options, Path.cwd(), found.get("schema") or None, found.get("version_column") or None)
+    except UsageError as error:
+        raise UsageError(f"the address after --to {error}", hint=error.hint or hint) from error
+
+
+def _mariadb(
+    url: str, options: Mapping[str, str], folder: Path, schema: str | None, version_column: str | None
+) -> MariadbDatabase:
+    from strongroom.source_kinds import mariadb
+    from strongroom.source_kinds import options as option
+
+    option.require("pymysql", "mariadb")
+    from restore.databases.mariadb_target import MdPlace
+
+    return MariadbDatabase(MdPlace(mariadb.address_of(url, options, folder), schema, version_column))
 
 
 def in_place(context: Context, selected: SelectedItems) -> Database | None:
@@ -167,8 +210,14 @@ def in_place(context: Context, selected: SelectedItems) -> Database | None:
             option.require("psycopg", "postgresql")
             address = postgresql.address_of(url, option.writer_of(source.options), folder)
             return PostgresqlDatabase(PgPlace(address, None, source.options.get("version_column")))
-        case "webdav" | "webdavs":
+        case "mariadb" | "mysql":
+            from strongroom.source_kinds import options as option
+
+            return _mariadb(url, option.writer_of(source.options), folder, None, source.options.get("version_column"))
+        case "webdav" | "webdavs" | "s3":
             return None  # files: `strongroom.restore_plan` knows where they go
+        case _ if file_servers.kind_of(url) is not None:
+            return None
         case _:
             raise UsageError(
                 f"nothing can be put back into the source {source.name!r} ({url})", hint="name another place with --to"
@@ -193,18 +242,19 @@ def planned_rows(
         items = list(_fetched(context, selected, folder, stop))
         match database:
             case SqliteFile(path, version_column):
-                staged = stage(items, folder / "staged.db", options.where)
-                rows = _SqliteRows(SqliteTarget(path, policy, version_column), staged)
+                staged = stage(items, folder / "staged.db", options.where, stop)
+                rows = _SqliteRows(SqliteTarget(path, policy, version_column, stop), staged)
                 yield PlannedRows(rows.plan(), rows)
             case PostgresqlDatabase(place):
-                with _postgresql_target(place, items, policy, options.where) as target:
+                from restore.databases.postgresql_target import PostgresqlTarget
+
+                with PostgresqlTarget(place, items, policy, options.where, stop) as target:
                     yield PlannedRows(target.plan(), target)
+            case MariadbDatabase(place):
+                from restore.databases.mariadb_target import MariadbTarget
 
-
-def _postgresql_target(place: PgPlace, items: list[FetchedItem], policy: ConflictPolicy, where: str | None) -> PostgresqlTarget:
-    from restore.databases.postgresql_target import PostgresqlTarget
-
-    return PostgresqlTarget(place, items, policy, where)
+                with MariadbTarget(place, items, policy, options.where) as rows_target:
+                    yield PlannedRows(rows_target.plan(), rows_target)
 
 
 def _sources(context: Context, selected: SelectedItems) -> list[SourceSettings]:

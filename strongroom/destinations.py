@@ -2,6 +2,7 @@
 
 -                       standard output             s3://bucket/prefix      objects of a bucket
 webdavs://host/path     a collection of a WebDAV server
+sftp://host/path        a folder on a server of files
 FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst       an archive
 FILE.csv, FILE.xlsx, …                              one table, where a format or --merge is asked for
 anything else, and any folder that exists           a folder
@@ -18,7 +19,8 @@ from msgspec import Struct
 
 from restore.local_fs.syscalls import is_folder
 from restore.tables.formats import FORMATS
-from strongroom import own_paths
+from strongroom import own_paths, remote_destinations
+from strongroom.remote_destinations import RemoteFolder
 from strongroom.source_kinds import registry
 from vault.errors import UsageError
 from vault.storage.address import BucketAddress, parse_address
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from strongroom.settings.projects import SourceSettings
     from vault.repository.project import Project
     from vault.source.webdav.client import DavAddress, DavClient
+    from vault.storage.s3_client import S3Options
     from vault.storage.s3_objects import S3Objects
+    from vault.storage.s3_source_objects import S3SourceObjects
 
 ARCHIVES = {
     ".zip": "zip",
@@ -91,11 +95,18 @@ class TableFile(Struct, frozen=True):
 
 
 class Bucket(Struct, frozen=True):
-    """Objects of a bucket. endpoint, region: of its server; None for both: as the settings reach the repository."""
+    """Objects of a bucket. endpoint, region: of its server; None for both: as the settings reach the repository · source: in
+    place, how the source's own is reached; items lie in it under their keys then, not as KIND/path."""
 
     address: BucketAddress
     endpoint: str | None = None
     region: str | None = None
+    source: S3Options | None = None
+
+    @property
+    def in_place(self) -> bool:
+        """Whether items go back to where they came from."""
+        return self.source is not None
 
     @property
     def text(self) -> str:
@@ -115,7 +126,7 @@ class Dav(Struct, frozen=True):
         return self.address.text
 
 
-Destination = InPlace | Folder | Archive | TableFile | Bucket | Dav
+Destination = InPlace | Folder | Archive | TableFile | Bucket | Dav | RemoteFolder
 
 
 def expanded(text: str) -> Path:
@@ -128,7 +139,7 @@ def expanded(text: str) -> Path:
 
 def parse(
     text: str, *, tables: bool, endpoint: str | None = None, region: str | None = None
-) -> Folder | Archive | TableFile | Bucket | Dav | Stdout:
+) -> Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | Stdout:
     """The destination that a text means.
 
     tables: whether tables are to be converted or merged · endpoint, region: of a bucket. Raises `UsageError`.
@@ -142,6 +153,9 @@ def parse(
         return Bucket(address, endpoint, region)
     if registry.scheme_of(text) in DAV:
         return _dav(text)
+    server = remote_destinations.named(text)
+    if server is not None:
+        return server
     path = expanded(text)
     if text.endswith("/") or is_folder(path):
         return Folder(path)
@@ -186,6 +200,17 @@ def dav_of_source(context: Context, source: SourceSettings) -> Dav | None:
     return Dav(webdav.address_of(source.url, option.writer_of(source.options), folder), in_place=True)
 
 
+def bucket_of_source(source: SourceSettings) -> Bucket | None:
+    """Where the objects of a source go back to, if it is a bucket."""
+    from strongroom.source_kinds import bucket
+    from strongroom.source_kinds import options as option
+
+    if source.url is None or registry.scheme_of(source.url) != "s3":
+        return None
+    s3 = bucket.s3_options(option.writer_of(source.options))
+    return Bucket(bucket.address_of(source.url), s3.endpoint, s3.region, s3)
+
+
 @contextmanager
 def opened_dav(dav: Dav, project: Project) -> Iterator[DavClient]:
     """A client of the server."""
@@ -225,9 +250,26 @@ def opened_bucket(context: Context, project: Project, bucket: Bucket) -> Iterato
 
     options, services = store_options(context.settings.repository), project.services
     own = bucket.endpoint or bucket.region
-    s3 = S3Options(bucket.endpoint, bucket.region, profile=options.s3.profile) if own else options.s3
+    elsewhere = S3Options(bucket.endpoint, bucket.region, profile=options.s3.profile) if own else options.s3
+    s3 = elsewhere if bucket.source is None else bucket.source
     address = bucket.address
     objects = S3Objects(address.bucket, address.prefix, s3, options.patience, services.clock, services.randomness)
+    try:
+        yield objects
+    finally:
+        objects.close()
+
+
+@contextmanager
+def opened_source_bucket(context: Context, project: Project, bucket: Bucket) -> Iterator[S3SourceObjects]:
+    """What lies in the bucket of a source, for whoever puts something back. Raises `StorageError`."""
+    from strongroom.context import store_options
+    from vault.storage.s3_client import S3Options
+    from vault.storage.s3_source_objects import S3SourceObjects
+
+    patience, services, address = store_options(context.settings.repository).patience, project.services, bucket.address
+    s3 = bucket.source or S3Options()
+    objects = S3SourceObjects(address.bucket, address.prefix, s3, patience, services.clock, services.randomness)
     try:
         yield objects
     finally:

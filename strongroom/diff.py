@@ -15,6 +15,7 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from restore.history.diff import Difference
     from restore.history.row_diff import RowDifferences
@@ -228,9 +229,19 @@ def _rows(
         keys=options.keys,
         most=options.most,
         live=lambda source, path: live_file(compared.live[source], path),
+        stated=lambda file, name, source, path: _stated_keys(known, file, name, source, path),
         stop=stop,
     )
     differences = row_differences(VersionContents(known.project, opening.stop), compared.difference, opening)
     for text, files in losses.notes().items():
         notices.notice(f"{counted(files, 'version')} of files: {text}")
     return differences
+
+
+def _stated_keys(known: History, file: Path, format_name: str, source: str, path: bytes) -> tuple[str, ...]:
+    """What a source states to tell the rows of an item apart: records of an interface, tables of a database."""
+    from restore.history.records.table_rows import primary_key
+    from strongroom.records import stated_key
+
+    stated = stated_key(known.ledgers[source], path)
+    return (stated,) if stated else primary_key(file, format_name)

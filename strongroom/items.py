@@ -33,7 +33,8 @@ class Item(Struct, frozen=True):
     1970 · mode: permission bits · link_target: of a link · vanished_at: when it was found missing; None while the source has
     it · kind, format: as its manifest names them · period_start, period_end: what it is about, half-open; None where nobody
     knows · period_origin: where that is known from, such as `name` or `mtime` · consistency: `prefix` or `inconsistent` where
-    its content is not that of a file at rest · uid, gid, owner, group: whose it is, the names where they are known.
+    its content is not that of a file at rest · uid, gid, owner, group: whose it is, the names where they are known ·
+    attributes: (name, value) pairs that it has beside its content.
     """
 
     path: bytes
@@ -53,6 +54,7 @@ class Item(Struct, frozen=True):
     gid: int
     owner: str | None
     group: str | None
+    attributes: tuple[tuple[bytes, bytes], ...] = ()
 
     def period(self, zone: ZoneInfo) -> str | None:
         """What it is about, as `--period` takes it; None where nobody knows. zone: in which it is written."""
@@ -81,18 +83,20 @@ class Item(Struct, frozen=True):
             "gid": self.gid if self.gid >= 0 else None,
             "owner": self.owner,
             "group": self.group,
+            "attributes": {printable(name): printable(value) for name, value in self.attributes},
         }
 
 
 _COLUMNS = (
     *("path", "type", "size", "mtime", "mtime_nanos", "mode", "link_target", "vanished_at", "kind", "format"),
-    *("period_start", "period_end", "period_origin", "consistency", "uid", "gid", "owner", "group"),
+    *("period_start", "period_end", "period_origin", "consistency", "uid", "gid", "owner", "group", "xattrs"),
 )
 
 
 def items_of(table: pa.Table) -> Iterator[Item]:
     """Rows of manifests as values, one after another."""
     for path, kind, size, seconds, nanos, *others in zip(*(table[name].to_pylist() for name in _COLUMNS), strict=True):
+        others[-1] = tuple((pair["name"], pair["value"]) for pair in others[-1] or ())
         yield Item(path, kind, size, seconds * 1_000_000_000 + nanos, *others)
 
 

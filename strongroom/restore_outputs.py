@@ -22,8 +22,18 @@ from restore.outputs.tar_sink import tar_sink
 from restore.outputs.write_items import OutputOptions, OutputReport, write_items
 from restore.outputs.zip_sink import zip_sink
 from restore.planning.conflict_policy import ConflictPolicy
-from strongroom import notices
-from strongroom.destinations import Archive, Bucket, Dav, Folder, TableFile, opened_bucket, opened_dav
+from strongroom import notices, remote_destinations
+from strongroom.destinations import (
+    Archive,
+    Bucket,
+    Dav,
+    Folder,
+    TableFile,
+    opened_bucket,
+    opened_dav,
+    opened_source_bucket,
+)
+from strongroom.remote_destinations import RemoteFolder
 from strongroom.restore_plan import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.problems import printable
@@ -45,7 +55,7 @@ NAMES_SHOWN = 5
 
 class OutputRun(Struct, frozen=True):
     """One such restore. conversion: of tables, None to write everything as it is · policy: what becomes of files that exist ·
-    verify: whether archives and objects are read again."""
+    verify: whether archives and objects are read again · seen: what stood on a server when the plan was made."""
 
     context: Context
     selected: SelectedItems
@@ -56,6 +66,7 @@ class OutputRun(Struct, frozen=True):
     stop: Callable[[], None]
     progress: Progress
     verify: bool = False
+    seen: ExistingItems | None = None
 
     @classmethod
     def of(cls, planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> OutputRun:
@@ -63,9 +74,10 @@ class OutputRun(Struct, frozen=True):
         (plan,) = planned.plans_to_execute()
         tables, conversion = planned.options.tables, planned.conversion
         verify = planned.options.verify
-        return cls(planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress, verify)
+        made = (planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress, verify)
+        return cls(*made, planned.parts[0].seen)
 
-    def to(self, destination: Folder | Archive | Bucket | Dav | TableFile) -> OutputReport:
+    def to(self, destination: Folder | Archive | Bucket | Dav | RemoteFolder | TableFile) -> OutputReport:
         """Write everything to where it goes. Raises `TargetError`, `Busy`, `StorageError`."""
         match destination:
             case Folder():
@@ -73,9 +85,11 @@ class OutputRun(Struct, frozen=True):
             case Archive():
                 return self._to_archive(destination)
             case Bucket():
-                return self._to_bucket(destination)
+                return self._back_to_bucket(destination) if destination.in_place else self._to_bucket(destination)
             case Dav():
                 return self._to_dav(destination)
+            case RemoteFolder():
+                return self._to_server(destination)
             case TableFile():
                 return self._to_table_file(destination)
 
@@ -126,6 +140,24 @@ class OutputRun(Struct, frozen=True):
                 outcome.verification = verify_objects(objects, self._written(outcome), self.stop, self.progress)
             return outcome
 
+    def _back_to_bucket(self, bucket: Bucket) -> OutputReport:
+        """To the bucket that the items came from."""
+        from restore.outputs.bucket_in_place import BucketInPlace, bucket_in_place
+
+        project = self.selected.project
+        with (
+            opened_source_bucket(self.context, project, bucket) as reader,
+            opened_bucket(self.context, project, bucket) as objects,
+        ):
+            place = self.seen.reached_by(reader) if isinstance(self.seen, BucketInPlace) else BucketInPlace(reader)
+            with bucket_in_place(objects, place, reader) as sink:
+                outcome = self._write(sink)
+            if self.verify:
+                from restore.outputs.object_verification import verify_objects
+
+                outcome.verification = verify_objects(objects, self._written(outcome), self.stop, self.progress)
+            return outcome
+
     def _to_dav(self, dav: Dav) -> OutputReport:
         """To a WebDAV server, converted or as they are."""
         from restore.outputs.dav_sink import DavPlace, DavSink, verify_dav
@@ -134,9 +166,25 @@ class OutputRun(Struct, frozen=True):
             place = DavPlace(client)
             if self.conversion is not None:
                 return self._write_beside(DavSink(client, place), place)
-            outcome = self._write(DavSink(client, place))
+            seen = self.seen.reached_by(client) if isinstance(self.seen, DavPlace) else None
+            outcome = self._write(DavSink(client, place, seen))
             if self.verify:
                 outcome.verification = verify_dav(client, self._written(outcome), self.stop, self.progress)
+            return outcome
+
+    def _to_server(self, folder: RemoteFolder) -> OutputReport:
+        """To a folder on a server, converted or as they are."""
+        from restore.outputs.remote_sink import RemotePlace, remote_sink, verify_remote
+
+        clock = self.selected.project.services.clock
+        with remote_destinations.opened(folder, clock) as files:
+            place = RemotePlace(files, clock, self.seen.seen if isinstance(self.seen, RemotePlace) else None)
+            with remote_sink(files, place, clock) as sink:
+                if self.conversion is not None:
+                    return self._write_beside(sink, place)
+                outcome = self._write(sink)
+            if self.verify:
+                outcome.verification = verify_remote(files, clock, self._written(outcome), self.stop, self.progress)
             return outcome
 
     def _to_table_file(self, destination: TableFile) -> OutputReport:

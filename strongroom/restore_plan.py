@@ -23,6 +23,7 @@ from restore.outputs.archive_file import refuse_existing
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import LeftAlone, RestorePlan, make_plan
+from strongroom import remote_destinations
 from strongroom.destinations import (
     Archive,
     Bucket,
@@ -31,12 +32,14 @@ from strongroom.destinations import (
     Folder,
     InPlace,
     TableFile,
-    dav_of_source,
     opened_bucket,
     opened_dav,
+    opened_source_bucket,
     refuse_own,
 )
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
+from strongroom.remote_destinations import RemoteFolder
+from strongroom.restore_to_server import back_to_server, losses
 from strongroom.table_options import TableOptions, merged_name
 from vault.errors import UsageError
 from vault.format import manifest
@@ -77,24 +80,27 @@ class RestoreOptions(Struct, frozen=True, kw_only=True):
 
 def is_in_place(destination: Destination) -> bool:
     """Whether items go back to where they came from."""
-    return isinstance(destination, InPlace) or (isinstance(destination, Dav) and destination.in_place)
+    return isinstance(destination, InPlace) or (isinstance(destination, Dav | Bucket | RemoteFolder) and destination.in_place)
 
 
 class PlannedPart(Struct, frozen=True):
     """What goes to one place. source_root: in place, the source and its folder; None for every other destination ·
     also_replaced: how many files that exist are replaced besides those of the plan: an archive, or what converted tables may
-    take the place of, as far as that is known before they are written."""
+    take the place of, as far as that is known before they are written · seen: on a server, what stood there · not_kept: what
+    the server cannot keep, in words."""
 
     plan: RestorePlan
     source_root: SourceRoot | None = None
     also_replaced: int = 0
+    seen: ExistingItems | None = None
+    not_kept: tuple[str, ...] = ()
 
 
 class PlannedRestore(Struct, frozen=True):
     """What a restore would do.
 
     parts: one; in place one for each source · conversion: of tables, None where everything is restored as it is · shortage:
-    None where the disk has room, or nobody can tell
+    None where the disk has room, or nobody can tell · not_put_back: what the destination does not take of the items, in words
     """
 
     context: Context
@@ -105,6 +111,7 @@ class PlannedRestore(Struct, frozen=True):
     conversion: Conversion | None
     estimate: Estimate
     shortage: DiskShortage | None
+    not_put_back: tuple[str, ...] = ()
 
     @property
     def plans(self) -> list[RestorePlan]:
@@ -164,7 +171,7 @@ class PlannedRestore(Struct, frozen=True):
 
     def as_json(self) -> dict[str, Any]:
         """All plans as one, and the estimate."""
-        return plan_json(self.plans, self.estimate)
+        return plan_json(self.plans, self.estimate) | {"not_put_back": list(self.not_put_back)}
 
 
 def plan_restore(
@@ -183,7 +190,9 @@ def plan_restore(
     if isinstance(destination, TableFile):
         options = replace(options, tables=options.tables.named(destination.format))
     options.tables.check(periods=bool(selected.query.periods))
-    destination, selected = _back_to_server(context, selected, destination)
+    back = back_to_server(context, selected, destination)
+    destination, selected = back.destination, back.selected
+    refuse_own(context.settings, destination)
     if is_in_place(destination) and options.tables.wanted:
         raise UsageError(
             "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
@@ -192,6 +201,7 @@ def plan_restore(
     refuse_unverifiable(options)
     conversion = options.tables.conversion(selected.query, context, selected.project.name)
     parts = _Planner(context, selected, destination, options, conversion).parts()
+    plans = [part.plan for part in parts]
     return PlannedRestore(
         context=context,
         selected=selected,
@@ -199,31 +209,10 @@ def plan_restore(
         options=options,
         parts=tuple(parts),
         conversion=conversion,
-        estimate=estimate_of(context, [part.plan for part in parts], selected.zone),
+        estimate=estimate_of(context, plans, selected.zone),
         shortage=_shortage(destination, parts),
+        not_put_back=(*back.left_out, *(loss for part in parts for loss in part.not_kept), *losses(destination, plans)),
     )
-
-
-def _back_to_server(context: Context, selected: SelectedItems, destination: Destination) -> tuple[Destination, SelectedItems]:
-    """In place, where the items come from a WebDAV server: that, and the items by their paths there. Raises `UsageError` where
-    other items are among them."""
-    if not isinstance(destination, InPlace):
-        return destination, selected
-    from restore.execution.in_place import below_kind
-
-    names = set(selected.selection.table["source"].unique().to_pylist())
-    sources = [one for one in context.settings.project(selected.project.name).sources if one.name in names]
-    servers = [dav for one in sources if (dav := dav_of_source(context, one)) is not None]
-    if not servers:
-        return destination, selected
-    if len(names) > 1:
-        raise UsageError(
-            f"these items are of several sources ({', '.join(sorted(names))}), and not all of them are folders",
-            hint="restore them in place one after another, with --source NAME",
-        )
-    selection = selected.selection
-    own = replace(selection, table=below_kind(selection.table), above=below_kind(selection.above))
-    return servers[0], replace(selected, selection=own)
 
 
 class _Planner(Struct, frozen=True):
@@ -245,20 +234,8 @@ class _Planner(Struct, frozen=True):
                     if self.conversion is None:
                         return [PlannedPart(self._against(target))]
                     return [self._converted(self.conversion, target)]
-            case Bucket():
-                from restore.outputs.object_sink import BucketPlace
-
-                with opened_bucket(self.context, self.selected.project, self.destination) as objects:
-                    if self.conversion is None:
-                        return [PlannedPart(without_missing(self._against(BucketPlace(objects)), self.options))]
-                    return [self._converted(self.conversion, BucketPlace(objects))]
-            case Dav():
-                from restore.outputs.dav_sink import DavPlace
-
-                with opened_dav(self.destination, self.selected.project) as client:
-                    if self.conversion is None:
-                        return [PlannedPart(without_missing(self._against(DavPlace(client)), self.options))]
-                    return [self._converted(self.conversion, DavPlace(client))]
+            case Bucket() | Dav() | RemoteFolder():
+                return [self._on_server(self.destination)]
             case Archive(path):
                 refuse_existing(path.absolute(), self._policy)
                 return [self._one_file(path)]
@@ -275,6 +252,36 @@ class _Planner(Struct, frozen=True):
     def _against(self, existing: ExistingItems) -> RestorePlan:
         """The plan, with what exists at the destination."""
         return make_plan(self.selected.selection, existing, self._policy, today(self.selected.project))
+
+    def _on_server(self, destination: Bucket | Dav | RemoteFolder) -> PlannedPart:
+        """Objects of a bucket, files on a server."""
+        project = self.selected.project
+        if isinstance(destination, RemoteFolder):
+            from restore.outputs.remote_sink import RemotePlace, losses_of
+
+            with remote_destinations.opened(destination, project.services.clock) as files:
+                part = self._among(RemotePlace(files, project.services.clock))
+                return replace(part, not_kept=losses_of(files))
+        if isinstance(destination, Dav):
+            from restore.outputs.dav_sink import DavPlace
+
+            with opened_dav(destination, project) as client:
+                return self._among(DavPlace(client))
+        if destination.in_place:
+            from restore.outputs.bucket_in_place import BucketInPlace
+
+            with opened_source_bucket(self.context, project, destination) as reader:
+                return self._among(BucketInPlace(reader))
+        from restore.outputs.object_sink import BucketPlace
+
+        with opened_bucket(self.context, project, destination) as objects:
+            return self._among(BucketPlace(objects))
+
+    def _among(self, existing: ExistingItems) -> PlannedPart:
+        """Among what stands on a server."""
+        if self.conversion is not None:
+            return self._converted(self.conversion, existing)
+        return PlannedPart(without_missing(self._against(existing), self.options), seen=existing)
 
     def _in_place(self) -> list[PlannedPart]:
         """Raises `UsageError` where the folder of a source is not known, `TargetError` where it is not there."""
@@ -354,7 +361,7 @@ def _shortage(destination: Destination, parts: Sequence[PlannedPart]) -> DiskSho
             return disk_shortage(path, needed)
         case Archive(path) | TableFile(path):
             return disk_shortage(path.absolute().parent, needed)
-        case Bucket() | Dav():
+        case Bucket() | Dav() | RemoteFolder():
             return None
 
 

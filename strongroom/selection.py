@@ -44,6 +44,7 @@ class SelectionOptions(Struct, frozen=True):
     at: a moment or a snapshot's id (see `strongroom.time_parsing`); None for now
     before: the state right before a moment; excludes `at`
     deleted: what the source no longer had, instead of what it had
+    with_deleted: what the source no longer had, too
     source: of one source only
     versions: of each file the newest so many contents; None for all
     """
@@ -59,6 +60,7 @@ class SelectionOptions(Struct, frozen=True):
     source: str | None = None
     before: str | None = None
     versions: int | None = 1
+    with_deleted: bool = False
 
     def query(self, context: Context, project: Project) -> ItemQuery:
         """What they mean in a project. Raises `UsageError`."""
@@ -71,6 +73,7 @@ class SelectionOptions(Struct, frozen=True):
             at=at,
             at_words=words,
             deleted=self.deleted,
+            with_deleted=self.with_deleted,
             source=self.source,
             kinds=tuple(self.kinds or ()),
             formats=tuple(self.formats or ()),
@@ -103,6 +106,7 @@ class SelectionOptions(Struct, frozen=True):
             "at": self.at,
             "before": self.before,
             "deleted": self.deleted,
+            "with_deleted": self.with_deleted,
             "source": self.source,
             "versions": "all" if self.versions is None else "" if self.versions == 1 else str(self.versions),
         }

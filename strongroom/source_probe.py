@@ -5,7 +5,9 @@ What is shown of a content is its shape: the values of a sample row are masked.
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,13 +17,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from strongroom import sources
-from vault.errors import Interrupted, StrongroomError
+from vault.errors import Interrupted, SourceDenied, StorageDenied, StrongroomError
 from vault.problems import Problem, printable
+from vault.source.contract import MissingRight
 
 if TYPE_CHECKING:
     from strongroom.settings import Settings
     from strongroom.settings.projects import SourceSettings
     from vault.coverage import Coverage
+    from vault.rate_limits import RateLimits
     from vault.source.contract import Scan, SourceReader
 
 SAMPLE_BYTES = 4 * 1024 * 1024
@@ -49,6 +53,8 @@ class SourceProbe(Struct, frozen=True):
     - `paths`: the first files
     - `sample`: the first row of a table among them, masked
     - `read_bytes`: of the item that was read
+    - `missing_rights`: what the credentials may not do
+    - `rate_limits`: how many requests its server takes, and what it said of that; None where no requests are sent
     - `clock_difference`: seconds that the clock of its server is ahead of ours; None where that is not known
     - `error`: what ended the test; None where nothing did
     """
@@ -65,6 +71,8 @@ class SourceProbe(Struct, frozen=True):
     sample: tuple[SampleCell, ...] = ()
     read_bytes: int = 0
     clock_difference: float | None = None
+    missing_rights: tuple[MissingRight, ...] = ()
+    rate_limits: RateLimits | None = None
     problems: tuple[Problem, ...] = ()
     error: StrongroomError | None = None
 
@@ -86,6 +94,8 @@ class SourceProbe(Struct, frozen=True):
             "sample": [{"column": one.column, "type": one.type, "masked": one.masked} for one in self.sample],
             "read_bytes": self.read_bytes,
             "clock_difference": None if self.clock_difference is None else round(self.clock_difference, 1),
+            "missing_rights": [{"path": printable(one.path) or None, "message": one.message} for one in self.missing_rights],
+            "rate_limits": None if self.rate_limits is None else _limits_as_json(self.rate_limits),
             "problem_list": [one.as_json() for one in self.problems],
             "error": None if self.error is None else self.error.as_json(),
         }
@@ -98,7 +108,8 @@ def probe_source(
     it raises ends the test. Raises `Interrupted`."""
     done = SourceProbe(project, source.name, source.place)
     try:
-        origin = sources.origin(source, sources.context_of(settings, project))
+        context = replace(sources.context_of(settings, project), state=None)  # nothing is written, and nothing relied on
+        origin = sources.origin(source, context)
         with closing(origin):
             found = origin.scan(stop)
             done = _counted(done, found)
@@ -106,8 +117,20 @@ def probe_source(
                 return _sampled(done, reader)
     except Interrupted:
         raise
+    except (SourceDenied, StorageDenied) as error:
+        return replace(done, error=error, missing_rights=(*done.missing_rights, MissingRight(b"", str(error))))
     except StrongroomError as error:
         return replace(done, error=error)
+
+
+def _limits_as_json(limits: RateLimits) -> dict[str, Any]:
+    return {
+        "requests_per_second": limits.per_second,
+        "requests": limits.requests,
+        "refused_requests": limits.refusals,
+        "longest_wait": limits.longest_wait,
+        "stated": dict(limits.stated),
+    }
 
 
 def _counted(done: SourceProbe, found: Scan) -> SourceProbe:
@@ -125,6 +148,8 @@ def _counted(done: SourceProbe, found: Scan) -> SourceProbe:
         size=size,
         coverage=found.coverage,
         clock_difference=found.clock_difference,
+        missing_rights=tuple(found.missing_rights),
+        rate_limits=found.rate_limits,
         paths=tuple(files["path"].slice(0, NAMED).to_pylist()),
         problems=tuple(found.problems),
     )
@@ -135,17 +160,24 @@ def _sampled(done: SourceProbe, reader: SourceReader) -> SourceProbe:
     for path in done.paths[:1]:
         stream = reader.open_large(path)
         if isinstance(stream, Problem):
-            return replace(done, problems=(*done.problems, stream))
+            return _with_problem(done, stream)
         try:
             with stream:
                 data, at = bytearray(SAMPLE_BYTES), 0
                 while at < len(data) and (count := stream.readinto(memoryview(data)[at:], at)):
                     at += count
         except OSError as error:
-            problem = Problem(path, "unreadable", f"it cannot be read: {error.strerror}")
-            return replace(done, problems=(*done.problems, problem))
+            return _with_problem(done, Problem(path, "unreadable", f"it cannot be read: {error.strerror}"))
         return replace(done, read_bytes=at, sample_of=path, sample=tuple(_first_row(bytes(data[:at]), path)))
     return done
+
+
+def _with_problem(done: SourceProbe, problem: Problem) -> SourceProbe:
+    """The item that was to be read could not be."""
+    rights = done.missing_rights
+    if os.strerror(errno.EACCES) in problem.message:
+        rights = (*rights, MissingRight(problem.path, problem.message))
+    return replace(done, problems=(*done.problems, problem), missing_rights=rights)
 
 
 def _first_row(data: bytes, path: bytes) -> Iterator[SampleCell]:

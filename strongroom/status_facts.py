@@ -325,10 +325,7 @@ class LocalState(Struct, frozen=True):
         return FAILED if failed else PROBLEMS if problems else OK if asked else NOT_ASKED
 
     def _next_run(self, plan: ProjectConfig, job: JobConfig) -> datetime:
-        from policies.scheduling.due import next_run
-
-        title = f"{plan.name}/{job.name}"
-        return next_run(title, job.schedule, job.policy, self.history.recent(plan.name, job.name), self.now)
+        return plan.next_run(job, self.history.recent, self.now)
 
 
 def alerts_of_gone(name: str, repository_state: RepositoryState | None) -> Iterator[Alert]:

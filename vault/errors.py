@@ -5,6 +5,7 @@
     │   ├── SettingsError           exit 2      the settings file cannot be used (file, line, key)
     │   └── NothingFound            exit 1      it makes sense, and nothing is there that it means
     ├── SourceError                 exit 1      the place that is backed up is gone, empty or unreadable
+    │   └── SourceDenied                        the credentials do not allow reading it
     ├── TargetError                 exit 1      the place that is restored into cannot be written
     ├── NoRepository                exit 10     nothing of ours at this address
     ├── UnsupportedFormat           exit 1      made by a newer version; named, never guessed at
@@ -71,6 +72,10 @@ class NothingFound(UsageError):
 
 class SourceError(StrongroomError):
     """The place that is backed up is gone, empty where it was not, or unreadable."""
+
+
+class SourceDenied(SourceError):
+    """The credentials do not allow reading the place that is backed up, or a part of it."""
 
 
 class TargetError(StrongroomError):
@@ -152,6 +157,8 @@ class TransientStorageError(StorageError):
     """It may work a moment later: a time-out, a reset connection, a 503, a cut body."""
 
     hint = "try again later; a backup goes on from what is stored already"
+    retry_after = 0.0
+    """Seconds that the store asked us to wait; 0 where it did not."""
 
 
 class Interrupted(StrongroomError):

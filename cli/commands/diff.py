@@ -25,6 +25,7 @@ from cli.options import (
     Repository,
     Source,
 )
+from cli.record_output import change_text
 from strongroom import time_parsing
 from strongroom.diff import MOST_TABLES, DiffOptions, RowOptions, compare
 from strongroom.reading import opened_to_look
@@ -37,7 +38,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     from restore.history.diff import Difference
     from restore.history.row_diff import ItemDifference
-    from restore.history.table_diff import TableDifference
+    from restore.history.table_diff import Cell, TableDifference
 
 SIGNS = {"created": "+", "changed": "~", "attributes changed": "a", "deleted": "-"}
 SIGN_STYLES = {"+": colour.Style.ADDED, "-": colour.Style.REMOVED}
@@ -127,6 +128,13 @@ def _show_rows(item: ItemDifference) -> None:
         _show_table(table)
 
 
+def _cell_lines(cell: Cell) -> list[str]:
+    """What changed in a cell: of lists and objects field by field."""
+    if not cell.is_nested:
+        return [f"{cell.column}: {cell.before!r} -> {cell.after!r}"]
+    return [change_text(one) for one in cell.fields()]
+
+
 def _show_table(table: TableDifference) -> None:
     name = f"{table.name}: " if table.name else ""
     output.result(
@@ -141,8 +149,8 @@ def _show_table(table: TableDifference) -> None:
             output.result(f"  {sign} column {column!r}", paint=(f"  {sign}", SIGN_STYLES[sign]))
     for cell in table.cells:
         where = f"row {cell.row}" + (f" ({', '.join(table.keys)} {cell.key})" if table.keys else "")
-        text = f"  ~ {where}, {cell.column}: {cell.before!r} -> {cell.after!r}"
-        output.result(text, paint=("  ~", colour.Style.CHANGED))
+        for text in _cell_lines(cell):
+            output.result(f"  ~ {where}, {text}", paint=("  ~", colour.Style.CHANGED))
     for sign, rows in (("+", table.added_rows), ("-", table.removed_rows)):
         for number, row in rows:
             output.result(f"  {sign} row {number}: {', '.join(map(str, row))}", paint=(f"  {sign}", SIGN_STYLES[sign]))

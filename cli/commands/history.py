@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 from msgspec.structs import replace
 
-from cli import output, progress
+from cli import output, progress, record_output
 from cli.options import (
     ITEMS,
     MOMENT,
@@ -31,8 +31,10 @@ from strongroom import time_parsing
 from strongroom.history import HistoryOptions, item_history
 from strongroom.items import FoundItem, find_items
 from strongroom.reading import opened_to_look
+from strongroom.records import RecordId
 from strongroom.selection import SelectionOptions
 from vault import wording
+from vault.errors import UsageError
 from vault.problems import printable
 
 if TYPE_CHECKING:
@@ -45,6 +47,16 @@ Since = Annotated[
 ]
 Until = Annotated[
     str | None, typer.Option("--until", metavar="TIME", help="Only snapshots up to then.", rich_help_panel=MOMENT)
+]
+RecordOption = Annotated[
+    str | None,
+    typer.Option("--record", metavar="ID", help="One record: a ticket, a call, a row, by its id.", rich_help_panel=ITEMS),
+]
+KeyField = Annotated[
+    str,
+    typer.Option(
+        "--key", metavar="FIELD", help="With --record: the field that has the id, if not found.", rich_help_panel=ITEMS
+    ),
 ]
 
 
@@ -62,6 +74,8 @@ def find(
     case_sensitive: Annotated[
         bool, typer.Option("--case-sensitive", help="Tell capitals from small letters in patterns.", rich_help_panel=ITEMS)
     ] = False,
+    record: RecordOption = None,
+    key: KeyField = "",
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many items.")] = 1000,
@@ -75,13 +89,18 @@ def find(
 ) -> None:
     """Every item that ever was, over all snapshots: first and last seen, versions, whether it is deleted.
 
-    A word is looked for anywhere in the paths, and a glob at any depth; capitals and small letters are alike.
+    A word is looked for anywhere in the paths, and a glob at any depth; capitals and small letters are alike. With --record ID:
+    the items that have this record in any version, and those with the id in their names, such as the recordings of a call.
     """
+    record_output.refuse_key_alone(record, key)
     options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, None, deleted, source)
     with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
         own = context.project(project)
         query = replace(options.query(context, own), anywhere=True, fold=not case_sensitive)
         over = _over(context, own, since, until)
+        if record is not None:
+            record_output.find(context, own, query, RecordId(record, key), over, quiet=quiet, as_json=as_json)
+            return
         with progress.shown(quiet=quiet, as_json=as_json, project=project) as listener:
             found = find_items(context, own, query, replace(over, progress=listener), deleted=deleted)
     if as_json:
@@ -108,11 +127,15 @@ def _cells(item: FoundItem, zone: ZoneInfo) -> list[str]:
 
 def history(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
-    paths: Annotated[list[str], typer.Argument(metavar="PATH…", help="Paths (KIND/…) or globs.")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH…", help="Paths (KIND/…) or globs; with --record, all by default.")
+    ] = None,
     kinds: Kinds = None,
     periods: Periods = None,
     formats: Formats = None,
     overlapping: Overlapping = False,
+    record: RecordOption = None,
+    key: KeyField = "",
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Tell of at most so many items.")] = 20,
@@ -124,12 +147,21 @@ def history(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Every version of an item: when, how large, which snapshot, and what happened: created, changed, deleted, came back."""
+    """Every version of an item: when, how large, which snapshot, and what happened: created, changed, deleted, came back.
+
+    With --record ID: every version of one record, such as a ticket with its comments, field by field.
+    """
+    record_output.refuse_key_alone(record, key)
+    if not paths and record is None:
+        raise UsageError("missing PATH: name an item, or a record with --record ID", hint="for example reports/2024/may.csv")
     options = SelectionOptions(paths, None, kinds, periods, formats, overlapping, source=source)
     with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
         own = context.project(project)
         query = options.query(context, own)
         over = _over(context, own, since, until)
+        if record is not None:
+            record_output.history(context, own, query, RecordId(record, key), over, quiet=quiet, as_json=as_json)
+            return
         with progress.shown(quiet=quiet, as_json=as_json, project=project) as listener:
             found = item_history(context, own, query, replace(over, progress=listener), most=limit)
     if as_json:

@@ -62,8 +62,9 @@ def restore(
             "--to",
             metavar="PLACE",
             help="A folder, FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst, s3://bucket/prefix, webdavs://USER@host/path, "
-            "FILE.csv (one table, with --as or --merge), sqlite:FILE or postgresql://USER@host/database (rows of a database), "
-            "or - for one file to stdout.",
+            "sftp://USER@host/path, FILE.csv (one table, with --as or --merge), sqlite:FILE, "
+            "postgresql://USER@host/database or mariadb://USER@host/database (rows of a database), or - for one file to "
+            "stdout.",
             rich_help_panel=DESTINATION,
         ),
     ] = "",
@@ -191,8 +192,8 @@ def restore(
     With --verify what was written is read again, past the memory of the kernel, and compared with what the snapshot says: what
     differs is a problem, and the exit code is 3. Converted tables and streams cannot be.
 
-    Tables of a database (see docs/sources.md) go back row by row with --to sqlite:FILE, --to postgresql://… or --in-place: by
-    the primary key, in one transaction, with --existing refuse (the default), skip, newer or replace.
+    Tables of a database (see docs/sources.md) go back row by row with --to sqlite:FILE, --to postgresql://…, --to mariadb://…
+    or --in-place: by the primary key, in one transaction, with --existing refuse (the default), skip, newer or replace.
 
     With --all-projects one that fails does not stop the others; --json lists what became of each, and the exit code is the
     greatest of all.

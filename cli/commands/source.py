@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from strongroom.source_probe import SourceProbe
     from strongroom.source_settings import ListedSource
+    from vault.rate_limits import RateLimits
 
 DONE_WITH_PROBLEMS = 3
 GAPS_SHOWN = 10
@@ -41,7 +42,8 @@ def add(
     url: Annotated[
         str,
         typer.Argument(
-            metavar="URL", help="A folder, or an address: command:…, sqlite:FILE, postgresql://…; see docs/sources.md."
+            metavar="URL",
+            help="A folder, or an address: command:…, sqlite:FILE, postgresql://…, mariadb://…; see docs/sources.md.",
         ),
     ],
     name: Annotated[
@@ -113,7 +115,8 @@ def test(
 ) -> None:
     """Connect to a source and show what a backup would take; nothing is written.
 
-    One item is read. Of a table the first row is shown, with its letters and digits masked.
+    One item is read. Of a table the first row is shown, with its letters and digits masked. What the credentials may not do is
+    named, and of servers what they say of limits: how many requests were refused as too many, and headers such as Retry-After.
     """
     from strongroom.source_probe import probe_source
 
@@ -148,6 +151,16 @@ def _clock(difference: float) -> str:
     return f"the server's is {counted(round(abs(difference)), 'second')} {'ahead of' if difference > 0 else 'behind'} ours"
 
 
+def _limits(limits: RateLimits) -> str:
+    """How many requests the settings let go out, and what the server made of them."""
+    own = "none of ours" if limits.per_second is None else f"{limits.per_second:g} requests a second, by the settings"
+    sent = f"{counted(limits.requests, 'request')} sent"
+    if not limits.refusals:
+        return f"{own}; {sent}, none was refused as one too many"
+    wait = f", and asked to wait {wording.duration(limits.longest_wait)}" if limits.longest_wait else ""
+    return f"{own}; {sent}, the server refused {limits.refusals} as too many{wait}"
+
+
 def _options(texts: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in texts:
@@ -164,6 +177,8 @@ def _cells(one: ListedSource) -> tuple[str, str, str, str]:
 
 def _in_words(one: SourceProbe) -> Iterator[str]:
     yield f"{one.project}/{one.source}: {one.place}"
+    for right in one.missing_rights[:GAPS_SHOWN]:
+        yield f"  missing   {printable(right.path)}: {right.message}" if right.path else f"  missing   {right.message}"
     if one.coverage is None:
         return
     size = "sizes are known once they are read" if one.size is None else wording.size(one.size)
@@ -173,6 +188,10 @@ def _in_words(one: SourceProbe) -> Iterator[str]:
     yield f"  moment    {moment}"
     if one.clock_difference is not None:
         yield f"  clock     {_clock(one.clock_difference)}"
+    if one.rate_limits is not None:
+        yield f"  limits    {_limits(one.rate_limits)}"
+        for name, value in one.rate_limits.stated:
+            yield f"    {name}: {value}"
     for gap in one.coverage.gaps[:GAPS_SHOWN]:
         yield f"  gap       {gap}"
     if one.sample_of:

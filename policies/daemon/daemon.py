@@ -15,7 +15,7 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-from policies.daemon import metrics
+from policies.daemon import after_backup, metrics
 from policies.daemon.alert_monitor import RUNNING_JOBS, AlertMonitor
 from policies.daemon.first_contact import FirstContact
 from policies.daemon.health import Health
@@ -111,6 +111,7 @@ class Daemon:
         """Until the end is wanted. Gives the runs that did not end within their grace."""
         loop = self._loop = PeriodicLoop(self._clock, self._parts.log.notice)
         loop.every(TICK, self._runner.tick, RUNNING_JOBS)
+        loop.every(TICK, self._ask_after_backups, "asking for what follows backups")
         loop.every(TICK, self._outbox.deliver, "delivering alerts")
         loop.every(TICK, self._contact.try_again, "asking the store")
         loop.every(LOOK, self.look, "watching promises")
@@ -149,7 +150,7 @@ class Daemon:
         tried(self._show_life)
         while not signals.stop:
             self._runner.tick(requested_only=requested_only)
-            if not self._runner.running():
+            if not self._runner.running() and (requested_only or not self._ask_after_backups()):
                 break
             self._clock.sleep(_PAUSE)
         unfinished = self._runner.stop(self._config.grace) if signals.stop else []
@@ -170,6 +171,12 @@ class Daemon:
         unasked = "" if self._contact.reached else "; the store was not reached: nothing was due, or nothing of it succeeded"
         log.info(f"all that was due is done, {counted(len(self._monitor.alerts), 'alert is', 'alerts are')} firing{unasked}")
         return [*unfinished, *(run for run in newest if run.ending not in ("done", "skipped") and run.started >= self._started)]
+
+    def _ask_after_backups(self) -> int:
+        """Ask for jobs that follow backups; gives how many. Raises `StrongroomError`."""
+        if self._parts.requests is None:
+            return 0
+        return after_backup.ask(self._config.projects, self._runner, self._parts.requests, self._parts.services)
 
     def _deliver_last(self, tried: Callable[[Callable[[], None]], None]) -> None:
         """What is on its way has so much time. tried: does something that may fail."""

@@ -32,7 +32,7 @@ def jobs(projects: Iterable[ProjectConfig], command: Command, run: Run) -> Itera
             if one.kind == "backup":
                 yield Job(one.name, project.name, one.schedule, work, one.policy, rpo=project.rpo)
             else:
-                slot: Slot = "copy" if one.kind == "copy" else "maintenance"
+                slot: Slot = "copy" if one.kind in ("copy", "publish") else "maintenance"
                 yield Job(one.name, project.name, one.schedule, work, one.policy, slot)
 
 
@@ -120,11 +120,19 @@ def _copied(one: dict[str, Any]) -> str:
     )
 
 
+def _published(one: dict[str, Any]) -> str:
+    if not isinstance(one.get("files_written"), int):
+        return ""
+    written = f"{counted(one['files_written'], 'file')} written ({_size(one.get('bytes_written', 0))})"
+    return f"{written}, {one.get('files_removed', 0)} deleted, {counted(one.get('unchanged', 0), 'item')} unchanged"
+
+
 _DONE: dict[str, Callable[[dict[str, Any]], str]] = {
     "snapshots": _snapshot,
     "drills": _drilled,
     "projects": _of_project,
     "copies": _copied,
+    "publication_list": _published,
 }
 
 
@@ -143,7 +151,8 @@ def _problems(ended: ProcessResult) -> tuple[int, str]:
     snapshots = [one for one in ended.document.get("snapshots", []) if isinstance(one, dict)]
     count = sum(int(one.get("problems", 0)) for one in snapshots)
     copied = [found for one in ended.document.get("copies", []) if isinstance(one, dict) for found in one.get("projects", [])]
-    listed = [problem for one in (*snapshots, *copied) for problem in one.get("problem_list", [])]
+    published = [one for one in ended.document.get("publication_list", []) if isinstance(one, dict)]
+    listed = [problem for one in (*snapshots, *copied, *published) for problem in one.get("problem_list", [])]
     count = count or len(listed)
     first = f"{listed[0]['path']}: {listed[0]['message']}" if listed else _error_of(ended.document) or _last_line(ended)
     return max(1, count), first

@@ -33,7 +33,7 @@ Severity = Literal["critical", "warning"]
 SHOWN = 5
 """Of several things that are named in one sentence."""
 
-COPY = "copy"
+COPY, PUBLISH = "copy", "publish"
 
 COMMANDS = {"retention": "retention apply", "check": "check --read-data=rolling"}
 """What a job is on the command line, where that is not its name."""
@@ -236,6 +236,8 @@ def _by_hand(state: ProjectState, job: str) -> str:
     kind, _, copy = job.partition(" ")
     if kind == COPY:
         return f"`strongroom copy {shlex.quote(copy)} --project {_quoted(state)}`"
+    if kind == PUBLISH:
+        return f"`strongroom publish {_quoted(state)} --name {shlex.quote(copy)}`"
     which = _quoted(state) if not copy else f"{_quoted(state)} --from {shlex.quote(copy)}"
     return f"`strongroom {COMMANDS.get(kind, kind)} {which}`"
 

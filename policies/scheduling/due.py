@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from policies.scheduling.job_policy import JobPolicy
 from policies.scheduling.parser import Schedule
+from policies.scheduling.rules import NEVER
 from policies.scheduling.run import SUCCESSES, Run
 from vault.clock import A_LITTLE
 
@@ -83,6 +84,8 @@ def requested(verdict: Start | Skip | Wait, runs: Sequence[Run], now: datetime) 
         return verdict
     if isinstance(verdict, Skip):
         return Start(verdict.since, verdict.planned, attempt=1, ready=now)
+    if verdict.until >= NEVER:  # it has no due times: each request is one
+        return Start(now, now, attempt=1, ready=now)
     last = max((run for run in runs if not run.set_aside and run.planned <= now), key=lambda run: run.planned, default=None)
     since, planned = (now, now) if last is None else (last.since, last.planned)
     return Start(since, planned, attempt=1, ready=now)

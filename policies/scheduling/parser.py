@@ -33,6 +33,7 @@ from policies.scheduling.rules import (
     Cron,
     Dates,
     Interval,
+    OnRequest,
     Weekdays,
 )
 from policies.scheduling.wall_clock import MIDNIGHT
@@ -59,7 +60,7 @@ _BACKWARDS = tuple(timedelta(minutes=minutes) for minutes in (2, 60, 1_440, 12_0
 class Schedule(Struct, frozen=True):
     """When something is due, in a named time zone. Moments are aware and in UTC; arguments may be of any zone."""
 
-    rule: Interval | Calendar | Cron
+    rule: Interval | Calendar | Cron | OnRequest
     zone: ZoneInfo
 
     def next_after(self, moment: datetime) -> datetime:
@@ -94,6 +95,11 @@ def read(*, every: str | None = None, cron: str | None = None, zone: ZoneInfo) -
     if (every is None) == (cron is None):
         raise SettingsError("a schedule needs either `every` or `cron`", hint=f"write every = one of {_EXAMPLES}")
     return Schedule(_read_every(every) if every is not None else _read_cron(cron or "", zone), zone)
+
+
+def on_request(zone: ZoneInfo) -> Schedule:
+    """The schedule of what is never due by the clock."""
+    return Schedule(OnRequest(), zone)
 
 
 def read_span(text: str) -> timedelta:

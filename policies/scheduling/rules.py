@@ -1,8 +1,9 @@
-"""Which moments a schedule means, one class for each of the three ways of saying it.
+"""Which moments a schedule means, one class for each way of saying it.
 
     Interval    every so many minutes of real time, beginning anew at, or so long after, each local midnight
     Calendar    certain days at certain times on the wall
     Cron        five fields, as Debian's cron reads them
+    OnRequest   never by the clock
 
 An interval is never exceeded: on the day of 25 hours an hourly job runs 25 times, and where the clock is moved by half an hour
 it keeps to the old minutes until then. Times on the wall come once a day, whatever the clock does (see `wall_clock`). In
@@ -40,6 +41,20 @@ class Rule(Protocol):
     def next_after(self, moment: datetime, zone: ZoneInfo) -> datetime:
         """The first moment that is meant, in UTC, strictly later than `moment`."""
         ...
+
+
+NEVER = datetime(9000, 1, 1, tzinfo=UTC)
+"""The due time of what is never due by the clock."""
+
+
+class OnRequest(Struct, frozen=True):
+    """Never by the clock: only where it is asked for, as after a backup."""
+
+    def next_after(self, moment: datetime, zone: ZoneInfo) -> datetime:
+        return NEVER if moment < NEVER else moment + _A_DAY
+
+    def __str__(self) -> str:
+        return "never"
 
 
 class Interval(Struct, frozen=True):

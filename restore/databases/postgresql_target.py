@@ -5,16 +5,17 @@
         target.apply()    the same again in the transaction that writes, then rows are inserted and updated
 
 The rows wait in temporary tables of the session, typed as the database has them, so that the server compares them and a
-condition means what it means there. Rows that differ are updated, not deleted and inserted: nothing that refers to them goes
-with them. Tables are written in the order that foreign keys ask for.
+condition means what it means there. Those of a table that is not there go into it once it is made. Rows that differ are
+updated, not deleted and inserted: nothing that refers to them goes with them. Tables are written in the order that foreign keys
+ask for.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from restore.databases import postgresql_rows
+from restore.databases.fetched_tables import columns_of, files_by_table, sequence_numbers, statements_among, with_notes
 from restore.databases.postgresql_tables import (
     PgLive,
     PgStaged,
@@ -35,11 +37,11 @@ from restore.databases.postgresql_tables import (
 from restore.databases.row_plan import RowPlan, TableRows
 from restore.databases.staged_rows import FetchedItem
 from restore.planning.conflict_policy import ConflictPolicy
-from vault.errors import Damaged, TargetError, UsageError
+from vault.errors import TargetError, UsageError
+from vault.source.contract import Stop, never
 from vault.source.sql import layout
 from vault.source.sql.postgresql_catalog import quoted, relations
 from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of
-from vault.source.sql.postgresql_schema import PgStatement, statements_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -65,23 +67,34 @@ class PgPlace(Struct, frozen=True):
 
 
 class PostgresqlTarget:
-    """See this module's text. where: a condition in the server's SQL on the columns of a table; None for all rows."""
+    """See this module's text. where: a condition in the server's SQL on the columns of a table; None for all rows · stop:
+    called often while the server is waited for; what it raises ends that, and nothing is written."""
 
-    def __init__(self, place: PgPlace, items: Sequence[FetchedItem], policy: ConflictPolicy, where: str | None = None) -> None:
+    def __init__(
+        self,
+        place: PgPlace,
+        items: Sequence[FetchedItem],
+        policy: ConflictPolicy,
+        where: str | None = None,
+        stop: Stop = never,
+    ) -> None:
         self._place = place
         self._items = items
+        self._stop = stop
         self._policy = policy
         self._where = where
         self._open: Connection[Any] | None = None
         self._staged: list[PgStaged] = []
         self._rows: dict[str, int] = {}
+        self._direct: set[str] = set()
+        """Tables that are not there, whose rows need not wait anywhere: they go where they belong once it is made."""
         self._known: dict[str, bool] = {}
 
     def __enter__(self) -> Self:
         """Bring the rows into the session. Raises `TargetError` where the server cannot be used, `UsageError` for a condition
         that cannot be, or where no item is a table; `Damaged`."""
         with self._errors():
-            connection = self._open = connect(self._place.address)
+            connection = self._open = connect(self._place.address, self._stop)
             try:
                 self._stage(connection)
             except BaseException:
@@ -118,7 +131,7 @@ class PostgresqlTarget:
             left_out = [note for one in self._staged if one.table in made for note in self._finish(connection, one)]
             connection.execute("commit")
             left_out += self._advance_sequences(connection, [one for one in self._staged if found[one.table].missing])
-        return plan if not left_out else _with_notes(plan, left_out)
+        return with_notes(plan, left_out)
 
     @property
     def _connection(self) -> Connection[Any]:
@@ -146,16 +159,10 @@ class PostgresqlTarget:
             raise TargetError(f"the rows do not fit into {where}: {reason_of(error)}", hint=hint) from error
 
     def _stage(self, connection: Connection[Any]) -> None:
-        by_table: dict[str, list[FetchedItem]] = {}
-        for item in self._items:
-            part = layout.partition_of(item.path)
-            if part is not None:
-                by_table.setdefault(part.table, []).append(item)
-        if not by_table:
-            hint = "name tables, such as 'raw/calls/**', or use --to DIR"
-            raise UsageError("none of the items that match is a table of a database", hint=hint)
-        for number, (table, parts) in enumerate(sorted(by_table.items())):
-            schema, found = postgresql_rows.columns_of(parts)
+        by_table = files_by_table(self._items)
+        for number, (table, parts) in enumerate(by_table.items()):
+            origin, found = columns_of(parts, postgresql_rows.KEYS, "PostgreSQL")
+            schema = origin.decode()
             relation = table.removeprefix(f"{schema}.")
             self._staged.append(PgStaged(table, self._place.schema or schema, relation, f"pg_temp.rows_{number}", found))
         self._refuse_clashes()
@@ -167,14 +174,23 @@ class PostgresqlTarget:
             connection.execute(f"create temporary table {one.staged.partition('.')[2]} ({', '.join(columns)})")
             unknown = {c.name for c in one.columns if c.name not in there and not self._known.get(c.declared)}
             self._staged[place] = replace(one, as_text=frozenset(unknown))
+        self._direct = {one.table for one in self._staged if one.table not in live and self._where is None}
         connection.execute("begin transaction isolation level repeatable read read only")  # a condition can write nothing
         for one in self._staged:
-            self._rows[one.table] = sum(
-                postgresql_rows.insert(connection, one.staged, item.file) for item in by_table[one.table]
-            ) - self._cut_down(connection, one)
+            files = self._files(one)
+            if one.table in self._direct:
+                self._rows[one.table] = sum(map(postgresql_rows.count_rows, files))
+            else:
+                rows = sum(postgresql_rows.insert(connection, one.staged, file) for file in files)
+                self._rows[one.table] = rows - self._cut_down(connection, one)
         connection.execute("commit")
         for one in self._staged:
             connection.execute(f"analyze {one.staged}")
+
+    def _files(self, one: PgStaged) -> list[Path]:
+        """Those with the rows of a table."""
+        parts = [(item.file, layout.partition_of(item.path)) for item in self._items]
+        return [file for file, part in parts if part is not None and part.table == one.table]
 
     def _refuse_clashes(self) -> None:
         places = [one.relation for one in self._staged]
@@ -221,6 +237,10 @@ class PostgresqlTarget:
         rows, notes = self._rows[one.table], tuple(notes_of(one, live))
         if live is None or one.table in made:
             return TableRows(one.table, rows, rows, 0, 0, 0, one.key, created=True, notes=notes)
+        if one.table in self._direct:  # somebody has made it meanwhile
+            for file in self._files(one):
+                postgresql_rows.insert(connection, one.staged, file)
+            self._direct.remove(one.table)
         found = RowComparison(one, live, self._place.version_column).compare(connection)
         return TableRows(
             one.table,
@@ -251,10 +271,7 @@ class PostgresqlTarget:
 
     def _own_statements(self, one: PgStaged) -> dict[str, list[str]]:
         """What the snapshot's schema has of a table; nothing for one that goes into another schema."""
-        return {} if self._place.schema is not None else own_statements(self._statements(), one, self._known)
-
-    def _statements(self) -> list[PgStatement]:
-        return [one for item in self._items if item.path == layout.SCHEMA for one in statements_of(item.file.read_bytes())]
+        return {} if self._place.schema is not None else own_statements(statements_among(self._items), one, self._known)
 
     def _in_order(self, connection: Connection[Any], live: dict[str, PgLive]) -> list[PgStaged]:
         """Tables after those that they refer to."""
@@ -272,6 +289,10 @@ class PostgresqlTarget:
             return list(by_oid.values())
 
     def _write(self, connection: Connection[Any], one: PgStaged, live: PgLive, rows: TableRows) -> None:
+        if one.table in self._direct:
+            for file in self._files(one):
+                postgresql_rows.insert(connection, one.quoted, file, live.columns)
+            return
         comparison = RowComparison(one, live, self._place.version_column)
         if rows.missing:
             comparison.insert(connection)
@@ -297,7 +318,7 @@ class PostgresqlTarget:
         """Let the sequences of tables give numbers that are above those of their rows; gives what could not be done."""
         import psycopg
 
-        notes, numbers = [], self._numbers()
+        notes, numbers = [], sequence_numbers(self._items)
         for one in written:
             for column in one.columns:
                 try:
@@ -309,17 +330,6 @@ class PostgresqlTarget:
                 except psycopg.Error as error:  # the rows are there by now
                     notes.append(f"the sequence of {one.table}.{column.name} was not advanced: {reason_of(error)}")
         return notes
-
-    def _numbers(self) -> dict[str, dict[str, int]]:
-        """The last number of each sequence, by table and column. Raises `Damaged`."""
-        for item in self._items:
-            if item.path == layout.SEQUENCES:
-                try:
-                    found = json.loads(item.file.read_bytes())
-                    return {table: {name: int(value) for name, value in own.items()} for table, own in found.items()}
-                except (ValueError, TypeError, AttributeError) as error:
-                    raise Damaged(f"the sequences in the snapshot cannot be read: {error}") from error
-        return {}
 
 
 def _advance(connection: Connection[Any], one: PgStaged, column: str, sequence: str, known: int) -> None:
@@ -337,8 +347,3 @@ def _full_names(connection: Connection[Any]) -> Iterator[None]:
     connection.execute("set search_path = pg_catalog")
     yield
     connection.execute("reset search_path")
-
-
-def _with_notes(plan: RowPlan, notes: Sequence[str]) -> RowPlan:
-    first, *rest = plan.tables
-    return replace(plan, tables=(replace(first, notes=(*first.notes, *notes)), *rest))

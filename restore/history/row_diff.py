@@ -21,13 +21,17 @@ OpenTables = Callable[[Path, str, str], Sequence[Table]]
 """The tables of a file of a format, from a source. Raises `Damaged`."""
 
 
+StatedKeys = Callable[[Path, str, str, bytes], tuple[str, ...]]
+"""The key columns of a file of a format, from a source, at a path; none where nobody states any."""
+
 LiveFile = Callable[[str, bytes], AbstractContextManager[Path]]
 
 
 class Opening(Struct, frozen=True):
     """How items are opened and compared. format_of: the format of an item where its manifest does not say, going by its path;
     empty for none · keys: columns that tell rows apart · most: items that are compared · live: opens an item of
-    a source that is compared as it is now, by the source's name and the item's path."""
+    a source that is compared as it is now, by the source's name and the item's path · stated: columns that the source states to
+    tell rows apart, where `keys` names none."""
 
     open_tables: OpenTables
     is_table: Callable[[str], bool]
@@ -35,6 +39,7 @@ class Opening(Struct, frozen=True):
     keys: tuple[str, ...] = ()
     most: int = 20
     live: LiveFile | None = None
+    stated: StatedKeys = lambda file, name, source, path: ()
     stop: Callable[[], None] = lambda: None
 
 
@@ -92,6 +97,12 @@ def _format(row: ChangedItem, opening: Opening) -> str:
     return row["after_format"] or row["before_format"] or opening.format_of(row["path"])
 
 
+def _stated(keys: tuple[str, ...], versions: Sequence[Sequence[Table]]) -> tuple[str, ...]:
+    """The keys that a source states, if all tables have them."""
+    names = [{column.name for column in table.columns} for tables in versions for table in tables]
+    return keys if all(set(keys) <= one for one in names) else ()
+
+
 def _of_source(contents: VersionContents, sides: Sides, rows: list[ChangedItem], opening: Opening) -> Iterator[ItemDifference]:
     own = [row for row in rows if row["source"] == sides.source]
     if not own or sides.before is None:
@@ -112,9 +123,8 @@ def _of_source(contents: VersionContents, sides: Sides, rows: list[ChangedItem],
                     raise SourceError(f"nothing is known of source {sides.source!r} as it is now")
                 name = _format(row, opening)
                 tables = [opening.open_tables(file, name, sides.source) for file in (old, new)]
-                yield ItemDifference(
-                    path, sides.source, tuple(compare_tables(tables[0], tables[1], opening.keys, opening.stop))
-                )
+                keys = opening.keys or _stated(opening.stated(new, name, sides.source, path), tables)
+                yield ItemDifference(path, sides.source, tuple(compare_tables(tables[0], tables[1], keys, opening.stop)))
         except (StorageError, Interrupted):
             raise
         except (StrongroomError, OSError) as error:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from blake3 import blake3
 from msgspec import Struct, field
 
+from restore.history.records.fields import FieldChange, compare
 from restore.tables.model import Table, Value
 from vault.errors import UsageError
 
@@ -56,13 +57,24 @@ class Cell(Struct, frozen=True):
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
+        fields = {"field_changes": [one.as_json() for one in self.fields()]} if self.is_nested else {}
         return {
             "row": self.row,
             "key": self.key,
             "column": self.column,
             "before": _plain(self.before),
             "after": _plain(self.after),
+            **fields,
         }
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether both versions are lists or objects, which can be compared field by field."""
+        return isinstance(self.before, dict | list) and isinstance(self.after, dict | list)
+
+    def fields(self) -> tuple[FieldChange, ...]:
+        """What differs within it."""
+        return compare({self.column: self.before}, {self.column: self.after})
 
 
 class TableDifference(Struct):

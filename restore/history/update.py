@@ -119,7 +119,9 @@ def read_into(
         index = repaired_index(project, ChunkIndex.load(project, tier=META_TIER))
         yield from index.damaged
         many = len(records) > MANY
-        reader = MetaReader(replace(project, store=in_passing(project.store)) if many else project, index, many=many)
+        reader = MetaReader(
+            replace(project, store=in_passing(project.store)) if many else project, index, many=many, parallel=not many
+        )
     for source in sorted({one.source for one in (*records, *(one.records[0] for one in rolled))}):
         ledger, own = ledgers.setdefault(source, Ledger()), [one for one in records if one.source == source]
         for one in [one for one in rolled if one.records[0].source == source]:

@@ -14,6 +14,8 @@ import stat
 from contextlib import suppress
 from typing import NamedTuple
 
+from vault.source.attributes import SHOWN
+
 _ROOT_ONLY = (b"security.", b"trusted.")
 _SET_ID = stat.S_ISUID | stat.S_ISGID
 ACCESS_LISTS = ("system.posix_acl_access", "system.posix_acl_default")
@@ -149,7 +151,9 @@ def _own(descriptor: int, standing: os.stat_result, wanted: Attributes, failed: 
 def _extended_changes(
     descriptor: int, wanted: tuple[tuple[bytes, bytes], ...], *, is_root: bool
 ) -> tuple[list[tuple[bytes, bytes]], list[str]]:
-    """The attributes that must be set, and the names of those that must go."""
+    """The attributes that must be set, and the names of those that must go. What the interface of a server showed is nothing
+    that a file system holds."""
+    wanted = tuple(pair for pair in wanted if not pair[0].startswith(SHOWN))
     names: set[str] = set()
     with suppress(OSError):
         names = set(os.listxattr(descriptor)) if hasattr(os, "listxattr") else set()

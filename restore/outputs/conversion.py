@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from msgspec import Struct, field
 
 from classify.period import Period
 from restore.outputs.output_item import CutTable
 from restore.tables.convert import Change
+from restore.tables.deleted_column import WithDeletedAt
 from restore.tables.formats import read_as
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table
@@ -31,18 +33,28 @@ class RowFilter(Struct, frozen=True):
 class Conversion(Struct, frozen=True):
     """target: the format, as `restore.tables.registry` names it; None for each table's own · rows: None for all of them ·
     headers: what the first rows of CSV files are · sheets: the only ones of workbooks and databases that are wanted, by name or
-    place; none for all of them."""
+    place; none for all of them · deleted_column: a column that every table gets, with the moment at which the source no longer
+    had its item; None for no such column · deleted_at: that moment, of one item."""
 
     target: str | None
     options: WriteOptions = field(default_factory=WriteOptions)
     rows: RowFilter | None = None
     headers: Headers = field(default_factory=Headers)
     sheets: tuple[str, ...] = ()
+    deleted_column: str | None = None
+    deleted_at: datetime | None = None
 
     def choice(self, source: str) -> SheetChoice | None:
         """Which sheets of a file of this format; None for all that it has."""
         noun = "table" if source == "sqlite" else "sheet"
         return SheetChoice(self.sheets, noun) if self.sheets and source in HAVING_SHEETS else None
+
+    def change(self, cutter: RowCutter | None) -> Change | None:
+        """What is done with each table of an item on the way."""
+        cut, name, moment = None if cutter is None else cutter.change, self.deleted_column, self.deleted_at
+        if name is None:
+            return cut
+        return lambda table: WithDeletedAt(table if cut is None else cut(table), name, moment)
 
     def source_of(self, format_name: str | None) -> str | None:
         """The format that an item is read as, if it is to be converted. format_name: its format, as its manifest names it."""
@@ -50,9 +62,10 @@ class Conversion(Struct, frozen=True):
         if name is None:
             return None
         # a CSV is always written anew: in one encoding, with one delimiter
-        kept = self.rows is None and not self.options.for_people and self.choice(name) is None
+        altered = self.rows is not None or self.deleted_column is not None
+        kept = not altered and not self.options.for_people and self.choice(name) is None
         same = name == (self.target or name) and name != "csv" and kept
-        return None if same or (self.target is None and self.rows is None) else name
+        return None if same or (self.target is None and not altered) else name
 
 
 class RowCutter(Struct):

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
+
+from msgspec.structs import replace
 
 from classify.format import HEAD, sniff
 from restore.outputs.conversion import Conversion, RowCutter
@@ -46,10 +49,13 @@ def as_they_are(items: pa.Table, contents: Contents) -> Iterator[OutputItem]:
         yield lost(outcome, content) if isinstance(content, StrongroomError) else about.as_it_is(outcome, content)
 
 
-def convert_items(items: pa.Table, contents: Contents, conversion: Conversion, scratch: Path) -> Iterator[OutputItem]:
-    """Every file as `conversion` wants it. scratch: a private folder. Raises `TargetError` where that takes no more."""
+def convert_items(
+    items: pa.Table, contents: Contents, conversion: Conversion, scratch: Path, taken: Iterable[bytes] = ()
+) -> Iterator[OutputItem]:
+    """Every file as `conversion` wants it. scratch: a private folder · taken: names that nothing may get. Raises `TargetError`
+    where the folder takes no more."""
     about = ItemFacts(items)
-    names = UniqueNames(about.kept(conversion))
+    names = UniqueNames(about.kept(conversion), taken)
     for row, content in contents:
         outcome = about.outcome(row)
         if isinstance(content, StrongroomError):
@@ -62,7 +68,8 @@ def convert_items(items: pa.Table, contents: Contents, conversion: Conversion, s
             names.keep(outcome)
             yield about.as_it_is(outcome, content)
             continue
-        yield from _converted(outcome, source, (content, about.size(row)), conversion, (names, scratch))
+        own = conversion if conversion.deleted_column is None else replace(conversion, deleted_at=about.deleted_at(row))
+        yield from _converted(outcome, source, (content, about.size(row)), own, (names, scratch))
 
 
 def _converted(
@@ -97,7 +104,7 @@ def _convert(
     target = conversion.target or source
     header = conversion.headers.of(outcome.source)
     sheets = conversion.choice(source)
-    query = ConvertOptions(target, conversion.options, None if cutting is None else cutting.change, header, sheets)
+    query = ConvertOptions(target, conversion.options, conversion.change(cutting), header, sheets)
     written = convert(file, source, decoded(outcome.path), query, names.converted, outputs.opened, losses)
     tell(outcome, target, written, losses, cutting)
     outcome.problems += missing_sheets(outcome, sheets)
@@ -139,6 +146,11 @@ class ItemFacts:
         size: int = self._items["size"][row].as_py()
         return size
 
+    def deleted_at(self, row: int) -> datetime | None:
+        """When its source no longer had it; None while it has."""
+        found: datetime | None = self._items["vanished_at"][row].as_py()
+        return found
+
     def as_it_is(self, outcome: ItemOutcome, content: IO[bytes]) -> OutputItem:
         """Give an item as it is."""
         if not outcome.outputs:
@@ -158,11 +170,12 @@ class ItemFacts:
 
 
 class UniqueNames:
-    """Names for what is given, none twice. converted: makes those of what is converted."""
+    """Names for what is given, none twice. kept: of what is given as it is · taken: names that nothing may get · converted:
+    makes those of what is converted."""
 
-    def __init__(self, kept: Iterable[bytes]) -> None:
+    def __init__(self, kept: Iterable[bytes], taken: Iterable[bytes] = ()) -> None:
         self.converted = OutputNames()
-        self.taken: set[str] = set()
+        self.taken = {self.converted.take(decoded(path)).casefold() for path in taken}
         self._kept = {self.converted.take(decoded(path)) for path in kept}
 
     def keep(self, outcome: ItemOutcome) -> None:

@@ -43,9 +43,14 @@ def target_errors() -> Iterator[None]:
 class DavPlace:
     """What stands on the server, for a plan: a `restore.planning.destination.Destination`."""
 
-    def __init__(self, client: DavClient) -> None:
+    def __init__(self, client: DavClient, seen: dict[bytes, dict[bytes, DavEntry] | None] | None = None) -> None:
+        """seen: by an earlier one, for the plan that is carried out."""
         self._client = client
-        self._folders: dict[bytes, dict[bytes, DavEntry] | None] = {}
+        self._folders: dict[bytes, dict[bytes, DavEntry] | None] = {} if seen is None else seen
+
+    def reached_by(self, client: DavClient) -> DavPlace:
+        """The same, over another connection."""
+        return DavPlace(client, self._folders)
 
     def existing(self, paths: Iterable[bytes]) -> dict[bytes, str]:
         """Folders are listed once, whatever is asked of them; one that is not there has nothing in it."""
@@ -101,11 +106,12 @@ class DavPlace:
 
 
 class DavSink:
-    """See this module's text. place: what the plan saw."""
+    """See this module's text. place: what stands there now · seen: what the plan saw; None for a plan that is as old."""
 
-    def __init__(self, client: DavClient, place: DavPlace) -> None:
+    def __init__(self, client: DavClient, place: DavPlace, seen: DavPlace | None = None) -> None:
         self._client = client
         self._place = place
+        self._seen = seen or place
         self._folders: set[bytes] = {b""}
         self._sent: dict[bytes, int] = {}
 
@@ -181,7 +187,7 @@ class DavSink:
 
     def _is_as_planned(self, path: bytes, now: DavEntry | None) -> bool:
         """Whether a file is still what the plan saw."""
-        seen = self._place.entry(path)
+        seen = self._seen.entry(path)
         return seen is None or now is None or (same_etag(seen.etag, now.etag) and seen.size == now.size)
 
     def _move(self, half: bytes, path: bytes, *, replace: bool) -> str:

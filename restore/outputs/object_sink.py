@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from typing import IO
 
+from msgspec.structs import replace as replace_fields
+
 from restore.local_fs import Inspection, TargetItem
+from restore.outputs.object_headers import ObjectHeaders, headers_of
 from restore.outputs.output_item import OutputItem
 from restore.outputs.sink import OutputEntry
 from vault.errors import StorageDenied, StorageError, StorageFull, TransientStorageError
@@ -101,32 +104,49 @@ class ObjectSink:
             return []
         if item.size > LARGEST_PUT or not self._objects.key_fits(key):
             return [Problem(item.path, "not-carried", "its name or its content is too large for one object")]
-        metadata = _metadata(entry)
+        headers = self._headers(entry)
+        lost = [Problem(item.path, "attributes", f"the store does not take its {name}") for name in headers.lost]
         if item.size > SMALL:
-            return self._put(item.path, item.content, item.size, metadata)
+            return lost + self._put(item.path, item.content, item.size, headers, replace=replace)
         body = io.BytesIO(item.content.read())
-        self._waiting.append(self._pool.submit(self._put, item.path, body, item.size, metadata))
-        return self._waiting.popleft().result() if len(self._waiting) > AHEAD else []
+        self._waiting.append(self._pool.submit(self._put, item.path, body, item.size, headers, replace=replace))
+        return lost + (self._waiting.popleft().result() if len(self._waiting) > AHEAD else [])
 
     def finish(self) -> list[Problem]:
         """Wait for what is on its way, and look whether it stands under its names: some stores change them."""
-        problems = []
-        while self._waiting:
-            problems += self._waiting.popleft().result()
+        problems = self._arrived()
         sizes = self._objects.sizes() if self._sent else {}
         lost = [path for key, (path, size) in self._sent.items() if sizes.get(key) != size]
         return problems + [
             Problem(path, "unwritable", "the store took it, and does not list it under its name") for path in lost
         ]
 
-    def _put(self, path: bytes, body: IO[bytes], size: int, metadata: dict[str, str]) -> list[Problem]:
+    def _arrived(self) -> list[Problem]:
+        """Once all that is on its way has come there, or has not: the problems."""
+        problems: list[Problem] = []
+        while self._waiting:
+            problems += self._waiting.popleft().result()
+        return problems
+
+    def _headers(self, entry: OutputEntry) -> ObjectHeaders:
+        own = headers_of(entry.attributes)
+        return replace_fields(own, metadata={**own.metadata, **_metadata(entry)})
+
+    def _put(self, path: bytes, body: IO[bytes], size: int, headers: ObjectHeaders, *, replace: bool) -> list[Problem]:
         try:
-            self._objects.put(key_of(path), body, size, metadata)
+            problems = self._write(path, body, size, headers, replace=replace)
         except (StorageDenied, StorageFull, TransientStorageError):
             raise  # every other object would meet it too
         except StorageError as error:
             return [Problem(path, "unwritable", str(error))]
-        self._sent[key_of(path)] = path, size
+        if not problems:
+            self._sent[key_of(path)] = path, size
+        return problems
+
+    def _write(self, path: bytes, body: IO[bytes], size: int, headers: ObjectHeaders, *, replace: bool) -> list[Problem]:
+        """Over whatever stands there: the plan has left out what must stay."""
+        del replace
+        self._objects.put(key_of(path), body, size, headers.metadata, headers.parameters)
         return []
 
 

@@ -38,13 +38,14 @@ UTC = ZoneInfo("UTC")
 class OutputOptions(Struct, frozen=True):
     """How items are written. scratch: a private folder for plain contents · conversion: of tables, None to write everything as
     it is · merged: the path of the one table that all become · zone: of the periods in texts · report: makes what is written
-    last, out of what became of everything."""
+    last, out of what became of everything · taken: names that no converted file may get."""
 
     scratch: Path
     conversion: Conversion | None = None
     merged: bytes | None = None
     zone: ZoneInfo = UTC
     report: Callable[[list[ItemOutcome]], OutputItem] | None = None
+    taken: frozenset[bytes] = frozenset()
 
 
 class OutputReport(Struct):
@@ -134,7 +135,7 @@ class _ItemWriter:
             return as_they_are(plan.items, found)
         if options.merged is not None:
             return merge_items(plan.items, found, options.conversion, options.merged, options.scratch, options.zone)
-        return convert_items(plan.items, found, options.conversion, options.scratch)
+        return convert_items(plan.items, found, options.conversion, options.scratch, options.taken)
 
     def _tell(self, outcome: ItemOutcome) -> None:
         """Before anything of an item is item: all is known of it by then."""
@@ -173,7 +174,8 @@ class _ItemWriter:
             report.folders += not problems
         else:
             points_to = self._plan.items["link_target"][row].as_py() or b""
-            problems = self._sink.link(self._plan.renamed.get(row, path), points_to, entry)
+            replaces = row in self._plan.replacing
+            problems = self._sink.link(self._plan.renamed.get(row, path), points_to, entry, replace=replaces)
             report.links += not problems
         report.problems += problems
 

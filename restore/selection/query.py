@@ -15,10 +15,10 @@ class ItemQuery(Struct, frozen=True):
 
     patterns: of paths (see `classify.path_patterns`) · anywhere, fold: how they are meant (see `pattern_regex` there) · at: the
     moment, None for now · at_words: the same as it was asked for · deleted: only items that the source no longer had ·
-    source: of one source only · kinds, formats: as manifests name them · periods: as people write them (see
-    `classify.period_grammar`), in the time zone of each snapshot · overlapping: what touches them too · versions: of each item
-    the newest so many, None for all; but for 1, of a deleted item that is named, or where nothing else is meant, too · now:
-    what `last-month` counts from · zone: for snapshots that name none.
+    with_deleted: those, too · source: of one source only · kinds, formats: as manifests name them · periods: as people write
+    them (see `classify.period_grammar`), in the time zone of each snapshot · overlapping: what touches them too · versions: of
+    each item the newest so many, None for all; but for 1, of a deleted item that is named, or where nothing else is meant, too
+    · now: what `last-month` counts from · zone: for snapshots that name none.
     """
 
     patterns: tuple[str, ...] = ()
@@ -27,6 +27,7 @@ class ItemQuery(Struct, frozen=True):
     at: datetime | None = None
     at_words: str = ""
     deleted: bool = False
+    with_deleted: bool = False
     source: str | None = None
     kinds: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()

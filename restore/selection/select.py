@@ -132,7 +132,9 @@ def _picked(record: Record, table: pa.Table, query: ItemQuery) -> tuple[pa.Table
     """The rows of a manifest that are meant, and how many more touch the periods."""
     import pyarrow.compute as pc
 
-    if query.deleted or table["vanished_at"].null_count < len(table):  # else all are meant, and a copy is spared
+    if not query.with_deleted and (
+        query.deleted or table["vanished_at"].null_count < len(table)
+    ):  # else all are meant, and a copy is spared
         table = table.filter(filters.deleted(table, query))
     mask = filters.named(table, query)
     if mask is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -30,6 +30,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _LONGEST_ENDING = 32
+
+
+class SnapshotSpan(Protocol):
+    """The snapshots that have something: numbers in a ledger."""
+
+    @property
+    def first(self) -> int:
+        """The first."""
+
+    @property
+    def last(self) -> int:
+        """And the last."""
+
+
+Span = TypeVar("Span", bound=SnapshotSpan)
 
 
 class _Version(Struct, frozen=True):
@@ -56,7 +71,7 @@ def with_older(selection: Selection, history: History, versions: int | None, at:
             pc.and_(pc.equal(selection.table["source"], source), pc.equal(selection.table["type"], manifest.FILE))
         )
         older = list(_older(own, ledger, versions, at))
-        for number, wanted in _by_snapshot(older):
+        for number, wanted in by_snapshot(older):
             rows = snapshots.read_manifest(reader, ledger.records[number])
             tables.append(_named(rows, wanted, taken, zone))
     return replace(selection, table=pa.concat_tables(tables).sort_by("path"))
@@ -84,7 +99,7 @@ def _versions(rows: pa.Table) -> Iterator[_Version]:
     return (_Version(*row) for row in zip(*(rows[name].to_pylist() for name in names), strict=True))
 
 
-def _by_snapshot(versions: Sequence[_Version]) -> Iterator[tuple[int, list[_Version]]]:
+def by_snapshot(versions: Sequence[Span]) -> Iterator[tuple[int, list[Span]]]:
     """The fewest snapshots that hold all versions, each with its own: the last of the version that ends first, and so on."""
     left = sorted(versions, key=lambda one: one.last)
     while left:

@@ -24,6 +24,7 @@ from strongroom.settings.value_types import (
     Length,
     Place,
     ProjectId,
+    PublicationPlace,
     Share,
     SourceUrl,
     SpanText,
@@ -216,6 +217,41 @@ class Schedules(SettingsTable):
     )
 
 
+class PublicationSettings(JobSettings):
+    """A folder or bucket that is kept at the current state, in a form that others read. `strongroom publish PROJECT --name
+    NAME` brings it up to date, and so does the daemon where it is said when: `after_backup`, `every` or `cron`."""
+
+    name: Word = Field(description="unique in the project")
+    to: PublicationPlace = Field(description="a folder, or `s3://bucket/prefix`; nothing else is to be published to the same")
+    endpoint: Text | None = Field(default=None, description="URL of that bucket's server; else as the repository's bucket")
+    region: Text | None = Field(default=None, description="that bucket's region")
+    as_: Literal["csv", "xlsx", "jsonl", "json", "parquet", "feather", "ods", "sqlite", "html"] | None = Field(
+        alias="as", default=None, description="tables in this format; where it is not said: files as they are"
+    )
+    kinds: Texts = Field(default=(), description="only items of these kinds")
+    paths: Texts = Field(default=(), description="only items that match one of these patterns: `reports/**/*.csv`")
+    periods: Texts = Field(default=(), description="only items about these periods: `last-quarter`, `2026`")
+    formats: Texts = Field(default=(), description="only items of these formats: `csv`, `jsonl`")
+    source: Word | None = Field(default=None, description="only items of this source")
+    include_deleted: bool = Field(
+        default=False,
+        description="rows of deleted items too: every table gets a column `strongroom_deleted_at`; needs `as`",
+    )
+    keep_removed: bool = Field(default=False, description="files of what is no longer there stay")
+    profile: Literal["exact", "people"] | None = Field(default=None, description="for machines, or safe in a spreadsheet")
+    delimiter: Text | None = Field(default=None, description="between the columns of a CSV")
+    bom: bool = Field(default=False, description="begin a CSV with a byte order mark")
+    after_backup: bool = Field(
+        default=False, description="the daemon publishes after its backups of the project, besides what `every` or `cron` say"
+    )
+
+    @model_validator(mode="after")
+    def _marked(self) -> Self:
+        if self.include_deleted and self.as_ is None:
+            raise PydanticCustomError("meaning", "needs `as`", {"at": ("include_deleted",), "hint": "write as = 'parquet'"})
+        return self
+
+
 class KeepSettings(SettingsTable):
     """Which snapshots of a source stay: any that one of these wants. Without any of them: whole for 90 days, one a day for a
     year, one a month for ever."""
@@ -298,6 +334,23 @@ class ProjectSettings(DefaultSettings):
         description="the project's id in the repository, where it has another name there; `project rename` writes it",
     )
     sources: Annotated[tuple[SourceSettings, ...], Field(strict=False)] = Field(default=(), description="what is backed up")
+
+    publications: Annotated[tuple[PublicationSettings, ...], Field(strict=False)] = Field(
+        default=(), description="what is published, and where; see [publishing](publishing.md)"
+    )
+
+    @field_validator("publications")
+    @classmethod
+    def _each_publication_once(cls, publications: tuple[PublicationSettings, ...]) -> tuple[PublicationSettings, ...]:
+        names = [one.name for one in publications]
+        for number, one in enumerate(publications):
+            if one.name in names[:number]:
+                raise PydanticCustomError(
+                    "meaning",
+                    "has two publications named {name}",
+                    {"name": repr(one.name), "at": (number,), "hint": "give one of them a name of its own: name = '…'"},
+                )
+        return publications
 
     @field_validator("sources")
     @classmethod

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         JobSettings,
         KeepSettings,
         ProjectSettings,
+        PublicationSettings,
         Schedules,
         SourceSettings,
     )
@@ -51,6 +52,16 @@ def scheduled(project: ProjectSettings) -> Iterator[Scheduled]:
 def scheduled_of_copy(copy: CopySettings, project: ProjectSettings) -> Iterator[Scheduled]:
     """The jobs that a copy has for a project, in the project's time zone."""
     yield from _scheduled({name: getattr(copy.schedule, name) for name in OF_COPIES}, project)
+
+
+def schedule_of_publication(publication: PublicationSettings, project: ProjectSettings) -> Schedule | None:
+    """When the daemon publishes, by the clock; None where it does not at all."""
+    from policies.scheduling import parser
+
+    zone = ZoneInfo(project.zone)
+    if runs(publication):
+        return parser.read(every=publication.every, cron=publication.cron, zone=zone)
+    return parser.on_request(zone) if publication.after_backup else None
 
 
 def job_of(schedules: Schedules, name: JobName) -> JobSettings:

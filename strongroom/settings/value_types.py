@@ -129,6 +129,19 @@ def _path(value: object, info: ValidationInfo) -> object:
     return environment.expand(value, folder) if folder is not None else Path(value)
 
 
+def _publication_place(text: str, info: ValidationInfo) -> str:
+    """A folder or the address of a bucket; a relative path counts as `_path` counts it."""
+    if text.lower().startswith("s3:"):
+        from vault.storage.address import parse_address
+
+        try:
+            parse_address(text)
+        except UsageError as error:
+            raise refused(error) from error
+        return text
+    return str(_path(text, info))
+
+
 def _several(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -166,6 +179,7 @@ Loopback: TypeAlias = Annotated[str, checked(secrets.loopback)]
 Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 
+PublicationPlace: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_publication_place)]
 Place: TypeAlias = Annotated[Path, PlainValidator(_path), WithJsonSchema({"type": "string", "format": "path", "minLength": 1})]
 """A path; absolute once it is read from a file."""
 

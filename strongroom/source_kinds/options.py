@@ -88,7 +88,7 @@ def password(options: Mapping[str, str], folder: Path) -> str | None:
 def writer_of(options: Mapping[str, str]) -> dict[str, str]:
     """The options with the user who puts things back in the place of the one who reads them."""
     own = {name.removeprefix("restore_"): value for name, value in options.items() if name.startswith("restore_")}
-    readers = (*SECRETS, "user") if own else ()
+    readers = (*SECRETS, "token_file", "token_command", "user") if own else ()
     return {name: value for name, value in options.items() if name not in readers} | own
 
 
@@ -109,6 +109,24 @@ def server_and_parameters(text: str, known: Sequence[str]) -> tuple[str, dict[st
         raise UsageError(f"--to has a parameter that is not known: {unknown[0]!r}", hint=f"there are: {', '.join(known)}")
     url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
     return url, parameters | ({"user": unquote(user)} if user else {})
+
+
+def database_place(url: str, port: int, example: str) -> tuple[str, int, str]:
+    """Host, port and database of a server's URL. port: where it names none · example: for the hint. Raises `UsageError`, which
+    does not repeat the URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or port
+    except ValueError as error:
+        raise SettingsError("is not the address of a database", hint=f"for example {example}") from error
+    if parts.username is not None or parts.query or parts.fragment:
+        raise SettingsError(
+            "has more than a host and a database in it", hint="name the user with the option user, and password_file"
+        )
+    database = unquote(parts.path.removeprefix("/"))
+    if not host or not database or "/" in database:
+        raise SettingsError("names no host, or no database", hint=f"for example {example}")
+    return host, port, database
 
 
 def _in_file(file: Path) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import unquote, urlsplit
 
 from strongroom import environment
 from strongroom.source_kinds import options as option
 from strongroom.source_kinds.sqlite import STEPS, TABLE_OPTIONS
-from vault.errors import SettingsError
 
 if TYPE_CHECKING:
     from strongroom.settings.projects import SourceSettings
@@ -18,10 +16,12 @@ if TYPE_CHECKING:
     from vault.source.sql.layout import Step
     from vault.source.sql.postgresql import PostgresqlSource
     from vault.source.sql.postgresql_connection import PgAddress
+    from vault.source.sql.postgresql_tokens import KnownBy
 
 WHAT = "a PostgreSQL database"
 EXAMPLE = "postgresql://db.example.com/crm"
 PORT = 5432
+KNOWN_BY = ("versions", "content")
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 OPTIONS = {
     "user": "who connects; where it is not said: the user who runs the backup",
@@ -30,6 +30,8 @@ OPTIONS = {
     "`prefer`)",
     "certificates": "a file of certificate authorities that are trusted, for `sslmode`",
     **TABLE_OPTIONS,
+    "known_by": "by what rows are known to be unchanged: `versions` (PostgreSQL's own versions of them) or `content` (a hash "
+    "of what is in them; default: `versions`)",
     "restore_user": "who puts rows back with `--in-place`; where it is not said: `user`",
     "restore_password_file": "a file that holds that user's password",
     "restore_password_command": "a command that prints it",
@@ -38,9 +40,10 @@ OPTIONS = {
 
 def check(url: str, options: Mapping[str, str]) -> None:
     """See `registry.SourceKind`."""
-    _place(url)
+    option.database_place(url, PORT, EXAMPLE)
     option.one_of(options, "step", STEPS, "month")
     option.one_of(options, "sslmode", MODES, "prefer")
+    option.one_of(options, "known_by", KNOWN_BY, "versions")
 
 
 def make(source: SourceSettings, context: SourceContext) -> PostgresqlSource:
@@ -58,6 +61,7 @@ def make(source: SourceSettings, context: SourceContext) -> PostgresqlSource:
         context.zone,
         options.get("version_column"),
         Rules(include=source.include, exclude=source.exclude),
+        cast("KnownBy", option.one_of(options, "known_by", KNOWN_BY, "versions")),
     )
     return PostgresqlSource(wanted, source.kind.encode(), context.clock)
 
@@ -67,7 +71,7 @@ def address_of(url: str, options: Mapping[str, str], folder: Path) -> PgAddress:
     had."""
     from vault.source.sql.postgresql_connection import PgAddress
 
-    host, port, database = _place(url)
+    host, port, database = option.database_place(url, PORT, EXAMPLE)
     certificates = options.get("certificates")
     return PgAddress(
         host,
@@ -78,20 +82,3 @@ def address_of(url: str, options: Mapping[str, str], folder: Path) -> PgAddress:
         options.get("sslmode", "prefer"),
         str(environment.expand(certificates, folder)) if certificates else None,
     )
-
-
-def _place(url: str) -> tuple[str, int, str]:
-    """Host, port and database of a URL. Raises `UsageError`, which does not repeat it."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or PORT
-    except ValueError as error:
-        raise SettingsError("is not the address of a database", hint=f"for example {EXAMPLE}") from error
-    if parts.username is not None or parts.query or parts.fragment:
-        raise SettingsError(
-            "has more than a host and a database in it", hint="name the user with the option user, and password_file"
-        )
-    database = unquote(parts.path.removeprefix("/"))
-    if not host or not database or "/" in database:
-        raise SettingsError("names no host, or no database", hint=f"for example {EXAMPLE}")
-    return host, port, database

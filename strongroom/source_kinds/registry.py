@@ -19,10 +19,17 @@ MODULES: Mapping[str, str] = {
     "command": "command",
     "sqlite": "sqlite",
     "postgresql": "postgresql",
+    "mariadb": "mariadb",
+    "mysql": "mariadb",
     "s3": "bucket",
     "webdav": "webdav",
     "webdavs": "webdav",
     "rest": "rest",
+    "sftp": "sftp",
+    "ftp": "ftp",
+    "ftps": "ftp",
+    "imap": "imap",
+    "imaps": "imap",
 }
 """By scheme, the module of this package."""
 
@@ -49,10 +56,14 @@ def scheme_of(url: str) -> str:
     return scheme.lower() if colon and scheme.replace("+", "").isalnum() else ""
 
 
+def module_name(url: str) -> str | None:
+    """The module for a URL, by name; None where there is none."""
+    return MODULES.get(scheme_of(url))
+
+
 def kind_of(url: str) -> SourceKind:
     """The module for a URL. Raises `UsageError` where there is none."""
-    scheme = scheme_of(url)
-    name = MODULES.get(scheme)
+    scheme, name = scheme_of(url), module_name(url)
     if name is None:
         close = difflib.get_close_matches(scheme, MODULES, n=1)
         hint = f"did you mean {close[0]}:…?" if close else f"there are: {', '.join(f'{one}:…' for one in MODULES)}"

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from tests.support import remote_places
 from tests.support.places import checked, made_on, restore
 from tests.support.source_places import KINDS, PREFIX, SourcePlace, place_of
 from tests.support.trees import next_tick
@@ -31,8 +32,10 @@ SECOND = {"calls.csv": FIRST["calls.csv"] + b"3000,2024-05-18\n"}
 SEVERAL = FIRST | {"2024/05/tickets.csv": b"id\n7\n", "2024/06/tickets.csv": b"id\n8\n"}
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, *remote_places.KINDS])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> SourcePlace:
+    if request.param in remote_places.KINDS:
+        return remote_places.place_of(request.param, tmp_path, request)
     return place_of(request.param, tmp_path, request)
 
 

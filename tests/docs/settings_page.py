@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "projects.NAME": projects.ProjectSettings,
     "projects.NAME.sources": projects.SourceSettings,
     "projects.NAME.sources.expected": projects.Expectation,
+    "projects.NAME.publications": projects.PublicationSettings,
     "defaults": projects.DefaultSettings,
     "defaults.schedule": projects.Schedules,
     "defaults.schedule.backup": projects.JobSettings,
@@ -87,6 +88,7 @@ files of office programs), `*.crdownload`, `*.partial` and `*.part`.
 
 Fields of a layout are `{year}`, `{quarter}`, `{month}`, `{week}`, `{day}`, `{hour}`, `{any}`; `{month:02}` is two figures,
 `**/` at the beginning any folders.""",
+    "projects.NAME.publications": "And everything that [jobs](#defaultsschedulebackup) may have.",
     "copies.NAME": """And everything that [`[repository]`](#repository) has. What `keep` says here takes the place of what
 projects say, as a whole.""",
     "defaults.schedule": "Each is a table: see [backup](#defaultsschedulebackup) and [check](#defaultsschedulecheck).",
@@ -129,7 +131,7 @@ def _without_titles(value: Any) -> Any:
 
 def _section(heading: str, model: type[BaseModel]) -> str:
     made = model.model_json_schema()
-    above = (projects.ProjectSettings, projects.CheckJob, document.CopySettings)
+    above = (projects.ProjectSettings, projects.CheckJob, projects.PublicationSettings, document.CopySettings)
     inherited = set(model.__mro__[1].model_fields) if model in above else set()  # type: ignore[attr-defined]  # its parent is a model
     rows = [_row(name, about, made) for name, about in made["properties"].items() if name not in inherited]
     told = " ".join((model.__doc__ or "").split())

@@ -36,8 +36,8 @@ _PARTS = frozenset(part for name in commands() for part in name.split())
 _NO_COMMANDS = frozenset({*_GROUPS, "", "--help", "--version", "COMMAND"})
 _CONTEXT = re.compile(r"strongroom \d{4}-\d\d-\d\d ")
 """Of keys that are derived."""
-_ELSEWHERE = frozenset({"--version", "--now"})
-"""Options of `strongroom` itself, and of systemctl."""
+_ELSEWHERE = frozenset({"--version", "--now", "--no-data", "--schema-only"})
+"""Options of `strongroom` itself, of systemctl, mariadb-dump and pg_dump."""
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What the command line raises for words that it does not take."""
@@ -146,7 +146,7 @@ def test_the_source_does_hint_at_commands_and_a_wrong_one_is_found() -> None:
         "strongroom diff acme --sins x",
         "strongroom nonsense",
         "strongroom retention acme",
-        "strongroom history acme",
+        "strongroom history",
     ):
         with pytest.raises(UsageError):
             parsed(line)

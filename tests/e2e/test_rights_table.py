@@ -51,6 +51,7 @@ TABLE: dict[str, tuple[tuple[str, ...], Needs]] = {
     "restore": (("restore", "acme", "--to", "out", "--dry-run"), "read"),
     "query": (("query", "acme", "--tables"), "read"),
     "export": (("export", "acme", "--to", "bag", "--dry-run"), "read"),
+    "publish": (("publish", "acme", "--to", "bi", "--dry-run"), "read"),
     "evidence": (("evidence", "acme", "--period", "2026", "--to", "evidence.zip"), "names"),
     "snapshot show": (("snapshot", "show", "acme", "latest"), "names"),
     "snapshot accept": (("snapshot", "accept", "acme", "--reason", "x", "--yes"), "names"),

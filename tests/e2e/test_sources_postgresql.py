@@ -70,8 +70,12 @@ def test_a_test_shows_what_would_be_taken_the_clock_and_what_may_not_be_read(crm
     crm.desk.settings.write_text(crm.desk.settings.read_text().replace(OWNER, f"looker_{crm.database}"))
     limited = crm.call("source", "test", "acme", exits=3)
     assert "the table 'calls' is not taken: this user may not read it" in limited.err
+    (found,) = crm.call("source", "test", "acme", "--json", exits=3).document["sources"]
+    assert [one["path"] for one in found["missing_rights"]] == ["raw/calls.parquet"]
     (crm.desk.folder / "password").write_text("wrong")
     assert "password authentication failed" in crm.call("source", "test", "acme", exits=1).err
+    (found,) = crm.call("source", "test", "acme", "--json", exits=1).document["sources"]
+    assert [one["path"] for one in found["missing_rights"]] == [None] and found["error"]["what"] == "source-denied"
 
 
 def test_tables_are_listed_asked_and_shown_and_what_is_unchanged_is_not_read(crm: Crm) -> None:

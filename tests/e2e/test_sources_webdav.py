@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support import webdav
+from tests.support.dav_double import dav_double
 from tests.support.desk import Desk
 from tests.support.trees import contents, text, write_tree
 
@@ -111,3 +112,27 @@ def test_to_another_collection_items_go_as_kind_and_path(dav: Served) -> None:
     assert refused.document["already_there"] == 1
     secret = address.replace("me@", "me:geheim@")
     assert "geheim" not in dav.call("restore", "acme", "--to", secret, "--yes", exits=2).err
+
+
+def test_owners_and_sharing_rights_are_shown_and_the_plan_says_that_they_are_not_put_back(desk: Desk) -> None:
+    """Against a double of a server that shows them."""
+    with dav_double(files={"2024/a.csv": b"1", "b.csv": b"2"}) as double:
+        double.properties["2024/a.csv"] = {"oc:owner-id": "olena", "oc:permissions": "RGDNVW"}
+        desk.init()
+        desk.call("project", "add", "acme")
+        desk.call("source", "add", "acme", "reports", f"webdav://127.0.0.1:{double.port}/files", "--yes")
+        desk.call("backup")
+        (item,) = desk.call("ls", "acme", "reports/2024/a.csv", "-r", "--json").document["items"]
+        assert item["attributes"] == {"source.webdav.owner-id": "olena", "source.webdav.permissions": "RGDNVW"}
+        assert "owner-id" in str(desk.call("snapshot", "show", "acme", "latest", "--json").document["coverage"])
+        double.properties["2024/a.csv"] = {"oc:owner-id": "petro"}
+        desk.call("backup")
+        (history,) = desk.call("history", "acme", "reports/2024/a.csv", "--json").document["items"]
+        assert [one["what"] for one in history["events"]] == ["created", "attributes changed"]
+        del double.files["2024/a.csv"]
+        words = ("restore", "acme", "reports/2024/**", "--in-place")
+        (shown, times) = desk.call(*words, "--dry-run", "--json").document["plan"]["not_put_back"]
+        assert "what the source showed of 1 item beside the content (webdav.owner-id) stays in the snapshot" in shown
+        assert "times of modification" in times
+        assert "plan: not put back: what the source showed of 1 item" in desk.call(*words, "--yes").err
+        assert double.files["2024/a.csv"] == b"1"

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
@@ -70,12 +70,12 @@ class PostgresServer(NamedTuple):
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
-    """A running server. Raises `PostgresUnavailableError`."""
+def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """A running server. settings: beside those that all have, or in their place. Raises `PostgresUnavailableError`."""
     folder = Path(tempfile.mkdtemp(prefix="strongroom-postgres-"))
     try:
         user = _NOBODY if os.geteuid() == 0 else None
-        programs = _programs()
+        programs = programs_folder()
         if user is not None:
             folder.chmod(0o755)
             programs = _readable(programs, folder)
@@ -83,7 +83,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         here.mkdir()
         if user is not None:
             os.chown(here, user, user)
-        process, port = _started(programs, here, user)
+        process, port = _started(programs, here, user, settings or {})
         try:
             yield PostgresServer(port)
         finally:
@@ -93,7 +93,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _programs() -> Path:
+def programs_folder() -> Path:
+    """Where the server's programs lie. Raises `PostgresUnavailableError`."""
     named = os.environ.get("STRONGROOM_TEST_POSTGRES")
     if named:
         return Path(named)
@@ -114,7 +115,7 @@ def _readable(programs: Path, folder: Path) -> Path:
     return folder / "programs" / "bin"
 
 
-def _started(programs: Path, here: Path, user: int | None) -> tuple[subprocess.Popen[bytes], int]:
+def _started(programs: Path, here: Path, user: int | None, more: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
     (here / "password").write_text(PASSWORD)
     _run([str(programs / "initdb"), "-D", str(here / "data"), "-U", OWNER, "-A", "scram-sha-256", "-E", "UTF8",
           f"--pwfile={here / 'password'}", "--no-sync", "--no-locale"], here, user)  # fmt: skip
@@ -131,6 +132,7 @@ def _started(programs: Path, here: Path, user: int | None) -> tuple[subprocess.P
             "max_connections": "40",
             "timezone": "Asia/Tokyo",  # so that a test sees what depends on it
             "datestyle": "German",
+            **more,
         }
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (here / "log").open("wb") as log:

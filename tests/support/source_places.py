@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support import webdav
+from tests.support import mail_places, webdav
 from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
 from tests.support.rest_double import ModelDesk, serving
 from tests.support.rest_sources import described
@@ -28,7 +28,7 @@ from tests.support.store_fixtures import BUCKET
 from tests.support.stores import raw_client
 from vault.clock import SystemClock
 from vault.randomness import SystemRandomness
-from vault.source.bucket import BucketSource
+from vault.source.bucket import BucketOptions, BucketSource
 from vault.source.command import Command, CommandSource
 from vault.source.contract import Source
 from vault.source.folder import FolderSource
@@ -43,7 +43,7 @@ from vault.source.webdav.client import DavAddress, DavClient
 from vault.source.webdav.source import DavSource
 from vault.storage.retrying import RetryPolicy
 from vault.storage.s3_client import S3Options
-from vault.storage.s3_objects import S3Objects
+from vault.storage.s3_source_objects import S3SourceObjects
 
 PREFIX = b"raw"
 _numbers = count(1)  # prefixes within one run's servers
@@ -151,7 +151,7 @@ class SqlitePlace:
             for (name,) in database.execute("select name from sqlite_schema where type = 'table'").fetchall():
                 database.execute(f'drop table "{name}"')
             for name, content in contents.items():
-                table, month = _table_and_month(name)
+                table, month = table_and_month(name)
                 database.execute(f'create table if not exists "{table}" (id integer primary key, line text, at text)')
                 lines = content.decode().splitlines()
                 rows = [(line, f"{month}-03 10:00:00" if month else None) for line in lines]
@@ -161,7 +161,7 @@ class SqlitePlace:
         return None
 
     def path(self, name: str) -> bytes:
-        table, month = _table_and_month(name)
+        table, month = table_and_month(name)
         return PREFIX + f"/{table}/{month or 'undated'}.parquet".encode()
 
     def source(self) -> Source:
@@ -171,7 +171,8 @@ class SqlitePlace:
         self.file.unlink()
 
 
-def _table_and_month(name: str) -> tuple[str, str]:
+def table_and_month(name: str) -> tuple[str, str]:
+    """What a name says: `2024/05/tickets.csv` is a table, and a month or nothing."""
     *folders, leaf = name.split("/")
     return leaf.removesuffix(".csv"), "-".join(folders)
 
@@ -189,7 +190,7 @@ class PostgresPlace(SqlitePlace):
             for (name,) in connection.execute("select tablename from pg_tables where schemaname = 'public'").fetchall():
                 connection.execute(f'drop table "{name}"')
             for name, content in contents.items():
-                table, month = _table_and_month(name)
+                table, month = table_and_month(name)
                 connection.execute(f'create table if not exists "{table}" (id serial primary key, line text, at timestamp)')
                 at = f"'{month}-03 10:00:00'" if month else "null"
                 lines = content.decode().splitlines()
@@ -212,8 +213,8 @@ class BucketPlace:
 
     several = True
 
-    def __init__(self, endpoint: str, bucket: str, prefix: str) -> None:
-        self._bucket, self._prefix, self._endpoint = bucket, prefix, endpoint
+    def __init__(self, endpoint: str, bucket: str, prefix: str, options: BucketOptions = BucketOptions()) -> None:  # noqa: B008 (a value)
+        self._bucket, self._prefix, self._endpoint, self._options = bucket, prefix, endpoint, options
         self._contents: dict[str, bytes] = {}
 
     def put(self, contents: Mapping[str, bytes]) -> None:
@@ -234,8 +235,8 @@ class BucketPlace:
     def source(self) -> Source:
         options = S3Options(self._endpoint)
         patience = RetryPolicy.network(1.0)
-        objects = S3Objects(self._bucket, self._prefix, options, patience, SystemClock(), SystemRandomness())
-        return BucketSource(objects, PREFIX, Rules(), SystemClock())
+        objects = S3SourceObjects(self._bucket, self._prefix, options, patience, SystemClock(), SystemRandomness())
+        return BucketSource(objects, PREFIX, Rules(), SystemClock(), self._options)
 
     def take_away(self) -> None:
         self._bucket = "no-such-bucket-anywhere"
@@ -297,15 +298,35 @@ class RestPlace:
         self._desk.traps.add("html")
 
 
-KINDS = ("folder", "command", "sqlite", "postgresql", "bucket", "webdav", "rest")
+def _bucket_place(kind: str, request: pytest.FixtureRequest) -> BucketPlace:
+    """On the server that the kind names; with `versions`, in a bucket that keeps them."""
+    _, server, *more = f"{kind}-".split("-")
+    endpoint: str = request.getfixturevalue(f"{server or 'moto'}_endpoint")
+    prefix = f"source-{next(_numbers)}"
+    if "versions" not in more:
+        return BucketPlace(endpoint, BUCKET, prefix)
+    with closing(raw_client(endpoint)) as client:
+        if VERSIONED not in {one["Name"] for one in client.list_buckets()["Buckets"]}:
+            client.create_bucket(Bucket=VERSIONED)
+            client.put_bucket_versioning(Bucket=VERSIONED, VersioningConfiguration={"Status": "Enabled"})
+    return BucketPlace(endpoint, VERSIONED, prefix, BucketOptions(versions=None, tags=True))
+
+
+VERSIONED = "strongroom-versioned"
+BUCKETS = ("bucket-moto", "bucket-weed", "bucket-moto-versions", "bucket-weed-versions")
+KINDS = ("folder", "command", "sqlite", "postgresql", "mariadb", *BUCKETS, "webdav", "rest", *mail_places.KINDS)
 
 
 def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourcePlace:
     """An empty one of a kind."""
-    if kind == "bucket":
-        return BucketPlace(request.getfixturevalue("moto_endpoint"), BUCKET, f"source-{next(_numbers)}")
+    if kind in BUCKETS:
+        return _bucket_place(kind, request)
     if kind == "postgresql":
         return PostgresPlace(request.getfixturevalue("postgres"))
+    if kind == "mariadb":
+        from tests.support.mariadb_place import MariadbPlace
+
+        return MariadbPlace(request.getfixturevalue("mariadb"))
     if kind == "webdav":
         stack = ExitStack()
         request.addfinalizer(stack.close)
@@ -314,5 +335,9 @@ def place_of(kind: str, folder: Path, request: pytest.FixtureRequest) -> SourceP
         stack = ExitStack()
         request.addfinalizer(stack.close)
         return RestPlace(folder, stack.enter_context(serving(ModelDesk())))
+    if kind in mail_places.KINDS:
+        stack = ExitStack()
+        request.addfinalizer(stack.close)
+        return mail_places.place_of(kind, folder, stack)
     made: dict[str, Callable[[Path], SourcePlace]] = {"folder": FolderPlace, "command": CommandPlace, "sqlite": SqlitePlace}
     return made[kind](folder)

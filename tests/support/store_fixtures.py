@@ -1,7 +1,7 @@
 """Fixtures for stores; a pytest plugin (`pytest_plugins = ["tests.support.store_fixtures"]` in the conftest).
 
 `moto_endpoint`, `weed_endpoint`   URLs of servers that are started once a run, when first asked for
-`postgres`                         a PostgreSQL server, likewise
+`postgres`, `mariadb`              a PostgreSQL server, a MariaDB server, likewise
 `moto_place`, `weed_place`         an empty prefix there, as a `StorePlace`
 `store_factory`                    a `StorePlace` of every kind, one after another
 `any_store`                        one store in it
@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.coverage_notes import not_covered
+from tests.support.mariadb_server import MariadbServer, MariadbUnavailableError, mariadb_server
 from tests.support.moto_server import moto_server
 from tests.support.postgres_server import PostgresServer, PostgresUnavailableError, postgres_server
 from tests.support.randomness import SeededChance
@@ -64,6 +65,17 @@ def postgres() -> Iterator[PostgresServer]:
             yield server
     except PostgresUnavailableError as error:
         not_covered(f"PostgreSQL: {error}")
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariadbServer]:
+    """A server for the run; each test makes a database of its own in it."""
+    try:
+        with mariadb_server() as server:
+            yield server
+    except MariadbUnavailableError as error:
+        not_covered(f"MariaDB: {error}")
         pytest.skip(str(error))
 
 

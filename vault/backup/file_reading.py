@@ -13,6 +13,7 @@ from blake3 import blake3
 from msgspec import Struct, field
 
 from vault.backup import unreadable_items
+from vault.backup.attribute_changes import AttributeChanges
 from vault.backup.content_writer import ContentWriter
 from vault.backup.large_files import PIECE, LargeFileStream
 from vault.backup.read_results import ContentFacts, ReadResults
@@ -74,6 +75,20 @@ class FileReading(Struct):
                 batch, size = [], 0
         self._small(batch)
         self.writer.finish()
+
+    def attributes(self, scan: pa.Table, marked: AttributeChanges) -> None:
+        """Attributes of the files whose content is known."""
+        for rows, contents in marked.slices():
+            self.stop()
+            ((numbers, paths, statuses),) = _others(scan, rows)
+            answers = self.reader.read_attributes(paths)
+            for row, path, status, content, answer in zip(numbers, paths, statuses, contents, answers, strict=True):
+                if isinstance(answer, Problem):
+                    self.problems.append(answer)
+                else:
+                    facts, refs = content
+                    self.results.add_file(row, status, facts, refs, self._kept(path, answer))
+            self.advance(items=len(numbers))
 
     def folders(self, scan: pa.Table, rows: pa.Array) -> None:
         """Attributes of the folders among the scan's rows."""

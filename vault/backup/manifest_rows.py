@@ -10,18 +10,21 @@ from msgspec import Struct
 from vault.backup import unreadable_items
 from vault.backup.comparison import Comparison
 from vault.format.manifest import FOLDER, schema
+from vault.source.attributes import OwnerNames
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 class SharedColumns(Struct, frozen=True):
-    """What all items of a snapshot share. last_seen_at: the moment of the snapshot before."""
+    """What all items of a snapshot share. last_seen_at: the moment of the snapshot before · owners: names of users and groups;
+    None for those of this machine."""
 
     source: str
     kind: str
     taken_at: datetime
     last_seen_at: datetime | None
+    owners: OwnerNames | None = None
 
 
 def merge_last(

@@ -18,6 +18,7 @@ from vault.backup import (
     unreadable_items,
     worker_processes,
 )
+from vault.backup.attribute_changes import AttributeChanges
 from vault.backup.delta_bases import DeltaBases
 from vault.backup.read_results import ReadResults
 from vault.backup.worker_processes import WorkerProcesses
@@ -80,9 +81,10 @@ class ReadTools(Struct, frozen=True):
     stop: Callable[[], None]
 
 
-def read(tools: ReadTools, scan: Scan, fresh: pa.Array) -> NewContent:
-    """Read rows of a scan. fresh: their numbers. The scan keeps `path`, `type` and `size` alone: its other columns would take
-    memory while files are read. Raises `StorageError`, and what `stop` raises."""
+def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges | None = None) -> NewContent:
+    """Read rows of a scan. fresh: their numbers · marked: those of which only the attributes are asked for. The scan keeps
+    `path`, `type` and `size` alone: its other columns would take memory while files are read. Raises `StorageError`, and what
+    `stop` raises."""
     results = ReadResults()
     processes = _processes(tools, scan.table, fresh)
     try:
@@ -97,6 +99,8 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array) -> NewContent:
             work = file_reading.FileReading(
                 tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress
             )
+            if marked is not None:
+                work.attributes(scan.table, marked)
             _folders_and_links(work, scan.table, fresh)
             scan.keep_columns("path", "type", "size")
             work.files(file_reading.wanted_files(scan.table, fresh))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from vault.backup import (
+    attribute_changes,
     changes,
     comparison,
     delta_bases,
@@ -22,6 +23,7 @@ from vault.backup import (
     manifest_writer,
     unreadable_items,
 )
+from vault.backup.attribute_changes import AttributeChanges
 from vault.backup.base_snapshots import BaseSnapshots
 from vault.backup.comparison import Comparison
 from vault.backup.delta_bases import BaseFile, DeltaBases
@@ -130,7 +132,7 @@ class NewSnapshot:
             unchanged = unchanged and reading.difference.nothing_changed and not self._any_given_up(reading)
             if unchanged and lost_content.catalogue_is_stored(view, base.last, packs):
                 return self._commit_unchanged(base.last, reading, packs)
-        new = self._read(reading.difference, index)
+        new = self._read(reading, last, index)
         return self._commit_changed(reading, new, index, packs)
 
     @property
@@ -184,21 +186,38 @@ class NewSnapshot:
         rows = lost.rows(self._base.last_manifest(["chunks"])["chunks"])
         return _Reading(*lost_content.read_again(difference, rows), lost, len(rows))
 
-    def _read(self, difference: Comparison, index: UsableIndex) -> NewContent:
+    def _marked(self, reading: _Reading, last: pa.Table) -> AttributeChanges:
+        """Items of which only the attributes have changed, and whose content can be had. last: `comparison.COLUMNS` of the last
+        manifest."""
+        import pyarrow.compute as pc
+
+        rows, before = attribute_changes.find(self._scan.table, reading.difference.fresh, last, self._scan.ignored)
+        wanted = attribute_changes.CONTENT
+        if not len(rows):
+            return AttributeChanges(rows)
+        contents = self._base.last_manifest(wanted)
+        if reading.lost is not None:
+            lost = reading.lost.rows(contents["chunks"])
+            had = pc.invert(pc.is_in(before, value_set=lost.cast(before.type)))
+            rows, before = rows.filter(had), before.filter(had)
+        return AttributeChanges(rows, contents.take(before))
+
+    def _read(self, reading: _Reading, last: pa.Table, index: UsableIndex) -> NewContent:
         import pyarrow.compute as pc
 
         from vault.backup import new_content  # most backups of every hour read nothing
 
-        source, options, fresh = self._source, self._options, difference.fresh
+        source, options, marked = self._source, self._options, self._marked(reading, last)
+        fresh = attribute_changes.without(reading.difference.fresh, marked)
         size = (pc.sum(self._scan.table["size"].take(fresh)).as_py() or 0) if self._sizes_known else 0
-        options.progress.phase(f"reading {source.name}", items=len(fresh), size=size)
+        options.progress.phase(f"reading {source.name}", items=len(fresh) + len(marked.rows), size=size)
         usable = index.usable.of_tier(CONTENT_TIER)
         known = KnownChunks(usable)
         with source.origin.reader(options.stop) as reader, self._delta_bases(fresh, usable) as bases:
             tools = new_content.ReadTools(
                 self._session, known, reader, source.classify_options, source.profiler, bases, options.progress, options.stop
             )
-            new = new_content.read(tools, self._scan, fresh)
+            new = new_content.read(tools, self._scan, fresh, marked)
         unlisted = frozenset(self._scan.unlisted)
         self.problems += [problem for problem in new.problems if problem.path not in unlisted]
         self.grown = new.grown
@@ -273,7 +292,8 @@ class NewSnapshot:
         from vault.backup import new_manifest
 
         source, last = self._source, self._base.last
-        shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last.taken_at if last else None)
+        last_seen = last.taken_at if last else None
+        shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last_seen, self._scan.owners)
         description = new_manifest.Description(
             source.classify_options, new.of_content, new.profiles, anew=self._described_anew, doubtful=self.doubtful
         )

@@ -149,7 +149,7 @@ class ReadResults:
         for name, column in self._unsorted_columns(types, order, kinds):  # each goes before the next one is made
             columns[name] = column.take(order)
             del column
-        owners = Owners()
+        owners = shared.owners or Owners()
         columns["owner"] = _names(columns["uid"], owners.user)
         columns["group"] = _names(columns["gid"], owners.group)
         self._reset()

@@ -54,7 +54,7 @@ def parts(footer: bytes, what: str) -> list[ColumnChunk]:
     if len(footer) > LONGEST:
         raise Damaged(f"{what} has a footer of {len(footer)} bytes; more than {LONGEST} are never written")
     try:
-        groups = Compact(footer[:-TAIL_SIZE]).struct().get(4, [])
+        groups = read_struct(footer[:-TAIL_SIZE])[0].get(4, [])
         return [_part(column[3]) for group in groups for column in group[1]]
     except (NotThrift, IndexError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{what} is not readable as Parquet: its footer is broken") from error
@@ -75,68 +75,79 @@ def _part(column: dict[int, Any]) -> ColumnChunk:
     return ColumnChunk(column[3][0].decode("utf-8", "replace"), start, start + column[7], column[6])
 
 
-class Compact:
-    """Thrift's compact protocol, as far as a footer needs it. Raises `NotThrift`, and IndexError at the end of the bytes."""
+def read_struct(raw: bytes) -> tuple[dict[int, Any], int]:
+    """The fields, by their numbers, of a struct in Thrift's compact protocol that the bytes begin with, and how many bytes it
+    takes; as far as a footer needs it. Raises `NotThrift`, and IndexError at the end of the bytes."""
+    return _struct(raw, 0, 0)
 
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-        self.at = 0
 
-    def struct(self, depth: int = 0) -> dict[int, Any]:
-        """A struct's fields by their numbers."""
-        if depth > _DEEPEST:
-            raise NotThrift("too deep")
-        fields: dict[int, Any] = {}
-        number = 0
-        while head := self._byte():
-            number = number + (head >> 4) if head >> 4 else self._integer()
-            kind = head & 15
-            # a field that is true or false has its value in its head
-            fields[number] = kind == 1 if kind in {1, 2} else self._value(kind, depth)
-        return fields
+# A manifest's footer is some thousand values, and a prune reads one for each snapshot: the functions below return the position
+# behind what they read, and numbers of one byte, which most are, are read where they are met. 0.63 ms a footer became 0.21.
 
-    def _value(self, kind: int, depth: int) -> int | bytes | list[Any] | dict[int, Any] | None:
+
+def _struct(raw: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
+    if depth > _DEEPEST:
+        raise NotThrift("too deep")
+    fields: dict[int, Any] = {}
+    number = 0
+    while head := raw[at]:
+        at += 1
+        kind = head & 15
+        if head >> 4:
+            number += head >> 4
+        else:
+            number, at = _integer(raw, at)
         if kind in _INTEGERS:
-            return self._integer()
-        if kind == 8:
-            return self._bytes(self._varint())
-        if kind in {9, 10}:
-            return self._list(depth)
-        if kind == 12:
-            return self.struct(depth + 1)
-        if kind not in {1, 2} and kind not in _SIZES:
-            raise NotThrift(f"a value of kind {kind}")
-        self._bytes(_SIZES.get(kind, 1))
-        return None
+            value = raw[at]
+            at += 1
+            if value > 127:
+                value, at = _varint(raw, at - 1)
+            fields[number] = (value >> 1) ^ -(value & 1)
+        elif kind in {1, 2}:  # a field that is true or false has its value in its head
+            fields[number] = kind == 1
+        else:
+            fields[number], at = _value(raw, at, kind, depth)
+    return fields, at + 1
 
-    def _list(self, depth: int) -> list[Any]:
-        head = self._byte()
-        count = head >> 4 if head >> 4 < 15 else self._varint()
-        if depth > _DEEPEST or count > len(self._raw) - self.at:
-            raise NotThrift("a list longer than the bytes")
-        return [self._value(head & 15, depth + 1) for _ in range(count)]
 
-    def _byte(self) -> int:
-        self.at += 1
-        return self._raw[self.at - 1]
+def _value(raw: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    if kind in {9, 10}:
+        return _list(raw, at, depth)
+    if kind == 12:
+        return _struct(raw, at, depth + 1)
+    if kind in _INTEGERS:
+        return _integer(raw, at)
+    if kind not in {1, 2, 8} and kind not in _SIZES:
+        raise NotThrift(f"a value of kind {kind}")
+    size, at = _varint(raw, at) if kind == 8 else (_SIZES.get(kind, 1), at)
+    if size > len(raw) - at:
+        raise NotThrift("a text longer than the bytes")
+    return raw[at : at + size] if kind == 8 else None, at + size
 
-    def _varint(self) -> int:
-        number = shift = 0
-        while True:
-            byte = self._byte()
-            number |= (byte & 127) << shift
-            if byte < 128:
-                return number
-            shift += 7
-            if shift > 63:
-                raise NotThrift("a number without an end")
 
-    def _integer(self) -> int:
-        number = self._varint()
-        return (number >> 1) ^ -(number & 1)
+def _list(raw: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    head = raw[at]
+    count, at = (head >> 4, at + 1) if head >> 4 < 15 else _varint(raw, at + 1)
+    if depth > _DEEPEST or count > len(raw) - at:
+        raise NotThrift("a list longer than the bytes")
+    values = []
+    for _ in range(count):
+        value, at = _value(raw, at, head & 15, depth + 1)
+        values.append(value)
+    return values, at
 
-    def _bytes(self, size: int) -> bytes:
-        if size > len(self._raw) - self.at:
-            raise NotThrift("a text longer than the bytes")
-        self.at += size
-        return self._raw[self.at - size : self.at]
+
+def _varint(raw: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while (byte := raw[at]) > 127:
+        number |= (byte & 127) << shift
+        at += 1
+        shift += 7
+        if shift > 63:
+            raise NotThrift("a number without an end")
+    return number | byte << shift, at + 1
+
+
+def _integer(raw: bytes, at: int) -> tuple[int, int]:
+    number, at = _varint(raw, at)
+    return (number >> 1) ^ -(number & 1), at

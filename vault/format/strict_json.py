@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from vault.errors import Damaged
 
 T = TypeVar("T")
+
+_MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)\.(\d{6})Z", re.ASCII)
 
 
 def dump(value: dict[str, Any]) -> bytes:
@@ -102,7 +106,9 @@ def write_moment(moment: datetime) -> str:
 def moment(value: dict[str, Any], name: str, what: str) -> datetime:
     """A moment as `write_moment` writes it. Raises `Damaged`."""
     text = field(value, name, str, what)
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise Damaged(f"{what}: {name!r} is not a moment in UTC") from error
+    found = _MOMENT.fullmatch(text)  # strptime takes ten times as long
+    if found is not None:
+        year, month, day, hour, minute, second, micros = map(int, found.groups())
+        with suppress(ValueError):
+            return datetime(year, month, day, hour, minute, second, micros, UTC)
+    raise Damaged(f"{what}: {name!r} is not a moment in UTC")

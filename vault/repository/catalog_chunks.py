@@ -29,10 +29,15 @@ Unusable = dict[bytes, tuple[str, StrongroomError]]
 
 
 class MetaReader:
-    """Reads trees of meta chunks. many: many trees will be read, so that sorting the index pays."""
+    """Reads trees of meta chunks.
 
-    def __init__(self, project: Project, index: ChunkIndex | None = None, *, many: bool = False) -> None:
+    - `many`: many trees will be read, so that sorting the index pays
+    - `parallel`: several packs of a tree are read at once, as each waits for a round trip; not where several threads read trees
+    """
+
+    def __init__(self, project: Project, index: ChunkIndex | None = None, *, many: bool = False, parallel: bool = True) -> None:
         self._project = project
+        self._parallel = parallel
         self.index = index or ChunkIndex.load(project, tier=META_TIER)
         self._sorted = SortedIndex(self.index) if many else None
         self._search_lock = threading.Lock()
@@ -72,9 +77,8 @@ class MetaReader:
     def _map_packs(
         self, read: Callable[[list[ChunkPlace]], dict[bytes, bytes]], groups: list[list[ChunkPlace]]
     ) -> Iterable[dict[bytes, bytes]]:
-        """The results of `read` for each pack's chunks. Several packs are read at once, as each waits for a round trip, unless
-        many trees are read, by several threads."""
-        if len(groups) < 2 or self._sorted is not None:
+        """The results of `read` for each pack's chunks."""
+        if len(groups) < 2 or not self._parallel:
             return map(read, groups)
         with ThreadPoolExecutor(min(READERS, len(groups)), thread_name_prefix="meta") as pool:
             return list(pool.map(read, groups))

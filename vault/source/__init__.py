@@ -11,6 +11,7 @@ command           the output of a command
 bucket            objects of a bucket; `vault.storage.s3_objects` reaches them
 sql               databases: tables as Parquet files
 webdav            WebDAV servers
+remote            files on servers of other protocols: SFTP and its like
 
 All read what others wrote: links are never followed, sizes are bounded, and what changes under the reader's hands is seen. On a
 platform without `openat` (Windows) everything imports, and `SourceError` says that folders cannot be backed up.

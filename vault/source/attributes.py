@@ -1,5 +1,8 @@
 """What a file has beside its content: extended attributes (POSIX ACLs among them) and its owner's names.
 
+Sources that are no folders show other things beside a content: who owns it on its server, who may read it, its content type.
+They are kept in the same place, under names that begin with `SHOWN`; no file system is given them.
+
 Linux hands ACLs out as the attributes `system.posix_acl_access` and `system.posix_acl_default`. Attributes that this
 process may not see, or a file system that has none, are not an error: there is nothing to keep then.
 """
@@ -8,12 +11,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol
 
 LARGEST_VALUE = 64 * 1024
 LARGEST_TOTAL = 1024 * 1024
 """Bytes of one value (the Linux kernel's own limit), and of all names and values of one item."""
+
+
+SHOWN = b"source."
+"""What the names of attributes begin with that a source's interface shows, such as `source.webdav.owner-id`."""
 
 
 class Extended(NamedTuple):
@@ -26,6 +33,23 @@ class Extended(NamedTuple):
 NOTHING = Extended((), ())
 _TOO_LARGE = {errno.E2BIG, errno.ERANGE}
 """What the kernel says of more than it hands out: 64 KiB of names, or of a value."""
+
+
+def shown(kind: str, pairs: Iterable[tuple[str, str]]) -> Extended:
+    """What the interface of a kind of source shows beside a content, as attributes, within their bounds. pairs: name and value;
+    an empty value says nothing."""
+    values: list[tuple[bytes, bytes]] = []
+    left_out: list[bytes] = []
+    room = LARGEST_TOTAL
+    for name, text in sorted(pairs):
+        whole = SHOWN + f"{kind}.{name}".encode("utf-8", "surrogateescape")
+        value = text.encode("utf-8", "surrogateescape")
+        room -= len(whole) + len(value)
+        if room < 0 or len(value) > LARGEST_VALUE:
+            left_out.append(whole if len(whole) <= LARGEST_VALUE else b"*")
+        elif value:
+            values.append((whole, value))
+    return Extended(tuple(values), tuple(left_out))
 
 
 if hasattr(os, "listxattr"):
@@ -63,6 +87,28 @@ else:
     def extended(descriptor: int) -> Extended:
         """This platform offers none."""
         return NOTHING
+
+
+class OwnerNames(Protocol):
+    """Names of users and groups by their numbers; None where a number has none."""
+
+    def user(self, uid: int) -> str | None: ...
+
+    def group(self, gid: int) -> str | None: ...
+
+
+class GivenOwners:
+    """Names that a server has told: its numbers mean nothing on this machine."""
+
+    def __init__(self, users: Mapping[int, str], groups: Mapping[int, str]) -> None:
+        self._users = users
+        self._groups = groups
+
+    def user(self, uid: int) -> str | None:
+        return self._users.get(uid)
+
+    def group(self, gid: int) -> str | None:
+        return self._groups.get(gid)
 
 
 class Owners:

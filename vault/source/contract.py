@@ -18,13 +18,18 @@ An item is unchanged when its row is that of the last scan. Two columns are ther
 - `ctime_ns` is the moment from which on the token can be relied on: a file whose ctime lies within two seconds of a scan may
   change again and look the same. `STRONG` (0) is for tokens that change with every change, `NO_TOKEN` for an item about which
   nothing is known before it is read: it is read every time, and stays the version that it was where its content is the same.
+  What changes with the attributes of an item alone, while its token is the same and strong, is an `attribute_token` there: the
+  item gets a new version with the content that it had, and only `read_attributes` is asked.
 
 Not promised, and therefore stated by each source in its `Coverage`, which is stored with the snapshot:
 
 - times. A source without times of its own gives any, and names `mtime` and `mtime_nanos` in `ignored`. An item then keeps the
   time at which its content was first seen.
 - sizes. They may be `UNKNOWN_SIZE` until the item is read; then `size` is in `ignored`.
-- owners and modes. `NO_OWNER` is the number of a user or group where there is none.
+- what a source shows beside a content (owners on its server, sharing, content types): it is kept as attributes whose names
+  begin with `attributes.SHOWN`. The token changes with what matters of it, or the coverage says that it does not.
+- owners and modes. `NO_OWNER` is the number of a user or group where there is none. Numbers are this machine's, unless the
+  scan has `owners` of its own.
 - deletions, where a scan does not see everything; one moment for all items together.
 
 A reader's paths are those of the scan: prefix, "/", relative path. One reader may be used by several threads at once.
@@ -40,11 +45,12 @@ from hashlib import blake2b
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vault.coverage import Coverage
 from vault.problems import Problem
-from vault.source.attributes import Extended
+from vault.rate_limits import RateLimits
+from vault.source.attributes import Extended, OwnerNames
 from vault.source.scan_columns import ScannedStatus
 
 if TYPE_CHECKING:
@@ -56,6 +62,9 @@ SMALL = 1024 * 1024
 STRONG = 0
 NO_TOKEN = (1 << 63) - 1
 """Values of `ctime_ns`; see above."""
+
+ATTRIBUTE_TOKENS = 1 << 40
+"""Values of `ctime_ns` below this one are no moments: 1970 was over by then, for everything that a token is made of."""
 
 UNKNOWN_SIZE = -1
 NO_OWNER = -1
@@ -107,6 +116,14 @@ class Skipped(Struct, frozen=True):
     what: str
 
 
+class MissingRight(Struct, frozen=True):
+    """Something that these credentials may not do. path: what it is about, as in the scan's table; empty for the whole source ·
+    message: what may not be done, in words."""
+
+    path: bytes
+    message: str
+
+
 class Scan(Struct):
     """What a scan found.
 
@@ -120,6 +137,9 @@ class Scan(Struct):
     - `ignored`: columns that say nothing of a change
     - `coverage`: what the source says of itself; None where it says nothing
     - `clock_difference`: seconds that the clock of the source's server was ahead of ours; None where that is not known
+    - `missing_rights`: what these credentials may not do; each of them is a problem, too
+    - `rate_limits`: how many requests its server takes, and what it said of that; None where no requests are sent
+    - `owners`: names of users and groups where their numbers are those of a server; None where they are this machine's
     """
 
     table: pa.Table
@@ -131,6 +151,9 @@ class Scan(Struct):
     ignored: frozenset[ScanColumn] = frozenset()
     coverage: Coverage | None = None
     clock_difference: float | None = None
+    missing_rights: list[MissingRight] = field(default_factory=list)
+    rate_limits: RateLimits | None = None
+    owners: OwnerNames | None = None
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""
@@ -247,3 +270,10 @@ class ItemStream(Protocol):
 def token_number(token: bytes) -> int:
     """The version token of an item as the column `inode` holds it: 63 bits of a hash."""
     return int.from_bytes(blake2b(token, digest_size=8).digest(), "big") >> 1
+
+
+def attribute_token(attributes: bytes) -> int:
+    """What an item has beside its content as the column `ctime_ns` holds it; of nothing, and of b"\\0", it is `STRONG`."""
+    if not attributes.strip(b"\0"):
+        return STRONG
+    return 1 + int.from_bytes(blake2b(attributes, digest_size=8).digest(), "big") % (ATTRIBUTE_TOKENS - 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import SourceError
 from vault.problems import Problem
-from vault.source.contract import NO_OWNER, STRONG, Scan, ScanColumn, token_number
+from vault.source.contract import NO_OWNER, STRONG, MissingRight, Scan, ScanColumn, token_number
 from vault.source.scan_columns import Columns, ScannedStatus
 
 if TYPE_CHECKING:
@@ -46,15 +46,16 @@ class ItemList:
     """Collects the items of a source. prefix: what the paths of its items begin with; it is the path of the source's own
     folder."""
 
-    def __init__(self, prefix: bytes, mtime_ns: int) -> None:
-        """mtime_ns: of the source's own folder."""
+    def __init__(self, prefix: bytes, mtime_ns: int, token: bytes = b"") -> None:
+        """mtime_ns, token: of the source's own folder."""
         self._prefix = prefix
         self._columns = Columns()
         self._seen: set[bytes] = set()
         self.problems: list[Problem] = []
         self.unlisted: list[bytes] = []
+        self.missing_rights: list[MissingRight] = []
         self.excluded = 0
-        self.folder(b"", mtime_ns)
+        self.folder(b"", mtime_ns, token)
 
     def file(self, item: ListedItem) -> bool:
         """One more file; whether it is one: a path that no snapshot can hold is a problem."""
@@ -65,6 +66,15 @@ class ItemList:
         self._columns.add(path, item.status())
         return True
 
+    def add(self, path: bytes, status: ScannedStatus) -> bool:
+        """One more item of any type, with its status; whether it is one, as with `file`."""
+        whole = self.whole(path)
+        if not self._is_possible(path):
+            self.problems.append(Problem(whole, "unusable-path", "a name like this cannot be kept: it was left out"))
+            return False
+        self._columns.add(whole, status)
+        return True
+
     def folder(self, path: bytes, mtime_ns: int, token: bytes = b"") -> None:
         """One more folder. path: relative, empty for the source's own."""
         if path and not self._is_possible(path):
@@ -72,11 +82,13 @@ class ItemList:
         self._seen.add(path)
         self._columns.add(self.whole(path), ListedItem(path, 0, mtime_ns, token).status(_FOLDER_MODE))
 
-    def unknown(self, path: bytes, message: str) -> None:
-        """What is below a folder could not be looked at."""
+    def unknown(self, path: bytes, message: str, *, denied: bool = False) -> None:
+        """What is below a folder could not be looked at. denied: because these credentials may not."""
         whole = self.whole(path)
         self.unlisted.append(whole)
         self.problems.append(Problem(whole, "unlisted", message))
+        if denied:
+            self.missing_rights.append(MissingRight(whole, message))
 
     def scan(self, ignored: frozenset[ScanColumn], coverage: Coverage) -> Scan:
         """All of them; the list is spent afterwards. Raises `SourceError` where a path stands twice: the source cannot be
@@ -84,7 +96,9 @@ class ItemList:
         table = self._columns.table()
         if table.num_rows != len(table["path"].unique()):
             raise SourceError("the source lists a name twice", hint="give its items names of their own")
-        return Scan(table, [], self.problems, self.unlisted, self.excluded, Counter(), ignored, coverage)
+        found = Scan(table, [], self.problems, self.unlisted, self.excluded, Counter(), ignored, coverage)
+        found.missing_rights = self.missing_rights
+        return found
 
     def whole(self, path: bytes) -> bytes:
         """A path with the prefix of the source."""

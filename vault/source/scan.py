@@ -8,6 +8,7 @@ table or not; the reader finds out.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -18,10 +19,10 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from vault.errors import SourceError, UsageError
+from vault.errors import SourceDenied, SourceError, UsageError
 from vault.problems import Problem, printable
 from vault.progress import release_memory
-from vault.source.contract import Scan, Skipped
+from vault.source.contract import MissingRight, Scan, Skipped
 from vault.source.folder_descent import SUPPORTED, Descent
 from vault.source.patterns import HEADS, TAILS, Rules
 from vault.source.scan_columns import BILLION, BLOCK_BYTES, LONGEST, Columns, pack_row, packed
@@ -32,6 +33,7 @@ _ENCODING, _ESCAPE = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors(
 _OTHERS = {stat.S_IFSOCK: "socket", stat.S_IFIFO: "pipe", stat.S_IFBLK: "block-device", stat.S_IFCHR: "device"}
 
 
+DENIED = (errno.EACCES, errno.EPERM)
 OWN, OTHER_FILE_SYSTEM = "strongroom", "other-file-system"
 
 
@@ -76,7 +78,9 @@ def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None], 
             raise SourceError(f"the source {printable(root)} cannot be listed", hint=walk.problems[0].message)
         table = walk.columns.table()
         release_memory()
-        return Scan(table, walk.skipped, walk.problems, walk.unlisted, walk.excluded, walk.by_default)
+        found = Scan(table, walk.skipped, walk.problems, walk.unlisted, walk.excluded, walk.by_default)
+        found.missing_rights = walk.missing_rights
+        return found
     finally:
         os.close(descriptor)
 
@@ -94,7 +98,8 @@ def open_root(root: bytes) -> int:
         raise SourceError(f"the source {name} is not a folder", hint="name the folder that holds it") from error
     except OSError as error:
         hint = "let the user that runs the backup read and enter the folder"
-        raise SourceError(f"the source {name} cannot be opened: {error.strerror}", hint=hint) from error
+        kind = SourceDenied if error.errno in DENIED else SourceError
+        raise kind(f"the source {name} cannot be opened: {error.strerror}", hint=hint) from error
 
 
 Identity = tuple[int, int]
@@ -131,6 +136,7 @@ class _Walk(Struct):
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unlisted: list[bytes] = field(default_factory=list)
+    missing_rights: list[MissingRight] = field(default_factory=list)
     excluded: int = 0
     by_default: Counter[str] = field(default_factory=Counter)
     pending: list[bytes] = field(default_factory=list)
@@ -150,6 +156,7 @@ class _Walk(Struct):
                     self._unknown(folder, "the folder vanished")
             except OSError as error:
                 self._unknown(folder, f"the folder cannot be listed: {error.strerror}")
+                self._denied(folder, error, "the folder may not be listed")
 
     def _list(self, folder: bytes) -> None:
         """The inner loop, written flat: a call a file would cost a tenth of the speed."""
@@ -243,8 +250,14 @@ class _Walk(Struct):
         if is_folder:
             if self.rules.enters(relative):
                 self._unknown(relative, f"the folder cannot be looked at: {error.strerror}")
+                self._denied(relative, error, "the folder may not be looked at")
         elif self.rules.takes(relative):
             self.problems.append(Problem(self._path(relative), "unreadable", f"it cannot be looked at: {error.strerror}"))
+            self._denied(relative, error, "it may not be looked at")
+
+    def _denied(self, relative: bytes, error: OSError, message: str) -> None:
+        if error.errno in DENIED:
+            self.missing_rights.append(MissingRight(self._path(relative), message))
 
     def _unknown(self, relative: bytes, message: str) -> None:
         path = self._path(relative)

@@ -8,6 +8,8 @@ object that they create, hence equal bytes prove that it is ours.
 A refusal (403) or "not there" (404) that came over a network is asked once more when something is read: one odd answer of a
 proxy must not cost an item.
 
+A store that says how long it wants to be left alone is left alone for so long.
+
 Patience counts from the moment at which the store stopped answering, whatever was asked of it since: a command whose every
 request waits anew would not come to an end. Once it has run out, requests fail at once for a while.
 """
@@ -137,6 +139,7 @@ class RequestRetries:
         with self._lock:
             self._silent_since = since = began if self._silent_since is None else min(self._silent_since, began)
         pause = (0.5 + self._randomness.fraction() / 2) * min(self._patience.cap, self._patience.base * 2.0 ** min(number, 16))
+        pause = max(pause, error.retry_after)
         left = self._patience.total - (now - since)
         if pause > left > 0 or (left <= 0 < self._patience.total):
             with self._lock:

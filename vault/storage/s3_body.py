@@ -8,17 +8,25 @@ are wrong in the middle are found by whoever opens the object: everything stored
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from vault.errors import StorageError, TransientStorageError
 from vault.storage.bounds import within_limit
-from vault.storage.s3_client import Answer, S3Client
+from vault.storage.s3_client import Answer
 from vault.storage.s3_errors import s3_errors, status_of
 
 _PIECE = 16 * 1024 * 1024  # what a reset connection can cost; each piece is copied once more than a whole body
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})\Z")
+
+
+class ReadsObjects(Protocol):
+    """The one request that is needed here."""
+
+    def get_object(self, **parameters: Any) -> Answer:  # noqa: ANN401
+        """As botocore offers it."""
+        ...
 
 
 class ObjectReplaced(StorageError):
@@ -35,7 +43,7 @@ class _Part(Struct, frozen=True):
     etag: object
 
 
-def read_object(client: S3Client, bucket: str, key: str, name: str) -> bytes:
+def read_object(client: ReadsObjects, bucket: str, key: str, name: str) -> bytes:
     """All bytes of an object. Raises `ObjectNotFound` and other `StorageError`s."""
     with s3_errors("read", name):
         answer = client.get_object(Bucket=bucket, Key=key)
@@ -43,7 +51,7 @@ def read_object(client: S3Client, bucket: str, key: str, name: str) -> bytes:
 
 
 def read_range(
-    client: S3Client, bucket: str, key: str, name: str, start: int, length: int, *, etag: str | None = None
+    client: ReadsObjects, bucket: str, key: str, name: str, start: int, length: int, *, etag: str | None = None
 ) -> bytes:
     """`length` (at least 1) bytes from `start`, or fewer where the object ends before. etag: of the version that is wanted.
     Raises `ObjectReplaced` where the object is another one, `ObjectNotFound` and other `StorageError`s."""
@@ -59,7 +67,7 @@ def read_range(
     return _read_on(client, bucket, key, name, part)[start : start + length]
 
 
-def _get_part(client: S3Client, bucket: str, key: str, name: str, start: int, end: int) -> _Part | None:
+def _get_part(client: ReadsObjects, bucket: str, key: str, name: str, start: int, end: int) -> _Part | None:
     """The bytes [start, end), or the whole object where the store ignores ranges; None past the object's end."""
     try:
         with s3_errors("read", name):
@@ -88,7 +96,7 @@ def _whole(answer: Answer, name: str) -> _Part:
     return _Part(answer["Body"], 0, within_limit(name, length), length, answer.get("ETag"))
 
 
-def _read_on(client: S3Client, bucket: str, key: str, name: str, part: _Part) -> bytes:
+def _read_on(client: ReadsObjects, bucket: str, key: str, name: str, part: _Part) -> bytes:
     """All bytes of `part`, with as many further requests as cut connections make necessary."""
     pieces: list[bytes] = []
     current, done = part, 0

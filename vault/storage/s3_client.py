@@ -60,6 +60,8 @@ class S3Client(Protocol):
     def head_object(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def list_objects_v2(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def delete_object(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
+    def get_object_tagging(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
+    def get_object_acl(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def list_object_versions(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def get_bucket_versioning(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
     def get_object_lock_configuration(self, **parameters: Any) -> Answer: ...  # noqa: ANN401
@@ -68,7 +70,19 @@ class S3Client(Protocol):
     def close(self) -> None: ...
 
 
-def make_client(options: S3Options) -> S3Client:
+class RequestListener(Protocol):
+    """Is told of every request that is really sent, and of its answer. Called from any thread."""
+
+    def wait_for_turn(self) -> None:
+        """Before each request; it may wait."""
+        ...
+
+    def heard(self, status: int, headers: Mapping[str, str]) -> None:
+        """An answer has come."""
+        ...
+
+
+def make_client(options: S3Options, listener: RequestListener | None = None) -> S3Client:
     """A client that may be used from many threads. Raises `StorageError` where the SDK's configuration is unusable."""
     with _without_collector(), s3_errors("use", "the S3 settings"):
         try:
@@ -80,9 +94,21 @@ def make_client(options: S3Options) -> S3Client:
         except ValueError as error:
             raise StorageError(f"the S3 settings are invalid: {error}", hint=_HINT) from error
     client.meta.events.register_last("before-call.s3.PutObject", _send_at_once)
+    if listener is not None:
+        client.meta.events.register("before-send.s3", partial(_before, listener))
+        client.meta.events.register("response-received.s3", partial(_after, listener))
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=partial(_let_go_of_connections, weakref.ref(client)))
     return cast(S3Client, client)
+
+
+def _before(listener: RequestListener, **_: object) -> None:
+    listener.wait_for_turn()
+
+
+def _after(listener: RequestListener, response_dict: Mapping[str, Any] | None = None, **_: object) -> None:
+    if response_dict is not None:
+        listener.heard(int(response_dict.get("status_code") or 0), dict(response_dict.get("headers") or {}))
 
 
 def _let_go_of_connections(client: weakref.ref[Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from vault.errors import (
     ObjectExists,
@@ -17,6 +18,7 @@ from vault.errors import (
     StorageFull,
     TransientStorageError,
 )
+from vault.rate_limits import http_moment, seconds_to_wait
 
 _FULL = frozenset({"QuotaExceeded", "StorageQuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "ServiceQuotaExceeded"})
 _PASSING = frozenset(
@@ -30,9 +32,13 @@ _PASSING = frozenset(
 _DENIED = frozenset(
     {
         *("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"),
-        *("ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", "RequestExpired"),
+        *("InvalidToken", "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"),
     }
 )
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
+"""Codes of credentials that were good once."""
+_RENEW = "the credentials have expired: renew them where the AWS tools find them"
+
 _REGION = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 _CREDENTIALS = (
     "no usable credentials were found",
@@ -123,13 +129,15 @@ def _from_answer(answer: object, what: str, name: str) -> StorageError:
     if code in _FULL or status == 507:
         return StorageFull(message)
     if code in _PASSING or status in {409, 429} or (status >= 500 and status != 501):
-        return TransientStorageError(message)
+        passing = TransientStorageError(message)
+        passing.retry_after = _asked_to_wait(answer)
+        return passing
     if code == "InvalidObjectState":
         return StorageError(message, hint="the provider moved the object to an archive tier; bring it back there first")
     if code == "RequestTimeTooSkewed":
         return StorageDenied(message, hint="this machine's clock is wrong; set it and run the command again")
     if status in {401, 403} or code in _DENIED:
-        return StorageDenied(message)
+        return StorageDenied(message, hint=_RENEW if code in EXPIRED else None)
     if code == "NoSuchKey" or status == 404:
         return ObjectNotFound(f"{name} is not in the store")
     if status == 412:
@@ -149,6 +157,15 @@ def _facts_of(answer: object) -> tuple[str, int, str]:
         status if isinstance(status, int) else 0,
         " ".join(words.split())[:300] if isinstance(words, str) else "",
     )
+
+
+def _asked_to_wait(answer: object) -> float:
+    """Seconds; a moment counts from that of the answer itself, since the two clocks need not agree."""
+    metadata = answer.get("ResponseMetadata") if isinstance(answer, dict) else None
+    headers = metadata.get("HTTPHeaders") if isinstance(metadata, dict) else None
+    found = headers if isinstance(headers, dict) else {}
+    text, sent = found.get("retry-after"), http_moment(str(found.get("date") or ""))
+    return seconds_to_wait(text if isinstance(text, str) else None, sent or datetime.max.replace(tzinfo=UTC))
 
 
 def status_of(error: StorageError) -> int:

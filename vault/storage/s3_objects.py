@@ -8,17 +8,18 @@ retried, with the body from its start.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from contextlib import suppress
 from functools import partial
-from typing import IO, NamedTuple
+from typing import IO, Any
 
 from vault.clock import Clock
 from vault.errors import ObjectNotFound, StorageError
 from vault.problems import printable
 from vault.randomness import Randomness
 from vault.storage.retrying import RequestRetries, RetryPolicy
-from vault.storage.s3_body import ObjectReplaced, read_range
+from vault.storage.s3_body import read_range
 from vault.storage.s3_client import Answer, S3Client, S3Options, make_client
 from vault.storage.s3_errors import s3_errors
 from vault.storage.s3_requests import listing_pages, md5_checksum, sha256_checksum
@@ -33,16 +34,6 @@ IN_MEMORY = 8 * 1024 * 1024
 """Bytes; a body up to this size is read before it is sent, and goes out with one call."""
 
 _PIECE = 1024 * 1024
-
-
-class ObjectVersion(NamedTuple):
-    """An object as a listing has it. token: its ETag, empty where the store gives none · mtime_ns: when it was written
-    (nanoseconds since 1970), 0 where the store does not say."""
-
-    name: str
-    size: int
-    token: str
-    mtime_ns: int
 
 
 class S3Objects:
@@ -74,60 +65,34 @@ class S3Objects:
                     found[key[len(self._prefix) :]] = size
         return found
 
-    def versions(self) -> Iterator[ObjectVersion]:
-        """Every object, as the listing has it. Raises `StorageError`."""
-        for page in listing_pages(self._request_page, self.describe()):
-            for entry in page.get("Contents") or ():
-                key, size = entry.get("Key"), entry.get("Size")
-                if isinstance(key, str) and isinstance(size, int) and key.startswith(self._prefix):
-                    etag, modified = str(entry.get("ETag") or ""), _nanoseconds(entry.get("LastModified"))
-                    yield ObjectVersion(key[len(self._prefix) :], size, etag, modified)
-
-    def version(self, name: str) -> ObjectVersion | None:
-        """What stands under a name now; None where nothing does. Raises `StorageError`."""
-
-        def send() -> Answer:
-            with s3_errors("look at", _shown(name)):
-                return self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
-
-        try:
-            answer = self._retries.run(send)
-        except ObjectNotFound:
+    def size(self, name: str) -> int | None:
+        """The size of an object in bytes as it stands now; None where there is no such object. Raises `StorageError`."""
+        answer = self._head(name)
+        if answer is None:
             return None
         size = answer.get("ContentLength")
         if not isinstance(size, int):
             raise StorageError(f"the store does not say how long {_shown(name)} is")
-        return ObjectVersion(name, size, str(answer.get("ETag") or ""), _nanoseconds(answer.get("LastModified")))
-
-    def read_version(self, name: str, size: int, token: str) -> Iterator[bytes]:
-        """The content of one version of an object, piece by piece; it ends early where another one takes its place. size,
-        token: as `version` gave them. Raises `ObjectNotFound` and other `StorageError`s."""
-        key, shown = self._prefix + name, _shown(name)
-        for start in range(0, size, IN_MEMORY):
-            length = min(IN_MEMORY, size - start)
-            read = partial(read_range, self._client, self._bucket, key, shown, start, length, etag=token or None)
-            try:
-                yield self._retries.run(read)
-            except ObjectReplaced:
-                return
+        return size
 
     def metadata(self, name: str) -> Mapping[str, str] | None:
         """The user metadata of an object, by lower-case names; None where there is no such object. Raises `StorageError`."""
-
-        def send() -> Answer:
-            with s3_errors("look at", _shown(name)):
-                return self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
-
-        try:
-            answer = self._retries.run(send)
-        except ObjectNotFound:
+        answer = self._head(name)
+        if answer is None:
             return None
         metadata = answer.get("Metadata")
         own = metadata if isinstance(metadata, dict) else {}
         return {str(key).lower(): str(own[key]) for key in own}
 
-    def put(self, name: str, body: IO[bytes], size: int, metadata: Mapping[str, str]) -> None:
-        """Create or replace an object. body: seekable, with `size` bytes from its start. Raises `StorageError`."""
+    def put_empty(self, name: str) -> None:
+        """Create or replace an object without content. Raises `StorageError`."""
+        self.put(name, io.BytesIO(), 0, {})
+
+    def put(
+        self, name: str, body: IO[bytes], size: int, metadata: Mapping[str, str], parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        """Create or replace an object. body: seekable, with `size` bytes from its start · parameters: further ones of the
+        request: a content type, a condition. Raises `StorageError`, `ObjectExists` where the condition is not met."""
         if size > LARGEST_PUT:
             raise StorageError(f"{_shown(name)} has {size} bytes; one object takes {LARGEST_PUT} with a single request")
         body.seek(0)
@@ -143,6 +108,7 @@ class S3Objects:
                     Body=body if data is None else data,
                     ContentLength=size,
                     Metadata=dict(metadata),
+                    **(parameters or {}),
                     **checksums,
                 )
 
@@ -156,9 +122,29 @@ class S3Objects:
             key, shown = self._prefix + name, _shown(name)
             yield self._retries.run(partial(read_range, self._client, self._bucket, key, shown, start, length))
 
+    def delete(self, name: str) -> None:
+        """Delete an object; one that is not there is no error. Raises `StorageError`."""
+
+        def send() -> None:
+            with s3_errors("delete", _shown(name)):
+                self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
+
+        with suppress(ObjectNotFound):
+            self._retries.run(send)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _head(self, name: str) -> Answer | None:
+        def send() -> Answer:
+            with s3_errors("look at", _shown(name)):
+                return self._client.head_object(Bucket=self._bucket, Key=self._prefix + name)
+
+        try:
+            return self._retries.run(send)
+        except ObjectNotFound:
+            return None
 
     def _request_page(self, parameters: Mapping[str, str]) -> Answer:
         def send() -> Answer:
@@ -166,11 +152,6 @@ class S3Objects:
                 return self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, **parameters)
 
         return self._retries.run(send)
-
-
-def _nanoseconds(moment: object) -> int:
-    """A moment of an answer, in nanoseconds since 1970; 0 where it is none."""
-    return int(moment.timestamp()) * 1_000_000_000 if isinstance(moment, datetime) else 0
 
 
 def _pieces(body: IO[bytes]) -> Iterator[bytes]:

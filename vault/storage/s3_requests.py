@@ -31,6 +31,28 @@ def listing_pages(request: Callable[[Mapping[str, str]], Answer], what: str) -> 
         parameters = {"ContinuationToken": token}
 
 
+def version_pages(request: Callable[[Mapping[str, str]], Answer], what: str) -> Iterator[Answer]:
+    """Every page of a listing of versions.
+
+    - `request`: sends ListObjectVersions with these further parameters
+    - `what`: is listed, for error messages
+
+    Raises `StorageError` where the store repeats a place in it or gives none, besides what `request` raises.
+    """
+    seen: set[tuple[str, str]] = set()
+    parameters: dict[str, str] = {}
+    while True:
+        page = request(parameters)
+        yield page
+        if not page.get("IsTruncated"):
+            return
+        place = (str(page.get("NextKeyMarker") or ""), str(page.get("NextVersionIdMarker") or ""))
+        if not place[0] or place in seen:
+            raise StorageError(f"the store's listing of the versions of {what} does not come to an end")
+        seen.add(place)
+        parameters = {"KeyMarker": place[0]} | ({"VersionIdMarker": place[1]} if place[1] else {})
+
+
 def sha256_checksum(digest: bytes) -> dict[str, str]:
     """The parameter of an upload that lets the store verify its SHA-256."""
     return {"ChecksumSHA256": base64.b64encode(digest).decode("ascii")}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from vault.errors import StorageDenied, StorageError, TransientStorageError
 from vault.storage.object_names import is_name, validate, validate_folder
-from vault.storage.s3_client import S3Client
+from vault.storage.s3_client import Answer, S3Client
 from vault.storage.s3_errors import s3_errors
+from vault.storage.s3_requests import version_pages
 
 
 class _Version(NamedTuple):
@@ -56,19 +57,13 @@ class S3Versions:
 
     def _listed(self, start: str) -> Iterator[_Version]:
         """Those of all keys that begin so. Raises `StorageError` where the listing does not come to an end."""
-        marker: dict[str, str] = {}
-        seen: set[tuple[str, str]] = set()
-        while True:
+
+        def request(parameters: Mapping[str, str]) -> Answer:
             with s3_errors("list the versions of", start):
-                page = self._client.list_object_versions(Bucket=self._bucket, Prefix=self._prefix + start, **marker)
+                return self._client.list_object_versions(Bucket=self._bucket, Prefix=self._prefix + start, **parameters)
+
+        for page in version_pages(request, start):
             yield from self._rows(page)
-            if not page.get("IsTruncated"):
-                return
-            place = (str(page.get("NextKeyMarker") or ""), str(page.get("NextVersionIdMarker") or ""))
-            if not place[0] or place in seen:
-                raise StorageError(f"the store's listing of the versions of {start} does not come to an end")
-            seen.add(place)
-            marker = {"KeyMarker": place[0]} | ({"VersionIdMarker": place[1]} if place[1] else {})
 
     def _rows(self, page: Any) -> Iterator[_Version]:  # noqa: ANN401 (whatever the store sent)
         for part in ("Versions", "DeleteMarkers"):

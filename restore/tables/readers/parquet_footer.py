@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from vault.errors import Damaged
-from vault.format.parquet_footer import Compact, NotThrift
+from vault.format.parquet_footer import NotThrift, read_struct
 
 MAGIC = b"PAR1"
 LONGEST = 64 * 1024 * 1024
@@ -58,7 +58,7 @@ def read_footer(path: Path, hint: str) -> list[RowGroup]:
         file.seek(-8 - length, 2)
         footer = file.read(length)
     try:
-        return [_group(group, size) for group in Compact(footer).struct().get(4, [])]
+        return [_group(group, size) for group in read_struct(footer)[0].get(4, [])]
     except (NotThrift, IndexError, KeyError, TypeError, AttributeError) as error:
         raise Damaged("the Parquet file is broken: its footer cannot be read", hint=hint) from error
 

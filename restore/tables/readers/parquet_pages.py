@@ -18,7 +18,7 @@ from msgspec import Struct
 from restore.tables.model import BATCH_BYTES, BATCH_ROWS, LARGEST_ROW_BYTES
 from restore.tables.readers.parquet_footer import Chunk, RowGroup
 from vault.errors import Damaged
-from vault.format.parquet_footer import Compact, NotThrift
+from vault.format.parquet_footer import NotThrift, read_struct
 
 LARGEST_PAGES = 512 * 1024 * 1024
 """Bytes that the largest pages of all columns may take together, uncompressed; writers make pages of a megabyte."""
@@ -123,9 +123,8 @@ def _header(file: BinaryIO, size: int, at: int) -> tuple[dict[int, Any], int]:
     look = _FIRST_LOOK
     while True:
         file.seek(at)
-        parser = Compact(file.read(look))
         try:
-            return parser.struct(0), parser.at
+            return read_struct(file.read(look))
         except (IndexError, NotThrift):
             if look >= min(_LONGEST_HEADER, size - at):
                 raise

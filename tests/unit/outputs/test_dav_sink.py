@@ -78,6 +78,20 @@ def test_what_was_put_there_or_changed_since_the_plan_stays(tmp_path: Path) -> N
     }
 
 
+def test_what_changed_between_the_plan_and_the_restore_stays(tmp_path: Path) -> None:
+    """A person may look at a plan for an hour before the answer."""
+    folder = write_tree(tmp_path / "files", {"seen": b"as it was", "calm": b"as it was"})
+    with opened(tmp_path) as client:
+        seen = DavPlace(client)
+        assert seen.existing([b"seen", b"calm"]) == {b"seen": "file", b"calm": "file"}
+        (folder / "seen").write_bytes(b"changed by somebody")
+        sink = DavSink(client, DavPlace(client), seen.reached_by(client))
+        (problem,) = sink.file(item(b"seen", b"ours"), ENTRY, replace=True)
+        assert "since the plan was made" in problem.message
+        assert sink.file(item(b"calm", b"ours"), ENTRY, replace=True) == []
+    assert contents(folder) == {"seen": b"changed by somebody", "calm": b"ours"}
+
+
 def test_what_an_earlier_run_has_written_is_the_same_by_its_content(tmp_path: Path) -> None:
     write_tree(tmp_path / "files", {"a": b"right", "b": b"wrong"})
     with opened(tmp_path) as client:

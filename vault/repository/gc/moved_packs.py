@@ -75,7 +75,8 @@ def proven(
     may_go = [one for one in packs if readable(project, one[0])]
     opened = rows_from_packs(project, may_go)
     own = pa.concat_tables([index.schema().empty_table(), *opened])
-    ruined = _ruined(project, [one for one in may_go if one[1] not in frozenset(own["pack"].unique().to_pylist())])
+    read = frozenset(own["pack"].unique().to_pylist())
+    ruined = _ruined(project, [one for one in may_go if one[1] not in read])
     if not opened and not ruined:
         return frozenset()
     proof = _Proof(project, own, staying, ruined)
@@ -88,7 +89,7 @@ def proven(
         below = replace(project, store=uncached(project.store))
         bad = bad | _unreadable(below, staying.index, proof.rows(), stop)
     spoiled = own.filter(is_among(own["chunk"], bad))["pack"].unique().to_pylist()
-    return frozenset(own["pack"].unique().to_pylist()).difference(spoiled) | proof.ruined
+    return read.difference(spoiled) | proof.ruined
 
 
 class _Proof:
@@ -102,7 +103,7 @@ class _Proof:
         self._own = own
         self._old = frozenset(own["pack"].unique().to_pylist())
         self._staying = staying
-        self._reader = MetaReader(project, staying.index.of_tier(META_TIER))
+        self._reader = MetaReader(project, staying.index.of_tier(META_TIER), many=True)
         table = staying.index.table
         held = pc.unique(own["chunk"])
         self._elsewhere = self._whole(table.filter(pc.is_in(table["chunk"], value_set=held)))

@@ -59,7 +59,7 @@ class SuccessiveReader(MetaReader):
     """Reads manifests one after another, which share most of their chunks: what was used last is not read again."""
 
     def __init__(self, project: Project, index: ChunkIndex) -> None:
-        super().__init__(project, index)
+        super().__init__(project, index, many=True)
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()
         self._size = 0
 
@@ -76,9 +76,10 @@ class SuccessiveReader(MetaReader):
         return [known[chunk] for chunk, _ in refs]
 
 
-def catalogue_reader(project: Project) -> MetaReader:
-    """Reads manifests and lists. Where an index segment is damaged, the packs' own tables of contents replace it."""
-    return MetaReader(project, repaired_index(project, ChunkIndex.load(project, tier=META_TIER)))
+def catalogue_reader(project: Project, *, many: bool = False) -> MetaReader:
+    """Reads manifests and lists. Where an index segment is damaged, the packs' own tables of contents replace it. many: see
+    `MetaReader`."""
+    return MetaReader(project, repaired_index(project, ChunkIndex.load(project, tier=META_TIER)), many=many)
 
 
 def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, frozenset[bytes]]) -> NeededPacks:
@@ -86,7 +87,7 @@ def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, fro
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    reader = catalogue_reader(project)
+    reader = catalogue_reader(project, many=True)
     kind = pa.binary(ID_SIZE)
     before = pa.array([], kind)
     named: set[bytes] = set()

@@ -7,22 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, LiteralString
 
-from vault.errors import SourceError
+from vault.errors import SourceDenied, SourceError
 from vault.hidden_fields import HidesFields
+from vault.source.contract import Stop, never
 
 if TYPE_CHECKING:
     import psycopg
-    from psycopg import Connection
+
+    from vault.source.sql.postgresql_session import StoppableConnection
 
 CONNECT_WITHIN = 30
 """Seconds."""
+
+GONE_AFTER = 60_000
+"""Milliseconds that what was sent may stay without an answer of the other machine."""
 
 OLDEST = 120000
 """Server version that is read: 12."""
 
 LOCKS_WITHIN = "120s"
+
+_DENIED = ("authentication failed", "permission denied", "no pg_hba.conf entry", "not permitted to log in")
+"""Of the server's messages, which it writes in English to who connects: what the user may not do."""
 
 _SETTINGS: tuple[LiteralString, ...] = (
     "set datestyle = 'ISO, YMD'",
@@ -56,11 +64,13 @@ class PgAddress(HidesFields, frozen=True):
         return f"postgresql://{host}:{self.port}/{self.database}"
 
 
-def connect(address: PgAddress) -> Connection[Any]:
-    """A session that commits each statement. Raises `psycopg.Error`, and `SourceError` for a server that is too old."""
-    import psycopg
+def connect(address: PgAddress, stop: Stop = never) -> StoppableConnection:
+    """A session that commits each statement. stop: called often while the server is waited for; what it raises ends that.
+    Raises `psycopg.Error`, and `SourceError` for a server that is too old."""
+    from vault.source.sql.postgresql_session import StoppableConnection
 
-    connection = psycopg.connect(
+    stop()
+    connection = StoppableConnection.connect(
         host=address.host,
         port=address.port,
         dbname=address.database,
@@ -72,7 +82,12 @@ def connect(address: PgAddress) -> Connection[Any]:
         application_name="strongroom",
         client_encoding="utf8",
         autocommit=True,
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+        tcp_user_timeout=GONE_AFTER,
     )
+    connection.stop = stop
     try:
         _refuse_too_old(address, connection.info.server_version)
         for text in (*_SETTINGS, f"set lock_timeout = '{LOCKS_WITHIN}'"):
@@ -103,4 +118,6 @@ def source_errors(address: PgAddress) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         hint = "check the address, the user, its password and its rights"
-        raise SourceError(f"the database {address.text} cannot be read: {reason_of(error)}", hint=hint) from error
+        reason = reason_of(error)
+        kind = SourceDenied if any(words in reason for words in _DENIED) else SourceError
+        raise kind(f"the database {address.text} cannot be read: {reason}", hint=hint) from error

@@ -1,108 +1,63 @@
-"""The schema of a PostgreSQL database as statements that can be run again, and its sequences.
-
-    -- strongroom {"kind":"table","of":"calls","bytes":123}
-    CREATE TABLE …
-
-Before each statement stands what it makes, and its length in bytes, so that a reader need not understand SQL to take one out.
-"""
+"""The schema of a PostgreSQL database as statements that can be run again, and its sequences."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from vault.errors import Damaged
 from vault.source.sql.postgresql_catalog import PgRelation, PgTable, quoted
+from vault.source.sql.schema_statements import Statement, statements_text
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-_HEAD = b"-- strongroom "
 _NOT_OF_EXTENSIONS = (
     "not exists (select from pg_depend d where d.objid = {0}.oid and d.classid = '{1}'::regclass and d.deptype = 'e')"
 )
 _OWN_SCHEMAS = "n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'"
 
 
-class PgStatement(NamedTuple):
-    """One statement, without the semicolon. kind: what it makes · of: the name of the table that it belongs to; of a schema and
-    of a type its own."""
-
-    kind: str
-    of: str
-    text: str
-
-
-class _Head(msgspec.Struct, frozen=True):
-    kind: str
-    of: str
-    bytes: int
-
-
 def schema_text(connection: Connection[Any], tables: Sequence[PgTable]) -> bytes:
     """All statements, in an order in which they can be run."""
-    lines = [b"-- made from the catalogue; pg_dump --schema-only knows more\n"]
-    for one in _statements(connection, [table.relation for table in tables]):
-        text = f"{one.text};\n".encode()
-        head = json.dumps({"kind": one.kind, "of": one.of, "bytes": len(text)}, ensure_ascii=True, separators=(",", ":"))
-        lines += [_HEAD, head.encode(), b"\n", text]
-    return b"".join(lines)
+    relations = [table.relation for table in tables]
+    return statements_text(_statements(connection, relations), b"made from the catalogue; pg_dump --schema-only knows more")
 
 
-def statements_of(data: bytes) -> list[PgStatement]:
-    """The statements of a text that `schema_text` has made. Raises `Damaged` for another one."""
-    found, rest = [], data.partition(b"\n")[2]
-    while rest:
-        line, _, rest = rest.partition(b"\n")
-        try:
-            head = msgspec.json.decode(line.removeprefix(_HEAD), type=_Head)
-            text = rest[: head.bytes].decode()
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Damaged(f"the schema in the snapshot cannot be read: {error}") from error
-        if not line.startswith(_HEAD) or not 0 < head.bytes <= len(rest) or not text.endswith(";\n"):
-            raise Damaged("the schema in the snapshot is not one of a PostgreSQL database")
-        found.append(PgStatement(head.kind, head.of, text.removesuffix(";\n")))
-        rest = rest[head.bytes :]
-    return found
-
-
-def _statements(connection: Connection[Any], relations: Sequence[PgRelation]) -> Iterator[PgStatement]:
+def _statements(connection: Connection[Any], relations: Sequence[PgRelation]) -> Iterator[Statement]:
     names = {one.oid: one.name for one in relations}
     tables = [one for one in relations if one.kind == "table"]
     oids = [one.oid for one in tables]
     for schema in sorted({one.schema for one in relations} - {"public"}):
-        yield PgStatement("schema", schema, f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
+        yield Statement("schema", schema, f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
     yield from _types(connection)
-    yield from (PgStatement("sequence", names.get(oid, ""), text) for oid, text in _rows(connection, _SEQUENCES, oids))
+    yield from (Statement("sequence", names.get(oid, ""), text) for oid, text in _rows(connection, _SEQUENCES, oids))
     for one in tables:
-        yield PgStatement("table", one.name, _table_text(connection, one))
-        yield from (PgStatement("partition", one.name, text) for (text,) in _rows(connection, _PARTITIONS, one.oid))
+        yield Statement("table", one.name, _table_text(connection, one))
+        yield from (Statement("partition", one.name, text) for (text,) in _rows(connection, _PARTITIONS, one.oid))
     for kind, query in (("owner", _OWNERS), ("constraint", _CONSTRAINTS), ("index", _INDEXES), ("foreign key", _FOREIGN_KEYS)):
-        yield from (PgStatement(kind, names[oid], text) for oid, text in _rows(connection, query, oids))
+        yield from (Statement(kind, names[oid], text) for oid, text in _rows(connection, query, oids))
     for one in relations:
         if one.relkind in ("v", "m"):
             text = _rows(connection, "select pg_get_viewdef(%s::oid)", one.oid)[0][0]
-            yield PgStatement(
+            yield Statement(
                 "view", one.name, f"CREATE {one.kind.upper()} {one.quoted} AS\n{str(text).rstrip().removesuffix(';')}"
             )
-    yield from (PgStatement("trigger", names[oid], text) for oid, text in _rows(connection, _TRIGGERS, oids))
-    yield from (PgStatement("comment", names[oid], text) for oid, text in _rows(connection, _COMMENTS, oids))
+    yield from (Statement("trigger", names[oid], text) for oid, text in _rows(connection, _TRIGGERS, oids))
+    yield from (Statement("comment", names[oid], text) for oid, text in _rows(connection, _COMMENTS, oids))
 
 
 def _rows(connection: Connection[Any], query: str, value: object) -> list[tuple[Any, ...]]:
     return connection.execute(query, (value,)).fetchall()
 
 
-def _types(connection: Connection[Any]) -> Iterator[PgStatement]:
+def _types(connection: Connection[Any]) -> Iterator[Statement]:
     for kind, query in (("ENUM", _ENUMS), ("", _COMPOSITES)):
         for name, parts in connection.execute(query).fetchall():
-            yield PgStatement("type", name, f"CREATE TYPE {name} AS {kind}{' ' if kind else ''}({parts})")
+            yield Statement("type", name, f"CREATE TYPE {name} AS {kind}{' ' if kind else ''}({parts})")
     for name, text in connection.execute(_DOMAINS).fetchall():
-        yield PgStatement("type", name, text)
+        yield Statement("type", name, text)
 
 
 def _table_text(connection: Connection[Any], one: PgRelation) -> str:

@@ -21,9 +21,7 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
-from vault.problems import Problem
-from vault.source.attributes import NOTHING
-from vault.source.contract import NO_TOKEN, STRONG, UNKNOWN_SIZE, Content, Scan, ScanColumn, Stop, TooLarge, never
+from vault.source.contract import NO_TOKEN, STRONG, UNKNOWN_SIZE, Scan, ScanColumn, Stop, never
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.sql import layout
@@ -31,13 +29,11 @@ from vault.source.sql.layout import Partition, Step
 from vault.source.sql.parquet_stream import parquet_pieces
 from vault.source.sql.sqlite_catalog import SqliteTable, catalog, quoted, schema_text, sequences_text
 from vault.source.sql.sqlite_rows import partition_batches, partition_schema
-from vault.source.streams import SequentialStream, StreamReader
+from vault.source.sql.sqlite_stop import LOCK_TIMEOUT, Watched
+from vault.source.sql.table_reader import TableReader
 
-BUSY = 30.0
-"""Seconds that a lock of somebody else is waited for."""
-
-LOOK_EVERY = 100_000
-"""Steps of SQLite between two looks at whether the run is to stop."""
+BEGIN = "begin", "select count(*) from sqlite_schema"
+"""What a transaction sees is what there is when it reads for the first time."""
 
 STEADY_TRIES = 5
 
@@ -70,7 +66,7 @@ class _Part(NamedTuple):
     label: str
     first: int | None
     last: int | None
-    item: ListedItem | None = None
+    item: ListedItem = ListedItem(b"", UNKNOWN_SIZE, 0)
 
 
 class SqliteSource:
@@ -81,34 +77,33 @@ class SqliteSource:
         self.prefix = prefix
         self._clock = clock
         self._database: sqlite3.Connection | None = None
-        self._stop: Stop = never
-        self._stopped: BaseException | None = None
+        self._watched: Watched | None = None
         self.parts: dict[bytes, _Part] = {}
         self.texts: dict[bytes, bytes] = {}
 
     def scan(self, stop: Stop) -> Scan:
         """All tables, in a new transaction. Raises `SourceError` where the file is not there, or is no database."""
         self.close()
-        self._stop = stop
         stop()
         now = int(self._clock.now().timestamp()) * 1_000_000_000
         with self.errors():
-            state, trusted_from = self._begin()
+            state, trusted_from = self._begin(stop)
             found = ItemList(self.prefix, now)
             entities, gaps = self._list(found, now, state, trusted_from)
         coverage = Coverage("sqlite", tuple(entities), tuple(gaps), times=False, one_moment=True)
         return found.scan(IGNORED, coverage)
 
-    def reader(self, stop: Stop = never) -> SqliteReader:
+    def reader(self, stop: Stop = never) -> TableReader[_Part]:
         """Reads what the scan's transaction sees; without a scan, one of its own is begun."""
         if self._database is None:
             self.scan(stop)
-        self._stop = stop
-        return SqliteReader(self)
+        if self._watched is not None:
+            self._watched.stop = stop
+        return TableReader(self.prefix, self.texts, self.parts, lambda part: part.item, self._pieces)
 
     def close(self) -> None:
         """End the transaction."""
-        database, self._database = self._database, None
+        database, self._database, self._watched = self._database, None, None
         if database is not None:
             database.close()
 
@@ -125,43 +120,33 @@ class SqliteSource:
         try:
             yield
         except sqlite3.Error as error:
-            stopped, self._stopped = self._stopped, None
-            if stopped is not None:
-                raise stopped from None
+            if self._watched is not None:
+                self._watched.raise_stopped()
             hint = "is it a SQLite database, and may this user read it?"
             raise SourceError(f"the database {self.options.path} cannot be read: {error}", hint=hint) from error
 
-    def _begin(self) -> tuple[bytes, int]:
+    def _pieces(self, part: _Part) -> Generator[bytes, None, None]:
+        label = part.table.label(self.options.step) if part.label else None
+        with self.errors():
+            schema = partition_schema(self.database, part, label)
+            yield from parquet_pieces(schema, partition_batches(self.database, part, label, schema))
+
+    def _begin(self, stop: Stop) -> tuple[bytes, int]:
         """Open the database, and begin a transaction; gives the state of its files, and from when on it can be relied on."""
         path = self.options.path
         if not path.is_file():
             raise SourceError(f"the database {path} is not there", hint="is it mounted, and is the path right?")
         uri = f"{path.absolute().as_uri()}?mode=ro"
-        database = sqlite3.connect(uri, uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False)
-        self._database = database
-        database.set_progress_handler(self._look, LOOK_EVERY)
+        database = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
+        self._database, self._watched = database, Watched(database, stop)
         for _ in range(STEADY_TRIES):
             before = _state_of(path)
-            self._begin_reading(database)
+            self._watched.execute_patiently(*BEGIN)
             if before == _state_of(path):
                 return before
             database.execute("rollback")
-        self._begin_reading(database)
+        self._watched.execute_patiently(*BEGIN)
         return b"", NO_TOKEN
-
-    @staticmethod
-    def _begin_reading(database: sqlite3.Connection) -> None:
-        """What a transaction sees is what there is when it reads for the first time."""
-        database.execute("begin")
-        database.execute("select count(*) from sqlite_schema").fetchone()
-
-    def _look(self) -> int:
-        try:
-            self._stop()
-        except BaseException as error:  # noqa: BLE001 (it is raised once SQLite has come back)
-            self._stopped = error
-            return 1
-        return 0
 
     def _list(self, found: ItemList, now: int, state: bytes, trusted_from: int) -> tuple[list[CoveredEntity], list[str]]:
         options, database = self.options, self.database
@@ -210,47 +195,6 @@ class SqliteSource:
         wanted = (self.options.version_column or "").casefold()
         name = next((column.name for column in table.columns if column.name.casefold() == wanted), None)
         return "null" if name is None or not table.rowid else quoted(name)
-
-
-class SqliteReader(StreamReader):
-    """Reads partitions in the transaction of their source."""
-
-    reopens = False
-
-    def __init__(self, source: SqliteSource) -> None:
-        super().__init__(source.prefix)
-        self._source = source
-
-    def open_large(self, path: bytes) -> SequentialStream | Problem:
-        """A partition as Parquet, made while it is read; a schema as it is."""
-        source, relative = self._source, self._relative(path)
-        text = source.texts.get(relative)
-        if text is not None:
-            return SequentialStream(path, ListedItem(relative, len(text), 0, text).status(), lambda: _one(text))
-        part = source.parts.get(relative)
-        if part is None or part.item is None:
-            return Problem(path, "vanished-while-read", "the database has no such table or period")
-        return SequentialStream(path, part.item.status(), lambda: self._pieces(part))
-
-    def _content(self, path: bytes, limit: int) -> Content | TooLarge | Problem:
-        """Partitions are made by the thread that asks for them as streams: SQLite's transaction is one."""
-        text = self._source.texts.get(self._relative(path))
-        if text is not None and len(text) <= limit:
-            return Content(text, ListedItem(b"", len(text), 0, text).status(), NOTHING)
-        if text is None and self._relative(path) not in self._source.parts:
-            return Problem(path, "vanished-while-read", "the database has no such table or period")
-        return TooLarge(ListedItem(b"", UNKNOWN_SIZE, 0).status())
-
-    def _pieces(self, part: _Part) -> Generator[bytes, None, None]:
-        source = self._source
-        label = part.table.label(source.options.step) if part.label else None
-        with source.errors():
-            schema = partition_schema(source.database, part, label)
-            yield from parquet_pieces(schema, partition_batches(source.database, part, label, schema))
-
-
-def _one(text: bytes) -> Generator[bytes, None, None]:
-    yield text
 
 
 def _columns(table: SqliteTable) -> list[tuple[str, str]]:

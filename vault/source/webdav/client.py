@@ -13,16 +13,15 @@ import io
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import IO, NamedTuple, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
 from vault.clock import Clock
-from vault.errors import SourceError
+from vault.errors import SourceDenied, SourceError
 from vault.hidden_fields import HidesFields
+from vault.rate_limits import RequestPace, http_moment, seconds_to_wait
 
 TIMEOUT = 60.0
 """Seconds without a byte."""
@@ -82,16 +81,19 @@ class _Sent(NamedTuple):
 class DavClient:
     """One server. Used by several threads; connections that are whole are used again.
 
-    clock_difference: seconds that the server's clock was ahead of ours at the last answer; None where it did not say
+    clock_difference: seconds that the server's clock was ahead of ours at the last answer; None where it did not say ·
+    pace: keeps the requests apart, and knows what the server said of limits · asks_plainly: the server understands no questions
+    for more than what a file is
     """
 
     def __init__(self, address: DavAddress, clock: Clock) -> None:
         self.address = address
         self.clock_difference: float | None = None
+        self.asks_plainly = False
+        self.pace = RequestPace(clock, address.per_second)
         self._clock = clock
         self._lock = threading.Lock()
         self._idle: list[http.client.HTTPConnection] = []
-        self._next_at = 0.0
         self._authorization = _authorization(address)
 
     def ask(self, method: str, path: str, body: Body = b"", headers: Mapping[str, str] | None = None) -> Answer:
@@ -126,7 +128,7 @@ class DavClient:
         target = quote(self.address.base + path, safe="/~!$&'()*+,;=:@")
         begun, pause, reason = self._clock.monotonic(), 0.5, "it does not answer"
         while True:
-            self._wait_for_turn()
+            self.pace.wait_for_turn()
             wait, (connection, is_used) = pause, self._connection()
             try:
                 answer = self._once(connection, method, target, body, headers)
@@ -138,12 +140,12 @@ class DavClient:
                     continue
                 reason = type(error).__name__
             else:
-                self._look_at_clock(answer)
+                self._look_at(answer)
                 if answer.status not in _BUSY:
                     self._refuse(answer, connection)
                     return _Sent(answer, connection)
                 reason = f"it answers {answer.status}"
-                wait = max(pause, _retry_after(answer.getheader("Retry-After"), self._clock))
+                wait = max(pause, seconds_to_wait(answer.getheader("Retry-After"), self._clock.now()))
                 _end(answer, connection)
             if self._clock.monotonic() - begun + wait > PATIENCE:
                 hint = "is the address right? Try again later"
@@ -168,27 +170,19 @@ class DavClient:
         if status == _UNKNOWN_USER:
             _end(answer, connection)
             hint = "check the options user and password_file"
-            raise SourceError(f"{self.address.text} answers {status}: the user or the password is wrong", hint=hint)
+            raise SourceDenied(f"{self.address.text} answers {status}: the user or the password is wrong", hint=hint)
         if 300 <= status < 400:
             where = urlsplit(answer.getheader("Location") or "")
             _end(answer, connection)
             hint = "write the address that it names, if that is the right one"
             raise SourceError(f"{self.address.text} sends us to {where.hostname or 'another place'}", hint=hint)
 
-    def _look_at_clock(self, answer: http.client.HTTPResponse) -> None:
-        moment = _moment(answer.getheader("Date"))
+    def _look_at(self, answer: http.client.HTTPResponse) -> None:
+        """What an answer says beside its content."""
+        self.pace.heard(answer.status, dict(answer.getheaders()))
+        moment = http_moment(answer.getheader("Date"))
         if moment is not None:
             self.clock_difference = (moment - self._clock.now()).total_seconds()
-
-    def _wait_for_turn(self) -> None:
-        if not self.address.per_second:
-            return
-        with self._lock:
-            now = self._clock.monotonic()
-            at = max(now, self._next_at)
-            self._next_at = at + 1 / self.address.per_second
-        if at > now:
-            self._clock.sleep(at - now)
 
     def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
         """A connection, and whether it was used before."""
@@ -261,20 +255,3 @@ def _authorization(address: DavAddress) -> dict[str, str]:
         return {}
     pair = f"{address.user}:{address.password or ''}".encode()
     return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-
-
-def _retry_after(text: str | None, clock: Clock) -> float:
-    """Seconds that a server asks us to wait."""
-    if text and text.strip().isascii() and text.strip().isdigit():
-        return float(text.strip()[:9])
-    moment = _moment(text)
-    return 0.0 if moment is None else max(0.0, (moment - clock.now()).total_seconds())
-
-
-def _moment(text: str | None) -> datetime | None:
-    """A moment as HTTP writes it; None for another text."""
-    try:
-        found = parsedate_to_datetime(text or "")
-    except (TypeError, ValueError):
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from vault.errors import SourceError
+from vault.errors import SourceDenied, SourceError
 from vault.problems import printable
 from vault.source.webdav import multistatus
 from vault.source.webdav.client import DavClient
@@ -14,9 +14,11 @@ from vault.source.webdav.multistatus import DavEntry
 
 GONE = (404, 410)
 _MULTI_STATUS, _FORBIDDEN = 207, 403
+_NOT_UNDERSTOOD = (400, 422, 500, 501)
+"""Answers of servers that do not know the properties of others, and say so otherwise than RFC 4918 asks for."""
 
 
-class Forbidden(SourceError):
+class Forbidden(SourceDenied):
     """The user may not see what is at a path."""
 
 
@@ -63,7 +65,12 @@ class DavCollection(Struct, frozen=True):
     def _asked(self, path: bytes, depth: str) -> list[DavEntry] | None:
         name = as_text(path)
         headers = {"Depth": depth, "Content-Type": "application/xml"}
-        answer = self.client.ask("PROPFIND", f"{name}/" if name and depth == "1" else name, multistatus.BODY, headers)
+        path_there = f"{name}/" if name and depth == "1" else name
+        answer = self.client.ask("PROPFIND", path_there, self._question, headers)
+        if answer.status in _NOT_UNDERSTOOD and self._question != multistatus.PLAIN:
+            plain = self.client.ask("PROPFIND", path_there, multistatus.PLAIN, headers)
+            if plain.status == _MULTI_STATUS:
+                self.client.asks_plainly, answer = True, plain
         if answer.status in GONE:
             return None
         where = self.client.address.text
@@ -72,6 +79,10 @@ class DavCollection(Struct, frozen=True):
         if answer.status != _MULTI_STATUS:
             raise SourceError(f"{where} answers {answer.status} to a listing", hint="is it the address of a WebDAV collection?")
         return multistatus.entries(answer.body, where)
+
+    @property
+    def _question(self) -> bytes:
+        return multistatus.PLAIN if self.client.asks_plainly else multistatus.BODY
 
     def _whole(self, path: bytes) -> bytes:
         base = self.client.address.base.encode("utf-8", "surrogateescape")

@@ -1,27 +1,30 @@
 """A WebDAV collection as a source: folders are listed one after another, files are read as streams.
 
-A file is known by its ETag and size; where the server gives no ETag, or the settings do not trust it, by size and time. Before
-and after a large file is read the server is asked for them: where they differ, it is read again.
+A file is known by its ETag and size; where the server gives no ETag, or the settings do not trust it, by size and time; and by
+what the server shows of its owner and of who may do what with it, which is kept as attributes. Before and after a large file is
+read the server is asked for them: where they differ, it is read again.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
 from vault.problems import Problem
-from vault.source.attributes import NOTHING
+from vault.source.attributes import Extended, shown
 from vault.source.contract import SMALL, STRONG, Content, Scan, Status, Stop, TooLarge, never
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.streams import SequentialStream, StreamReader
+from vault.source.webdav import multistatus
 from vault.source.webdav.client import CutShort, DavClient
 from vault.source.webdav.collection import GONE, DavCollection, Forbidden, Listing, as_text, same_etag
 from vault.source.webdav.multistatus import DavEntry
@@ -32,9 +35,14 @@ AT_ONCE = 4
 AHEAD = 16
 TRIES = 3
 MOST_FOLDERS = 1_000_000
-_OK = 200
+_OK, _FORBIDDEN = 200, 403
 
-GAPS = ("sharing rights, owners, locks and other properties are not kept",)
+KIND = "webdav"
+"""Of the names of attributes."""
+
+_FIELDS = ("content", "time", *multistatus.SHOWN)
+GAPS = ("locks and other properties are not kept",)
+PLAIN_GAPS = ("owners, sharing rights, locks and other properties are not kept: the server does not show them",)
 
 
 def is_half_written(path: bytes) -> bool:
@@ -51,16 +59,19 @@ class DavSource(Struct, frozen=True):
     rules: Rules
     clock: Clock
     trusts_etags: bool = True
+    properties: dict[bytes, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Of folders, by path: what the server showed at the last scan."""
 
     def scan(self, stop: Stop) -> Scan:
         """All folders and files. Raises `SourceError`."""
-        root = self._listing(b"").own
-        found = ItemList(self.prefix, root.mtime * 1_000_000_000)
+        self.properties.clear()
+        root = self._listing(b"")
+        found = ItemList(self.prefix, root.own.mtime * 1_000_000_000, self._remembered(b"", root.own))
         waiting, seen = [b""], {b""}
         while waiting:
             stop()
             folder = waiting.pop()
-            for path, entry in self._below(folder, found):
+            for path, entry in self._below(folder, found) if folder else root.below:
                 if is_half_written(path):
                     found.excluded += 1
                 elif entry.is_folder:
@@ -68,16 +79,15 @@ class DavSource(Struct, frozen=True):
                         seen.add(path)
                         waiting.append(path)
                         if self.rules.takes_folder(path):
-                            found.folder(path, entry.mtime * 1_000_000_000, b"")
+                            found.folder(path, entry.mtime * 1_000_000_000, self._remembered(path, entry))
                 elif self.rules.takes(path):
                     found.file(self.item(path, entry))
                 else:
                     found.excluded += 1
             if len(seen) > MOST_FOLDERS:
                 raise SourceError(f"{self.client.address.text} has more than {MOST_FOLDERS} folders", hint="is one in itself?")
-        coverage = Coverage("webdav", (CoveredEntity("files"), CoveredEntity("folders")), GAPS)
-        scan = found.scan(frozenset(), coverage)
-        scan.clock_difference = self.client.clock_difference
+        scan = found.scan(frozenset(), self._coverage())
+        scan.clock_difference, scan.rate_limits = self.client.clock_difference, self.client.pace.limits()
         return scan
 
     def reader(self, stop: Stop = never) -> DavReader:
@@ -93,17 +103,27 @@ class DavSource(Struct, frozen=True):
         """As a scan lists it."""
         mtime_ns = entry.mtime * 1_000_000_000
         if entry.etag and self.trusts_etags:
-            return ListedItem(path, entry.size, mtime_ns, f"{entry.etag} {entry.size}".encode(), STRONG)
-        return ListedItem(path, entry.size, mtime_ns, f"{entry.size} {entry.mtime}".encode(), mtime_ns)
+            return ListedItem(path, entry.size, mtime_ns, _token(f"{entry.etag} {entry.size}", entry), STRONG)
+        return ListedItem(path, entry.size, mtime_ns, _token(f"{entry.size} {entry.mtime}", entry), mtime_ns)
+
+    def _remembered(self, path: bytes, entry: DavEntry) -> bytes:
+        """The token of a folder, of which is kept what the server shows of it."""
+        if entry.properties:
+            self.properties[path] = entry.properties
+        return _token("", entry)
+
+    def _coverage(self) -> Coverage:
+        plain = self.client.asks_plainly
+        fields = _FIELDS[:2] if plain else _FIELDS
+        entities = (CoveredEntity("files", fields), CoveredEntity("folders", () if plain else fields[2:]))
+        return Coverage("webdav", entities, PLAIN_GAPS if plain else GAPS)
 
     def _below(self, folder: bytes, found: ItemList) -> list[tuple[bytes, DavEntry]]:
         """What is in a folder; of one that this user may not see nothing is known."""
         try:
             return self._listing(folder).below
         except Forbidden as error:
-            if not folder:
-                raise
-            found.unknown(folder, str(error))
+            found.unknown(folder, str(error), denied=True)
             return []
 
     def look(self, path: bytes) -> DavEntry | None:
@@ -161,8 +181,13 @@ class DavReader(StreamReader):
                     message = f"it cannot be read: {error.strerror}"
                     continue
                 if count == size and stream.is_same:
-                    return Content(bytes(memoryview(buffer)[:count]), stream.status, NOTHING)
+                    return Content(bytes(memoryview(buffer)[:count]), stream.status, stream.attributes())
         return Problem(path, "unreadable", message)
+
+    def read_attributes(self, paths: Iterable[bytes]) -> list[Extended | Problem]:
+        """Of folders, as the scan has heard them."""
+        properties = self._source.properties
+        return [shown(KIND, properties.get(b"" if path == self.prefix else self._relative(path), ())) for path in paths]
 
 
 class DavStream(SequentialStream):
@@ -173,14 +198,14 @@ class DavStream(SequentialStream):
         self._entry = entry
         self._source = source
         self.is_same = True
-        super().__init__(path, source.item(relative, entry).status(), self._read)
+        super().__init__(path, source.item(relative, entry).status(), self._read, shown(KIND, entry.properties))
 
     def status_now(self) -> Status:
         """As the server says by now. Raises OSError where the file is gone."""
         now = self._source.look(self._relative)
         if now is None:
             raise OSError(errno.ENOENT, "it was deleted while the backup ran")
-        self._entry = now
+        self._entry, self._attributes = now, shown(KIND, now.properties)
         return self._source.item(self._relative, now).status()
 
     def _read(self) -> Generator[bytes, None, None]:
@@ -188,6 +213,8 @@ class DavStream(SequentialStream):
         try:
             if body.status in GONE:
                 raise OSError(errno.ENOENT, "it was deleted while the backup ran")
+            if body.status == _FORBIDDEN:
+                raise OSError(errno.EACCES, os.strerror(errno.EACCES))
             if body.status != _OK:
                 raise OSError(errno.EIO, f"the server answers {body.status}")
             etag = body.headers.get("etag", "").strip()
@@ -198,3 +225,9 @@ class DavStream(SequentialStream):
                 raise OSError(errno.EIO, error.strerror) from error
         finally:
             body.close()
+
+
+def _token(text: str, entry: DavEntry) -> bytes:
+    """With what the server shows beside: another owner, another right is a change too."""
+    beside = "".join(f"\n{name}={value}" for name, value in entry.properties)
+    return (text + beside).encode("utf-8", "surrogateescape")

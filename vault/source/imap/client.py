@@ -1,0 +1,125 @@
+"""Several connections to one server, with patience: what can be asked again is asked again where a connection breaks off."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from vault.clock import Clock
+from vault.errors import SourceError
+from vault.source.imap.address import ImapAddress
+from vault.source.imap.connection import Disconnected, ImapConnection
+
+PATIENCE = 300.0
+"""Seconds that a server which is away, or busy, is waited for."""
+
+LONGEST_PAUSE = 60.0
+BREAKS = 20
+"""Connections that may break off during one task, one after another, each of them after a login."""
+
+_T = TypeVar("_T")
+
+
+class ImapClient:
+    """One server and user. Used by several threads."""
+
+    def __init__(self, address: ImapAddress, clock: Clock) -> None:
+        self.address = address
+        self._clock = clock
+        self._free = threading.Condition()
+        self._idle: list[ImapConnection] = []
+        self._open = 0
+        self._most = max(1, address.connections)
+
+    def run(self, task: Callable[[ImapConnection], _T], mailbox: object = None) -> _T:
+        """What a task gives; it may be begun again on another connection, at its start. mailbox: that it had better be open
+        already. Raises `SourceError`, and what the task raises."""
+        reason, begun = "", self._clock.monotonic()
+        for _ in range(BREAKS):
+            connection = self._taken(mailbox)
+            try:
+                done = task(connection)
+            except Disconnected as error:
+                reason = error.strerror or ""
+                self._drop(connection)
+                if self._clock.monotonic() - begun > PATIENCE:
+                    break
+                continue
+            except BaseException:  # an answer may be under way
+                self._drop(connection)
+                raise
+            self._give_back(connection)
+            return done
+        raise SourceError(f"{self.address.text} breaks off each time: {reason}", hint="try again later")
+
+    def run_once(self, task: Callable[[ImapConnection], _T]) -> _T:
+        """The same for what must not be asked twice. Raises `SourceError` where the connection breaks off."""
+        connection = self._taken()
+        try:
+            done = task(connection)
+        except Disconnected as error:
+            self._drop(connection)
+            hint = "run it again: what is there already is not put there twice"
+            raise SourceError(f"{self.address.text} cannot go on: {error.strerror}", hint=hint) from error
+        except BaseException:
+            self._drop(connection)
+            raise
+        self._give_back(connection)
+        return done
+
+    def close(self) -> None:
+        """End the connections that wait; they are made again where they are needed."""
+        with self._free:
+            waiting, self._idle = self._idle, []
+            self._open -= len(waiting)
+            self._free.notify_all()
+        for connection in waiting:
+            connection.logout()
+
+    def _taken(self, mailbox: object = None) -> ImapConnection:
+        """A connection that nobody uses: one that waits, a new one, or the next that is given back."""
+        begun, pause = self._clock.monotonic(), 0.5
+        while True:
+            with self._free:
+                while not self._idle and self._open >= self._most:
+                    self._free.wait()
+                if self._idle:
+                    fitting = (place for place, one in enumerate(self._idle) if one.mailbox == mailbox)
+                    return self._idle.pop(next(fitting, -1))
+                self._open += 1
+            try:
+                return ImapConnection(self.address)
+            except Disconnected as error:
+                others, reason = self._forget(is_full=error.is_full), error.strerror
+            except BaseException:
+                self._forget(is_full=False)
+                raise
+            if others:
+                continue
+            if self._clock.monotonic() - begun + pause > PATIENCE:
+                hint = "is the address right? Try again later"
+                raise SourceError(f"{self.address.text} cannot be used: {reason}", hint=hint)
+            self._clock.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _forget(self, *, is_full: bool) -> bool:
+        """A connection that did not come to be; whether there are others, which will have to do since the server wants no
+        more."""
+        with self._free:
+            self._open -= 1
+            if is_full and self._open:
+                self._most = self._open
+            self._free.notify()
+            return is_full and self._open > 0
+
+    def _give_back(self, connection: ImapConnection) -> None:
+        with self._free:
+            self._idle.append(connection)
+            self._free.notify()
+
+    def _drop(self, connection: ImapConnection) -> None:
+        connection.close()
+        with self._free:
+            self._open -= 1
+            self._free.notify()
