@@ -42,6 +42,9 @@ RESUMED_WITHIN = 86_400.0
 """Seconds for which the place of an interrupted pass is worth anything."""
 
 MOST_CHILDREN = 100_000
+SAMPLED = 3
+"""Records of a look."""
+
 _DIGESTS = 1 << 64
 REPEATED_PAGES = 3
 MOST_MISSING = 20
@@ -105,6 +108,8 @@ class ResourceReading(Struct):
     problems: list[Problem] = field(default_factory=list)
     full: bool = False
     wrong: Counter[str] = field(default_factory=Counter)
+    total: int | None = None
+    """How many records there are, after a look; None where the interface does not say."""
     missing: NotThere | None = None
     """Of what belongs to a record."""
 
@@ -127,6 +132,15 @@ class ResourceReading(Struct):
             raise
         finally:
             self._tell_wrong()
+
+    def sample(self) -> None:
+        """A look at the first records. Raises as `run` does."""
+        mirror = self.context.mirror
+        page = self._listing().page(PageState(since=self._full_from()))
+        self.total = len(page.records) if page.following is None else page.total
+        first = replace(page, records=page.records[:SAMPLED])
+        self._take_page(first, _Outcome(), is_full=False, refetch=True)
+        mirror.commit()
 
     def _state(self) -> ResourceState:
         return self.context.mirror.state(self.name)
