@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ SAMPLE_BYTES = 4 * 1024 * 1024
 """Bytes of an item that are looked into for a sample row."""
 
 MOST_COLUMNS = 40
+_JSON_TYPES = {str: "text", bool: "flag", type(None): "null", dict: "object", list: "list"}
 NAMED = 10
 """Items that are named."""
 
@@ -54,6 +56,7 @@ class SourceProbe(Struct, frozen=True):
     - `sample`: the first row of a table among them, masked
     - `read_bytes`: of the item that was read
     - `missing_rights`: what the credentials may not do
+    - `record_counts`: by entity, where the source counts records; None for one of which that is not known
     - `rate_limits`: how many requests its server takes, and what it said of that; None where no requests are sent
     - `clock_difference`: seconds that the clock of its server is ahead of ours; None where that is not known
     - `error`: what ended the test; None where nothing did
@@ -73,6 +76,7 @@ class SourceProbe(Struct, frozen=True):
     clock_difference: float | None = None
     missing_rights: tuple[MissingRight, ...] = ()
     rate_limits: RateLimits | None = None
+    record_counts: tuple[tuple[str, int | None], ...] = ()
     problems: tuple[Problem, ...] = ()
     error: StrongroomError | None = None
 
@@ -95,6 +99,7 @@ class SourceProbe(Struct, frozen=True):
             "read_bytes": self.read_bytes,
             "clock_difference": None if self.clock_difference is None else round(self.clock_difference, 1),
             "missing_rights": [{"path": printable(one.path) or None, "message": one.message} for one in self.missing_rights],
+            "record_counts": [{"name": name, "records": count} for name, count in self.record_counts],
             "rate_limits": None if self.rate_limits is None else _limits_as_json(self.rate_limits),
             "problem_list": [one.as_json() for one in self.problems],
             "error": None if self.error is None else self.error.as_json(),
@@ -108,7 +113,9 @@ def probe_source(
     it raises ends the test. Raises `Interrupted`."""
     done = SourceProbe(project, source.name, source.place)
     try:
-        context = replace(sources.context_of(settings, project), state=None)  # nothing is written, and nothing relied on
+        context = replace(
+            sources.context_of(settings, project), state=None, sample=True
+        )  # nothing is written, and nothing relied on
         origin = sources.origin(source, context)
         with closing(origin):
             found = origin.scan(stop)
@@ -150,6 +157,7 @@ def _counted(done: SourceProbe, found: Scan) -> SourceProbe:
         clock_difference=found.clock_difference,
         missing_rights=tuple(found.missing_rights),
         rate_limits=found.rate_limits,
+        record_counts=tuple((found.record_counts or {}).items()),
         paths=tuple(files["path"].slice(0, NAMED).to_pylist()),
         problems=tuple(found.problems),
     )
@@ -189,6 +197,9 @@ def _first_row(data: bytes, path: bytes) -> Iterator[SampleCell]:
             import pyarrow.parquet as pq
 
             table = next(pq.ParquetFile(pa.BufferReader(data)).iter_batches(batch_size=1), None)
+        elif path.endswith(b".jsonl"):
+            yield from _first_record(data)
+            return
         elif path.endswith(b".csv"):
             from pyarrow import csv
 
@@ -201,6 +212,16 @@ def _first_row(data: bytes, path: bytes) -> Iterator[SampleCell]:
         return
     for name, column in list(zip(table.schema.names, table.columns, strict=True))[:MOST_COLUMNS]:
         yield SampleCell(name, str(column.type), masked(column[0].as_py()))
+
+
+def _first_record(data: bytes) -> Iterator[SampleCell]:
+    """Of JSON Lines."""
+    try:
+        record = json.loads(data.partition(b"\n")[0])
+    except (ValueError, RecursionError):
+        return  # it is longer than what was read of it
+    for name, value in list(record.items())[:MOST_COLUMNS] if isinstance(record, dict) else ():
+        yield SampleCell(name, _JSON_TYPES.get(type(value), "number"), masked(value))
 
 
 def masked(value: object) -> str:

@@ -161,6 +161,11 @@ def _limits(limits: RateLimits) -> str:
     return f"{own}; {sent}, the server refused {limits.refusals} as too many{wait}"
 
 
+def _count(name: str, count: int | None) -> str:
+    """How many records of a sort there are."""
+    return f"{name} (how many is not said)" if count is None else f"{name} {count:,}".replace(",", " ")
+
+
 def _options(texts: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in texts:
@@ -182,7 +187,10 @@ def _in_words(one: SourceProbe) -> Iterator[str]:
     if one.coverage is None:
         return
     size = "sizes are known once they are read" if one.size is None else wording.size(one.size)
-    yield f"  takes     {counted(one.files, 'file')}, {size}"
+    if one.record_counts:
+        yield f"  records   {', '.join(_count(*pair) for pair in one.record_counts)}"
+    else:
+        yield f"  takes     {counted(one.files, 'file')}, {size}"
     yield f"  entities  {', '.join(entity.name for entity in one.coverage.entities)}"
     moment = "all of one moment" if one.coverage.one_moment else "each item of its own moment"
     yield f"  moment    {moment}"

@@ -16,6 +16,7 @@ class SourceContext(Struct, frozen=True):
     - `folder`: of the settings file; relative paths count from it, and commands run in it
     - `own`: paths that are Strongroom's own, and left out
     - `zone`: the project's time zone
+    - `sample`: a source whose scan would fetch everything looks at a little of it alone
     - `state`: a folder for what sources of the project remember on this machine, each below its name; None: nothing is kept
     """
 
@@ -25,3 +26,4 @@ class SourceContext(Struct, frozen=True):
     clock: Clock = field(default_factory=SystemClock)
     randomness: Randomness = field(default_factory=SystemRandomness)
     state: Path | None = None
+    sample: bool = False

@@ -77,6 +77,7 @@ def make(source: SourceSettings, context: SourceContext) -> RestSource:
         cast("Step", option.one_of(options, "step", STEPS, "month")),
         option.seconds(options, "full_scan_every", "1 day"),
         Rules(include=source.include, exclude=source.exclude),
+        context.sample,
     )
     return RestSource(wanted, client, source.kind.encode(), context.clock)
 

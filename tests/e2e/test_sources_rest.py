@@ -129,6 +129,22 @@ def test_what_is_wrong_in_a_description_is_said_with_its_line(rest: Served) -> N
         assert message in rest.call("source", "add", "acme", "raw", url, "--yes", exits=2).err
 
 
+def test_a_test_looks_at_a_little_and_shows_counts_a_masked_record_limits_and_the_clock(rest: Served) -> None:
+    asked = len(rest.model.asked)
+    (found,) = rest.call("source", "test", "acme", "--json").document["sources"]
+    assert found["record_counts"] == [{"name": "tickets", "records": 30}] and found["error"] is None
+    assert len(rest.model.asked) - asked == 4 and found["rate_limits"]["requests"] == 4  # a page, and three records' comments
+    cells = {one["column"]: one["masked"] for one in found["sample"]}
+    assert cells["title"] == "xxxxxx 9" and cells["created"].startswith("9999-99-99")
+    assert found["clock_difference"] < -10_000_000
+    assert not list(rest.desk.folder.rglob("mirror.sqlite"))
+    shown = rest.call("source", "test", "acme").text
+    assert "records   tickets 30" in shown and "behind ours" in shown and "звонок" not in shown
+    rest.model.traps.add("forbidden")
+    (refused,) = rest.call("source", "test", "acme", "--json", exits=1).document["sources"]
+    assert refused["error"]["what"] == "source-denied" and refused["missing_rights"]
+
+
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HelpDesk]:
     with helpdesk(tmp_path_factory.mktemp("helpdesk"), tickets=230) as one:

@@ -1,5 +1,5 @@
-"""Records that are written, edited, merged and deleted while pages are read: each snapshot is a state that the desk really had,
-or the problem is named."""
+"""Records that are written, edited, merged and deleted while pages are read: each snapshot is a state that the desk really
+had, or the problem is named."""
 
 from __future__ import annotations
 

@@ -139,6 +139,8 @@ class Scan(Struct):
     - `clock_difference`: seconds that the clock of the source's server was ahead of ours; None where that is not known
     - `missing_rights`: what these credentials may not do; each of them is a problem, too
     - `rate_limits`: how many requests its server takes, and what it said of that; None where no requests are sent
+    - `record_counts`: after a look at a source of which a scan would fetch everything: how many records there are, by entity;
+      None for one of which that is not known
     - `owners`: names of users and groups where their numbers are those of a server; None where they are this machine's
     """
 
@@ -153,6 +155,7 @@ class Scan(Struct):
     clock_difference: float | None = None
     missing_rights: list[MissingRight] = field(default_factory=list)
     rate_limits: RateLimits | None = None
+    record_counts: dict[str, int | None] | None = None
     owners: OwnerNames | None = None
 
     def keep_columns(self, *names: str) -> None:

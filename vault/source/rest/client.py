@@ -16,14 +16,15 @@ import msgspec
 from msgspec import Struct
 
 from vault.clock import Clock
-from vault.errors import SourceError
+from vault.errors import SourceDenied, SourceError
 from vault.problems import printable
+from vault.rate_limits import RETRY_AFTER, http_moment, seconds_to_wait
 from vault.source.contract import Stop
 from vault.source.rest import exact_json
 from vault.source.rest.connections import IDENTITY, Connections, CutShort, Origin, Request, Sent
 from vault.source.rest.credentials import Authorization, Credentials
 from vault.source.rest.description import Description, duration
-from vault.source.rest.patience import Pace, http_moment, retry_after
+from vault.source.rest.patience import BurstPace
 
 PATIENCE = 300.0
 """Seconds that a server which is away is waited for."""
@@ -42,7 +43,7 @@ class Nonsense(SourceError):
     """An answer that cannot be what it should be. One resource is concerned."""
 
 
-class Forbidden(SourceError):
+class Forbidden(SourceDenied):
     """The credentials do not allow it. One resource is concerned."""
 
 
@@ -83,7 +84,7 @@ class RestClient:
     """One interface. Used by several threads.
 
     - `clock_difference`: seconds that the server's clock was ahead of ours at the last answer; None where it did not say
-    - `requests`: that were sent · `limit`: what the server said of its limits, by headers
+    - `pace`: of requests, with what the server said of its limits
     """
 
     def __init__(
@@ -93,9 +94,7 @@ class RestClient:
         self.description = description
         self.origin = Origin.of(base)
         self.clock_difference: float | None = None
-        self.requests = 0
-        self.limit: dict[str, str] = {}
-        self.pace = Pace(clock, description.limits.requests_per_second, description.limits.burst)
+        self.pace = BurstPace(clock, description.limits.requests_per_second, description.limits.burst)
         self._clock = clock
         self._certificates = certificates
         self._authorization = Authorization(description.auth, credentials, base, clock, certificates)
@@ -183,7 +182,7 @@ class RestClient:
         redirects = 0
         while True:
             self.pace.stop()
-            self.pace.take()
+            self.pace.wait_for_turn()
             wait: float | None = None
             try:
                 sent = self._send(question, body, accept)
@@ -228,7 +227,6 @@ class RestClient:
         path = self._target(question)
         method = "POST" if question.body is not None else "GET"
         sent = self._connections.send(Request(method, f"{path}?{query}" if query else path, headers, body))
-        self.requests += 1
         self._look_at(sent)
         return sent
 
@@ -282,8 +280,8 @@ class RestClient:
 
     def _asked_wait(self, sent: Sent) -> float | None:
         """How long the server asks us to wait; None where it does not say."""
-        headers = {name.lower(): value for name, value in sent.answer.getheaders()}
-        wait = retry_after(headers, self._clock)
+        text = sent.header(RETRY_AFTER)
+        wait = seconds_to_wait(text, self._clock.now()) if text else None
         if self.description.limits.operating is not None and wait is None:
             try:
                 return self._until_reset(exact_json.parse(self._connections.whole(sent, 1 << 20)))
@@ -300,7 +298,7 @@ class RestClient:
         sent.end()
         if status == 401:
             hint = "is the secret right, and has it not run out? See the options user and password_file"
-            raise SourceError(f"{self.text} answers {status}: the credentials are refused", hint=hint)
+            raise SourceDenied(f"{self.text} answers {status}: the credentials are refused", hint=hint)
         if status in (403, 404, 410):
             kind = Forbidden if status == 403 else NotThere
             what = "these credentials may not read" if status == 403 else "there is no"
@@ -326,9 +324,7 @@ class RestClient:
         moment = http_moment(sent.header("Date"))
         if moment is not None:
             self.clock_difference = (moment - self._clock.now()).total_seconds()
-        for name in ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-Rate-Limit", "X-Rate-Limit-Remaining"):
-            if value := sent.header(name):
-                self.limit[name] = value[:40]
+        self.pace.heard(sent.status, dict(sent.answer.getheaders()))
 
     def _origin(self, url: str) -> Origin:
         try:
@@ -347,7 +343,7 @@ class RestClient:
             connections = self._others.setdefault(origin, Connections(origin, self._certificates))
             parts = urlsplit(url)
             target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-            self.pace.take()
+            self.pace.wait_for_turn()
             try:
                 sent = connections.send(Request("GET", target, {"User-Agent": "strongroom"} | IDENTITY))
             except http.client.HTTPException as error:

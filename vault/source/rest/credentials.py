@@ -62,6 +62,8 @@ class Authorization:
     def headers(self) -> dict[str, str]:
         """For a request. Raises `SourceError` where no token is given."""
         auth, secret = self._auth, self._secret
+        if auth.basic_with_user and self._credentials.user:
+            return {"Authorization": _basic(self._credentials.user, secret)}
         if auth.type == "bearer":
             return {"Authorization": f"Bearer {secret}"}
         if auth.type == "header":

@@ -67,6 +67,7 @@ class Auth(Table, frozen=True, forbid_unknown_fields=True):
       the base), `oauth2`, or `none`
     - `name`: of the header or the query parameter
     - `prefix`: before the secret, in a header
+    - `basic_with_user`: where the source has the option `user`, it is `basic`
     - `token_url`, `grant`, `scope`: of OAuth 2; the URL may be relative to the base
     - `client_parameters`: whether the client's id and secret go as parameters of the request for a token, not as its user
     """
@@ -74,6 +75,7 @@ class Auth(Table, frozen=True, forbid_unknown_fields=True):
     type: Literal["none", "bearer", "basic", "header", "query", "path", "oauth2"] = "none"
     name: str = ""
     prefix: str = ""
+    basic_with_user: bool = False
     token_url: str = ""
     grant: Literal["client_credentials", "refresh_token"] = "client_credentials"
     scope: str = ""
@@ -226,6 +228,8 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     - `key`: pointer to what tells one from another, by which they are sorted; empty: they stay as they come
     - `when`: pointer within the record: where nothing is there, or 0, there is nothing to ask for
     - `detail`: template of a path with more of each one, which takes its place: `{key}`, `{child.FIELD}`
+    - `detail_if`: by pointer, patterns that a child must match for that: `{ type = "text/*" }`
+    - `base64_text`: fields with texts as base64: the texts are kept, where they are ones
     - `drop`: fields that are left out, since they change by themselves
     """
 
@@ -235,7 +239,9 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     key: str = "id"
     when: str = ""
     detail: str = ""
-    detail_records: str = ""
+    detail_record: str = ""
+    detail_if: dict[str, str] = {}
+    base64_text: list[str] = []
     drop: list[str] = []
     paging: Paging = Paging()
 

@@ -12,7 +12,10 @@ is not in the next, so two listings that are equal have skipped nothing.
 
 from __future__ import annotations
 
+import base64
+import fnmatch
 from collections import Counter
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -39,6 +42,9 @@ RESUMED_WITHIN = 86_400.0
 """Seconds for which the place of an interrupted pass is worth anything."""
 
 MOST_CHILDREN = 100_000
+SAMPLED = 3
+"""Records of a look."""
+
 _DIGESTS = 1 << 64
 REPEATED_PAGES = 3
 MOST_MISSING = 20
@@ -102,6 +108,8 @@ class ResourceReading(Struct):
     problems: list[Problem] = field(default_factory=list)
     full: bool = False
     wrong: Counter[str] = field(default_factory=Counter)
+    total: int | None = None
+    """How many records there are, after a look; None where the interface does not say."""
     missing: NotThere | None = None
     """Of what belongs to a record."""
 
@@ -124,6 +132,15 @@ class ResourceReading(Struct):
             raise
         finally:
             self._tell_wrong()
+
+    def sample(self) -> None:
+        """A look at the first records. Raises as `run` does."""
+        mirror = self.context.mirror
+        page = self._listing().page(PageState(since=self._full_from()))
+        self.total = len(page.records) if page.following is None else page.total
+        first = replace(page, records=page.records[:SAMPLED])
+        self._take_page(first, _Outcome(), is_full=False, refetch=True)
+        mirror.commit()
 
     def _state(self) -> ResourceState:
         return self.context.mirror.state(self.name)
@@ -362,13 +379,15 @@ class ResourceReading(Struct):
         listing = Listing(client, lambda _: what, f"{name} of {self.name} {_shown(key)}")
         found = [_without(one, child.drop) for one in all_records(listing, self.context.stop, MOST_CHILDREN)]
         if child.detail:
-            found = [self._detail_of(one, child, name) for one in found]
+            found = [self._detail_of(one, child, name) if _matches(one, child.detail_if) else one for one in found]
+        for one in found if child.base64_text else ():
+            _decode(one, child.base64_text)
         return _sorted(found, child.key)
 
     def _detail_of(self, one: dict[str, Any], child: Child, name: str) -> dict[str, Any]:
         client, number = self.context.client, exact_json.as_text(exact_json.at(one, child.key)) or ""
         path = templates.path(child.detail, lambda place: _filled(place, number, "child.", one))
-        found = exact_json.at(client.ask(Question(path)).value, child.detail_records)
+        found = exact_json.at(client.ask(Question(path)).value, child.detail_record)
         if not isinstance(found, dict):
             raise Nonsense(f"{client.text} answers something else to one of the {name} of {self.name}")
         return _without(found, child.drop)
@@ -415,6 +434,22 @@ def _filled(name: str, key: str, prefix: str, record: dict[str, Any]) -> str:
     if name == "key":
         return key
     return exact_json.as_text(exact_json.at(record, name.removeprefix(prefix))) or ""
+
+
+def _matches(one: dict[str, Any], patterns: dict[str, str]) -> bool:
+    """Whether all of a child's fields are as they should be; an empty pattern is for one that is empty or missing."""
+    return all(
+        fnmatch.fnmatchcase(exact_json.as_text(exact_json.at(one, pointer)) or "", pattern)
+        for pointer, pattern in patterns.items()
+    )
+
+
+def _decode(one: dict[str, Any], names: list[str]) -> None:
+    """Texts in the place of their base64; what is none stays as it is."""
+    for name in names:
+        with suppress(ValueError):  # UnicodeDecodeError and binascii.Error are
+            if isinstance(one.get(name), str):
+                one[name] = base64.b64decode("".join(one[name].split()), validate=True).decode()
 
 
 def _sorted(found: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:

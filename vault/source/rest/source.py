@@ -51,6 +51,7 @@ class RestOptions(Struct, frozen=True):
     - `zone`, `step`: of periods
     - `full_every`: seconds between full scans
     - `rules`: patterns of items that are left out
+    - `sample`: a scan looks at the first records of each resource alone
     """
 
     description: Description
@@ -61,6 +62,7 @@ class RestOptions(Struct, frozen=True):
     step: Step = "month"
     full_every: float = 86_400.0
     rules: Rules = Rules()
+    sample: bool = False
 
     @property
     def chosen(self) -> dict[str, Resource]:
@@ -101,7 +103,10 @@ class RestSource:
         for name, reading in readings.items():
             stop()
             try:
-                reading.run()
+                if self.options.sample:
+                    reading.sample()
+                else:
+                    reading.run()
             except OF_ONE_RESOURCE as error:
                 failed[name] = error
         mirror.commit()
@@ -115,7 +120,9 @@ class RestSource:
             else:
                 self._list(found, mirror, name)
         scan = found.scan(IGNORED, self._coverage(readings, failed))
-        scan.clock_difference = self.client.clock_difference
+        scan.clock_difference, scan.rate_limits = self.client.clock_difference, self.client.pace.limits()
+        if self.options.sample:
+            scan.record_counts = {name: reading.total for name, reading in readings.items()}
         return scan
 
     def reader(self, stop: Stop = never) -> RestReader:
@@ -161,7 +168,7 @@ class RestSource:
     def _unknown(self, found: ItemList, name: str, error: SourceError) -> None:
         """Nothing is known of a resource: neither of its folder nor of its one item."""
         path = name.encode()
-        found.unknown(path, str(error))
+        found.unknown(path, str(error), denied=isinstance(error, Forbidden))
         resource = self.options.description.resources[name]
         if not resource.time:
             found.unlisted.append(found.whole(path + b".jsonl"))
@@ -200,10 +207,15 @@ class RestSource:
                 gaps.append(f"{name}: {children} are of the moment at which each record was read")
                 if resource.incremental is not None:
                     gaps.append(f"{name}: {children} that change without a modification of their record: by full scans alone")
+            texts = [f"{child}.{one}" for child, of in resource.children.items() for one in of.base64_text]
+            if texts:
+                gaps.append(f"{name}: {', '.join(texts)} are the texts that the interface encodes as base64")
             dropped = [*resource.drop, *(f"{child}.{one}" for child, of in resource.children.items() for one in of.drop)]
             if dropped:
                 gaps.append(f"{name}: without {', '.join(dropped)}, which change by themselves")
-        full = not failed and all(reading.full for reading in readings.values())
+        if self.options.sample:
+            gaps = [gap for gap in gaps if "since the last run" not in gap]
+        full = not self.options.sample and not failed and all(reading.full for reading in readings.values())
         return Coverage("rest", tuple(entities), tuple(gaps), times=False, deletions=full)
 
 
