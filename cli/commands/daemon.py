@@ -231,7 +231,8 @@ def _reach(found: Settings, identity: list[Path]) -> None:
 
 
 def _tell_what_is_left_to_others(found: Settings, identity: list[Path], log: Log) -> None:
-    """Drills and publications of projects that this machine's keys do not read. What they allow is known from the first opening on."""
+    """Drills and publications of projects that this machine's keys do not read. What they allow is known from the first opening
+    on."""
     from strongroom import daemon_config
 
     if None in daemon_config.capabilities(found).values():
