@@ -30,6 +30,7 @@ from restore.publishing.state import (
     PublishedItem,
     decode,
     encode,
+    read_header,
     read_journal,
 )
 from vault.errors import Busy, Damaged, TargetError
@@ -204,7 +205,7 @@ def _settle(
     """Write the state. Raises `Busy` where another run has done so meanwhile."""
     project, before = request.selection.project, found.state.header
     lines = place.state()
-    meanwhile = decode(lines, _signer(request)).header if lines is not None else None
+    meanwhile = read_header(lines, _signer(request)) if lines is not None else None
     if (None if meanwhile is None else meanwhile.run) != (None if before is None else before.run):
         hint = "run it again: what both have written is put right then"
         raise Busy(f"another run has published to {place.describe()} meanwhile", hint=hint)

@@ -164,6 +164,12 @@ def decode(lines: Iterable[bytes], signer: LineSigner) -> PublicationState:
     return state
 
 
+def read_header(lines: Iterator[bytes], signer: LineSigner) -> PublicationHeader:
+    """The first line of a state. Raises `Damaged`."""
+    what = "the state of the publication"
+    return _header(signer.read(next(lines, b""), what), signer.project, what)
+
+
 def begin_line(item: bytes, token: str, names: Iterable[bytes], file: PublishedFile, signer: LineSigner) -> bytes:
     """Of a journal: a file is about to be written. names: of all files that its item becomes."""
     others = [_text(name) for name in names]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,12 @@ if TYPE_CHECKING:
 JSON_LINES = "jsonl"
 LARGEST = 1 << 30
 """Bytes of a version of another format; larger ones are not looked into."""
+
+COLUMNS = ["path", "type", "size", "blake3", "chunks", "period_start"]
+"""Of manifests, what getting a content takes."""
+
+READERS = 4
+"""Manifests that are read at once."""
 
 AHEAD_VERSIONS, AHEAD_CHUNKS = 64, 256
 """While a record is not met, the chunks of so many versions are read together, as long as there are no more than that."""
@@ -133,25 +140,34 @@ class RecordReader:
         return found
 
     def _rows(self, ledger: Ledger, versions: Sequence[ItemVersion]) -> dict[tuple[bytes, bytes], pa.Table]:
-        """A manifest's row for each content of each item."""
+        """A manifest's row for each content of each item; none for those of manifests that cannot be read."""
+        wanted = {(one.path, one.digest): one for one in reversed(versions) if one.digest is not None and one.is_there}
+        groups = list(by_snapshot(list(wanted.values())))
+        found: dict[tuple[bytes, bytes], pa.Table] = {}
+        self._opening.progress.phase("reading manifests", items=len(groups))
+        pool = ThreadPoolExecutor(READERS, thread_name_prefix="manifests")
+        try:
+            for rows in pool.map(lambda group: self._rows_of(ledger, *group), groups):
+                self._opening.stop()
+                self._opening.progress.advance(items=1)
+                if rows is not None:
+                    for place, key in enumerate(zip(rows["path"].to_pylist(), rows["blake3"].to_pylist(), strict=True)):
+                        found[key] = rows.slice(place, 1)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return found
+
+    def _rows_of(self, ledger: Ledger, number: int, held: Sequence[ItemVersion]) -> pa.Table | None:
+        """The rows of some items in a snapshot's manifest; None where it cannot be read."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        wanted = {(one.path, one.digest): one for one in reversed(versions) if one.digest is not None and one.is_there}
-        found: dict[tuple[bytes, bytes], pa.Table] = {}
-        self._opening.progress.phase("reading manifests", items=len({one.last for one in wanted.values()}))
-        for number, held in by_snapshot(list(wanted.values())):
-            self._opening.stop()
-            try:
-                table = snapshots.read_manifest(self._meta, ledger.records[number])
-            except Damaged:
-                continue  # their contents are not known
-            paths = pa.array(sorted({one.path for one in held}), pa.binary())
-            rows = table.filter(pc.is_in(table["path"], value_set=paths))
-            for place, key in enumerate(zip(rows["path"].to_pylist(), rows["blake3"].to_pylist(), strict=True)):
-                found[key] = rows.slice(place, 1)
-            self._opening.progress.advance(items=1)
-        return found
+        try:
+            table = snapshots.read_manifest(self._meta, ledger.records[number], columns=COLUMNS)
+        except Damaged:
+            return None
+        paths = pa.array(sorted({one.path for one in held}), pa.binary())
+        return table.filter(pc.is_in(table["path"], value_set=paths)).combine_chunks()
 
     def _item(
         self,
