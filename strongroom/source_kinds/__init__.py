@@ -10,6 +10,7 @@ bucket            `s3://bucket/prefix`: objects of a bucket
 webdav            `webdavs://host/path`: a collection of a WebDAV server
 sftp              `sftp://host/path`: a folder over SSH
 ftp               `ftps://host/path`: a folder of an FTP server
+smb               `smb://host/share/path`: a folder of a share
 file_servers      what kinds of files on servers have in common
 
 A module has `WHAT` (for people), `EXAMPLE` (a URL), `OPTIONS` (names and what they mean), `check` (raises `UsageError` for a

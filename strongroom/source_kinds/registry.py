@@ -25,6 +25,7 @@ MODULES: Mapping[str, str] = {
     "sftp": "sftp",
     "ftp": "ftp",
     "ftps": "ftp",
+    "smb": "smb",
 }
 """By scheme, the module of this package."""
 
