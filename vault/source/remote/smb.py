@@ -1,8 +1,8 @@
 """Files of an SMB share: a `vault.source.remote.files.RemoteFiles` over smbprotocol.
 
-Messages are signed, and encrypted where that is asked for. Names are Unicode. Times have microseconds; a server that
-keeps the time of the last change of anything (Windows; Samba says that of modification) tells versions apart by it, too. Symbolic links are kept
-as links; junctions and other ways out of the share are left out. One connection carries the requests of all threads.
+Messages are signed, and encrypted where that is asked for. Names are Unicode. Times have microseconds; a server that keeps the
+time of the last change of anything (Windows; Samba says that of modification) tells versions apart by it, too. Symbolic links
+are kept as links; junctions and other ways out of the share are left out. One connection carries the requests of all threads.
 """
 
 from __future__ import annotations
