@@ -30,6 +30,7 @@ MODULES: Mapping[str, str] = {
     "ftps": "ftp",
     "imap": "imap",
     "imaps": "imap",
+    "smb": "smb",
 }
 """By scheme, the module of this package."""
 

@@ -130,7 +130,8 @@ class RemoteSource:
         """As a scan lists a file or a link."""
         if entry.token:
             return status_of(entry, STRONG, token_number(f"{entry.token} {entry.size}".encode()))
-        return status_of(entry, entry.mtime_ns, token_number(f"{entry.size} {entry.mtime_ns}".encode()))
+        token = f"{entry.size} {entry.mtime_ns} {entry.changed_ns}".encode()
+        return status_of(entry, max(entry.mtime_ns, entry.changed_ns), token_number(token))
 
 
 class RemoteReader(StreamReader):
