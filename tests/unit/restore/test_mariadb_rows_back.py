@@ -66,7 +66,7 @@ VALUES: dict[str, tuple[str, ...]] = {
 def items_of(server: MariadbServer, database: str, folder: Path, **options: Any) -> list[FetchedItem]:
     """All items of a database, as files."""
     address = MariadbAddress("127.0.0.1", server.port, database, OWNER, PASSWORD)
-    found = []
+    found: list[FetchedItem] = []
     with closing(MariadbSource(MdOptions(address, **options), b"raw", SystemClock())) as one:
         table = one.scan(never).table
         for path, kind in zip(table["path"].to_pylist(), table["type"].to_pylist(), strict=True):
