@@ -14,10 +14,12 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import SSCursor
+from pymysql.protocol import MysqlPacket
 
 from vault.errors import SourceError
 from vault.source.contract import Stop, never
 from vault.source.sql.mariadb_connection import CONNECT_WITHIN, LOOK_EVERY, WRITE_WITHIN, MariadbAddress
+from vault.source.sql.mariadb_packets import LARGEST_PART, ends_result, is_error, row_of
 
 _READ_AHEAD = 256 * 1024
 _CLEAR_PASSWORDS = ("mysql_clear_password", "dialog")
@@ -79,6 +81,25 @@ class PatientReader:
         whole = b"".join(pieces)
         self._buffer, self._at = whole[count:], 0
         return whole[:count]
+
+    def packet(self, number: int) -> tuple[bytes, int]:
+        """The next packet of the protocol, whole, and the number of the one after it. number: that it has to have. Raises
+        OSError."""
+        parts: list[bytes] = []
+        while True:
+            head = self.read(4)
+            size = int.from_bytes(head[:3], "little")
+            part = self.read(size)
+            if len(head) < 4 or len(part) < size:
+                raise ConnectionError("the connection was cut")
+            if head[3] != number:
+                raise ConnectionError("the server's packets are out of order")
+            number = (number + 1) & 0xFF
+            if size < LARGEST_PART and not parts:
+                return part, number
+            parts.append(part)
+            if size < LARGEST_PART:
+                return b"".join(parts), number
 
     def close(self) -> None:
         """The socket is closed by whoever opened it."""
@@ -182,15 +203,29 @@ class Session:
             raise
 
     def _read_rows(self, cursor: SSCursor, count: int, size: int) -> list[tuple[bytes | None, ...]]:
+        width, reader, connection = len(cursor.description), self._reader, self._connection
         rows: list[tuple[bytes | None, ...]] = []
-        filled = 0
-        while len(rows) < count and filled < size:
-            row = cursor.read_next()
-            if row is None:
-                self._unfinished = None
-                break
-            rows.append(row)
-            filled += sum(len(cell) for cell in row if cell is not None)
+        filled, number = 0, connection._next_seq_id  # noqa: SLF001 (the library's own count of packets)
+        try:
+            while len(rows) < count and filled < size:
+                payload, number = reader.packet(number)
+                if ends_result(payload):
+                    self._forget_stream()
+                    break
+                if is_error(payload):
+                    MysqlPacket(payload, "utf-8").raise_for_error()
+                rows.append(row_of(payload, width))
+                filled += len(payload)
+        except pymysql.err.Error:
+            raise
+        except (OSError, ValueError) as error:
+            connection._force_close()  # noqa: SLF001
+            raise pymysql.err.OperationalError(2013, f"the connection was lost while rows were read: {error}") from error
+        except BaseException:  # what `stop` raises, in the middle of a packet
+            connection._force_close()  # noqa: SLF001
+            raise
+        finally:
+            connection._next_seq_id = number  # noqa: SLF001
         return rows
 
     def _forget_stream(self) -> None:
