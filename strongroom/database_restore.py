@@ -167,7 +167,7 @@ def in_place(context: Context, selected: SelectedItems) -> Database | None:
             option.require("psycopg", "postgresql")
             address = postgresql.address_of(url, option.writer_of(source.options), folder)
             return PostgresqlDatabase(PgPlace(address, None, source.options.get("version_column")))
-        case "webdav" | "webdavs":
+        case "webdav" | "webdavs" | "imap" | "imaps":
             return None  # files: `strongroom.restore_plan` knows where they go
         case _:
             raise UsageError(

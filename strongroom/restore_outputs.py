@@ -23,7 +23,7 @@ from restore.outputs.write_items import OutputOptions, OutputReport, write_items
 from restore.outputs.zip_sink import zip_sink
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom import notices
-from strongroom.destinations import Archive, Bucket, Dav, Folder, TableFile, opened_bucket, opened_dav
+from strongroom.destinations import Archive, Bucket, Dav, Folder, Mail, TableFile, opened_bucket, opened_dav, opened_mail
 from strongroom.restore_plan import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.problems import printable
@@ -65,7 +65,7 @@ class OutputRun(Struct, frozen=True):
         verify = planned.options.verify
         return cls(planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress, verify)
 
-    def to(self, destination: Folder | Archive | Bucket | Dav | TableFile) -> OutputReport:
+    def to(self, destination: Folder | Archive | Bucket | Dav | Mail | TableFile) -> OutputReport:
         """Write everything to where it goes. Raises `TargetError`, `Busy`, `StorageError`."""
         match destination:
             case Folder():
@@ -76,6 +76,8 @@ class OutputRun(Struct, frozen=True):
                 return self._to_bucket(destination)
             case Dav():
                 return self._to_dav(destination)
+            case Mail():
+                return self._to_mail(destination)
             case TableFile():
                 return self._to_table_file(destination)
 
@@ -137,6 +139,19 @@ class OutputRun(Struct, frozen=True):
             outcome = self._write(DavSink(client, place))
             if self.verify:
                 outcome.verification = verify_dav(client, self._written(outcome), self.stop, self.progress)
+            return outcome
+
+    def _to_mail(self, mail: Mail) -> OutputReport:
+        """To mailboxes of an IMAP server."""
+        from restore.outputs.mail_place import MailPlace
+        from restore.outputs.mail_sink import MailSink, verify_mail
+
+        with opened_mail(mail, self.selected.project) as client:
+            items = self.plan.items.select(["path", "size"])
+            place = MailPlace(client, mail.base, items, self.stop, estimated=mail.estimated)
+            outcome = self._write(MailSink(place))
+            if self.verify:
+                outcome.verification = verify_mail(place, self._written(outcome), self.stop, self.progress)
             return outcome
 
     def _to_table_file(self, destination: TableFile) -> OutputReport:

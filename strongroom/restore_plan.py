@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -30,11 +29,13 @@ from strongroom.destinations import (
     Destination,
     Folder,
     InPlace,
+    Mail,
     TableFile,
-    dav_of_source,
     opened_bucket,
     opened_dav,
+    opened_mail,
     refuse_own,
+    server_of_source,
 )
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
 from strongroom.table_options import TableOptions, merged_name
@@ -77,17 +78,18 @@ class RestoreOptions(Struct, frozen=True, kw_only=True):
 
 def is_in_place(destination: Destination) -> bool:
     """Whether items go back to where they came from."""
-    return isinstance(destination, InPlace) or (isinstance(destination, Dav) and destination.in_place)
+    return isinstance(destination, InPlace) or (isinstance(destination, Dav | Mail) and destination.in_place)
 
 
 class PlannedPart(Struct, frozen=True):
     """What goes to one place. source_root: in place, the source and its folder; None for every other destination ·
     also_replaced: how many files that exist are replaced besides those of the plan: an archive, or what converted tables may
-    take the place of, as far as that is known before they are written."""
+    take the place of, as far as that is known before they are written · notes: what else there is to know, for people."""
 
     plan: RestorePlan
     source_root: SourceRoot | None = None
     also_replaced: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class PlannedRestore(Struct, frozen=True):
@@ -139,6 +141,11 @@ class PlannedRestore(Struct, frozen=True):
         return sum(len(part.plan.replacing) + part.also_replaced for part in self.parts)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What else there is to know before it is done, for people."""
+        return tuple(note for part in self.parts for note in part.notes)
+
+    @property
     def attributes_only(self) -> int:
         """How many items exist with the right content, and would get their attributes."""
         return sum(plan.attributes_only for plan in self.plans)
@@ -164,7 +171,8 @@ class PlannedRestore(Struct, frozen=True):
 
     def as_json(self) -> dict[str, Any]:
         """All plans as one, and the estimate."""
-        return plan_json(self.plans, self.estimate)
+        found = plan_json(self.plans, self.estimate)
+        return found | {"notes": list(self.notes)} if self.notes else found
 
 
 def plan_restore(
@@ -184,6 +192,8 @@ def plan_restore(
         options = replace(options, tables=options.tables.named(destination.format))
     options.tables.check(periods=bool(selected.query.periods))
     destination, selected = _back_to_server(context, selected, destination)
+    if isinstance(destination, Mail) and options.tables.wanted:
+        raise UsageError("a mail server takes messages, not tables: leave out --as, --merge and --rows-in-period")
     if is_in_place(destination) and options.tables.wanted:
         raise UsageError(
             "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
@@ -205,15 +215,18 @@ def plan_restore(
 
 
 def _back_to_server(context: Context, selected: SelectedItems, destination: Destination) -> tuple[Destination, SelectedItems]:
-    """In place, where the items come from a WebDAV server: that, and the items by their paths there. Raises `UsageError` where
-    other items are among them."""
+    """In place, where the items come from a server of files or mail: that, and the items by their paths there; the latter also
+    for mailboxes elsewhere. Raises `UsageError` where other items are among them."""
+    if isinstance(destination, Mail):
+        if len(selected.selection.table["kind"].unique()) > 1:
+            hint = "restore them one after another, with --kind or --source"
+            raise UsageError("these items are of several kinds, and mailboxes have no place for that", hint=hint)
+        return destination, _by_own_paths(selected)
     if not isinstance(destination, InPlace):
         return destination, selected
-    from restore.execution.in_place import below_kind
-
     names = set(selected.selection.table["source"].unique().to_pylist())
     sources = [one for one in context.settings.project(selected.project.name).sources if one.name in names]
-    servers = [dav for one in sources if (dav := dav_of_source(context, one)) is not None]
+    servers = [server for one in sources if (server := server_of_source(context, one)) is not None]
     if not servers:
         return destination, selected
     if len(names) > 1:
@@ -221,9 +234,16 @@ def _back_to_server(context: Context, selected: SelectedItems, destination: Dest
             f"these items are of several sources ({', '.join(sorted(names))}), and not all of them are folders",
             hint="restore them in place one after another, with --source NAME",
         )
+    return servers[0], _by_own_paths(selected)
+
+
+def _by_own_paths(selected: SelectedItems) -> SelectedItems:
+    """The items by their paths in their source."""
+    from restore.execution.in_place import below_kind
+
     selection = selected.selection
     own = replace(selection, table=below_kind(selection.table), above=below_kind(selection.above))
-    return servers[0], replace(selected, selection=own)
+    return replace(selected, selection=own)
 
 
 class _Planner(Struct, frozen=True):
@@ -259,14 +279,10 @@ class _Planner(Struct, frozen=True):
                     if self.conversion is None:
                         return [PlannedPart(without_missing(self._against(DavPlace(client)), self.options))]
                     return [self._converted(self.conversion, DavPlace(client))]
-            case Archive(path):
-                refuse_existing(path.absolute(), self._policy)
-                return [self._one_file(path)]
-            case TableFile(path):
-                part = self._one_file(path)
-                refuse_several(self.selected.selection, part.plan, self.options.tables)
-                refuse_existing(path.absolute(), self._policy)
-                return [part]
+            case Mail():
+                return [self._to_mail(self.destination)]
+            case Archive() | TableFile():
+                return [self._one_file(self.destination)]
 
     @property
     def _policy(self) -> ConflictPolicy:
@@ -275,6 +291,16 @@ class _Planner(Struct, frozen=True):
     def _against(self, existing: ExistingItems) -> RestorePlan:
         """The plan, with what exists at the destination."""
         return make_plan(self.selected.selection, existing, self._policy, today(self.selected.project))
+
+    def _to_mail(self, mail: Mail) -> PlannedPart:
+        """Messages, and what is to be known of them."""
+        from restore.outputs.mail_place import MailPlace, plan_notes
+
+        with opened_mail(mail, self.selected.project) as client:
+            items = self.selected.selection.table.select(["path", "size"])
+            place = MailPlace(client, mail.base, items, estimated=mail.estimated)
+            plan = without_missing(self._against(place), self.options)
+            return PlannedPart(plan, notes=plan_notes(place, plan.items))
 
     def _in_place(self) -> list[PlannedPart]:
         """Raises `UsageError` where the folder of a source is not known, `TargetError` where it is not there."""
@@ -289,9 +315,16 @@ class _Planner(Struct, frozen=True):
                 parts.append(PlannedPart(make_plan(root.selection, target, self._policy, today(project)), root))
         return parts
 
-    def _one_file(self, path: Path) -> PlannedPart:
+    def _one_file(self, destination: Archive | TableFile) -> PlannedPart:
         """An archive, or a table."""
-        return PlannedPart(plan_of_all(self.selected, self.options), also_replaced=int(stands(path.absolute())))
+        path = destination.path.absolute()
+        if isinstance(destination, Archive):
+            refuse_existing(path, self._policy)
+        part = PlannedPart(plan_of_all(self.selected, self.options), also_replaced=int(stands(path)))
+        if isinstance(destination, TableFile):
+            refuse_several(self.selected.selection, part.plan, self.options.tables)
+            refuse_existing(path, self._policy)
+        return part
 
     def _converted(self, conversion: Conversion, existing: ExistingItems) -> PlannedPart:
         """Tables among files that exist. Raises `TargetError` where the names that they will have are taken and must stay."""
@@ -354,7 +387,7 @@ def _shortage(destination: Destination, parts: Sequence[PlannedPart]) -> DiskSho
             return disk_shortage(path, needed)
         case Archive(path) | TableFile(path):
             return disk_shortage(path.absolute().parent, needed)
-        case Bucket() | Dav():
+        case Bucket() | Dav() | Mail():
             return None
 
 

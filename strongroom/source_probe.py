@@ -50,6 +50,7 @@ class SourceProbe(Struct, frozen=True):
     - `sample`: the first row of a table among them, masked
     - `read_bytes`: of the item that was read
     - `clock_difference`: seconds that the clock of its server is ahead of ours; None where that is not known
+    - `notes`: what else the source tells of itself
     - `error`: what ended the test; None where nothing did
     """
 
@@ -65,6 +66,7 @@ class SourceProbe(Struct, frozen=True):
     sample: tuple[SampleCell, ...] = ()
     read_bytes: int = 0
     clock_difference: float | None = None
+    notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     error: StrongroomError | None = None
 
@@ -86,6 +88,7 @@ class SourceProbe(Struct, frozen=True):
             "sample": [{"column": one.column, "type": one.type, "masked": one.masked} for one in self.sample],
             "read_bytes": self.read_bytes,
             "clock_difference": None if self.clock_difference is None else round(self.clock_difference, 1),
+            "notes": list(self.notes),
             "problem_list": [one.as_json() for one in self.problems],
             "error": None if self.error is None else self.error.as_json(),
         }
@@ -126,6 +129,7 @@ def _counted(done: SourceProbe, found: Scan) -> SourceProbe:
         size=size,
         coverage=found.coverage,
         clock_difference=found.clock_difference,
+        notes=found.notes,
         paths=tuple(files["path"].slice(0, NAMED).to_pylist()),
         problems=tuple(found.problems),
     )
@@ -150,9 +154,12 @@ def _sampled(done: SourceProbe, reader: SourceReader) -> SourceProbe:
 
 
 def _first_row(data: bytes, path: bytes) -> Iterator[SampleCell]:
-    """Of a Parquet file, or of a CSV file with a header; nothing of anything else."""
+    """Of a Parquet file, or of a CSV file with a header; of a message the lines of its header; nothing of anything else."""
     import pyarrow as pa
 
+    if path.endswith(b".eml"):
+        yield from _header(data)
+        return
     try:
         if data[:4] == b"PAR1":
             import pyarrow.parquet as pq
@@ -170,6 +177,13 @@ def _first_row(data: bytes, path: bytes) -> Iterator[SampleCell]:
         return
     for name, column in list(zip(table.schema.names, table.columns, strict=True))[:MOST_COLUMNS]:
         yield SampleCell(name, str(column.type), masked(column[0].as_py()))
+
+
+def _header(data: bytes) -> Iterator[SampleCell]:
+    """The names of a message's header lines, with masked values."""
+    found = re.findall(rb"^([!-9;-~]{1,80}):[ \t]*([^\r\n]*)", data.partition(b"\r\n\r\n")[0][:SAMPLE_BYTES], re.MULTILINE)
+    for name, value in found[:MOST_COLUMNS]:
+        yield SampleCell(name.decode("ascii"), "header", masked(value.decode("utf-8", "replace")))
 
 
 def masked(value: object) -> str:

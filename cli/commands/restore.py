@@ -62,8 +62,8 @@ def restore(
             "--to",
             metavar="PLACE",
             help="A folder, FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst, s3://bucket/prefix, webdavs://USER@host/path, "
-            "FILE.csv (one table, with --as or --merge), sqlite:FILE or postgresql://USER@host/database (rows of a database), "
-            "or - for one file to stdout.",
+            "imaps://USER@host/ (mail), FILE.csv (one table, with --as or --merge), sqlite:FILE or "
+            "postgresql://USER@host/database (rows of a database), or - for one file to stdout.",
             rich_help_panel=DESTINATION,
         ),
     ] = "",

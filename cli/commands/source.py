@@ -173,6 +173,8 @@ def _in_words(one: SourceProbe) -> Iterator[str]:
     yield f"  moment    {moment}"
     if one.clock_difference is not None:
         yield f"  clock     {_clock(one.clock_difference)}"
+    for note in one.notes:
+        yield f"  note      {note}"
     for gap in one.coverage.gaps[:GAPS_SHOWN]:
         yield f"  gap       {gap}"
     if one.sample_of:

@@ -125,6 +125,7 @@ class Scan(Struct):
     - `ignored`: columns that say nothing of a change
     - `coverage`: what the source says of itself; None where it says nothing
     - `clock_difference`: seconds that the clock of the source's server was ahead of ours; None where that is not known
+    - `notes`: what else there is to know of the source, for people who test it
     """
 
     table: pa.Table
@@ -136,6 +137,7 @@ class Scan(Struct):
     ignored: frozenset[ScanColumn] = frozenset()
     coverage: Coverage | None = None
     clock_difference: float | None = None
+    notes: tuple[str, ...] = ()
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""
