@@ -214,7 +214,7 @@ def in_place(context: Context, selected: SelectedItems) -> Database | None:
             from strongroom.source_kinds import options as option
 
             return _mariadb(url, option.writer_of(source.options), folder, None, source.options.get("version_column"))
-        case "webdav" | "webdavs" | "s3":
+        case "webdav" | "webdavs" | "s3" | "imap" | "imaps":
             return None  # files: `strongroom.restore_plan` knows where they go
         case _ if file_servers.kind_of(url) is not None:
             return None

@@ -142,6 +142,7 @@ class Scan(Struct):
     - `record_counts`: after a look at a source of which a scan would fetch everything: how many records there are, by entity;
       None for one of which that is not known
     - `owners`: names of users and groups where their numbers are those of a server; None where they are this machine's
+    - `notes`: what else there is to know of the source, for people who test it
     """
 
     table: pa.Table
@@ -157,6 +158,7 @@ class Scan(Struct):
     rate_limits: RateLimits | None = None
     record_counts: dict[str, int | None] | None = None
     owners: OwnerNames | None = None
+    notes: tuple[str, ...] = ()
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""

@@ -18,6 +18,9 @@ LONGEST_PAUSE = 60.0
 BREAKS = 20
 """Connections that may break off during one task, one after another, each of them after a login."""
 
+RESTED = 20.0
+"""Seconds after which a connection is looked at before something is sent that must not be sent twice."""
+
 _T = TypeVar("_T")
 
 
@@ -31,6 +34,7 @@ class ImapClient:
         self._idle: list[ImapConnection] = []
         self._open = 0
         self._most = max(1, address.connections)
+        self._used = 0.0
 
     def run(self, task: Callable[[ImapConnection], _T], mailbox: object = None) -> _T:
         """What a task gives; it may be begun again on another connection, at its start. mailbox: that it had better be open
@@ -55,6 +59,7 @@ class ImapClient:
 
     def run_once(self, task: Callable[[ImapConnection], _T]) -> _T:
         """The same for what must not be asked twice. Raises `SourceError` where the connection breaks off."""
+        self.run(self._awake)
         connection = self._taken()
         try:
             done = task(connection)
@@ -67,6 +72,13 @@ class ImapClient:
             raise
         self._give_back(connection)
         return done
+
+    def _awake(self, connection: ImapConnection) -> None:
+        """Whether the server still listens on a connection that waited: it may have closed it meanwhile."""
+        now = self._clock.monotonic()
+        if now - self._used > RESTED:
+            connection.command("NOOP")
+        self._used = now
 
     def close(self) -> None:
         """End the connections that wait; they are made again where they are needed."""

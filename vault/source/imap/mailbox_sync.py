@@ -43,13 +43,14 @@ class ListedMailbox(NamedTuple):
 
 
 class OpenedMailbox(Struct):
-    """A mailbox that is open on a connection. count: of messages by now · keeps: flags that stay (PERMANENTFLAGS)."""
+    """A mailbox that is open on a connection. count: of messages by now · keeps: flags that stay (PERMANENTFLAGS); None
+    where the server does not say."""
 
     validity: int = 0
     next: int = 0
     modseq: int = 0
     count: int = -1
-    keeps: tuple[bytes, ...] = ()
+    keeps: tuple[bytes, ...] | None = None
 
     def hear(self, one: Untagged) -> None:
         """What the server says of it."""

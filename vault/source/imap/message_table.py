@@ -83,6 +83,12 @@ class MessageTable:
             found: int = self._db.execute(sql, (path,)).fetchone()[0]
         return found
 
+    def size(self, path: bytes) -> int:
+        """Bytes of the messages that are known in a mailbox, as the server says."""
+        with self._lock:
+            sql = "select total(size) from message where mailbox = (select id from mailbox where path = ?)"
+            return int(self._db.execute(sql, (path,)).fetchone()[0])
+
     def uids(self, path: bytes) -> set[int]:
         """The numbers of the messages that are known in a mailbox."""
         with self._lock:
@@ -160,6 +166,15 @@ class MessageTable:
         with self._lock:
             row = self._db.execute(sql, (path, name, copy)).fetchone()
         return None if row is None else StoredMessage(*row)
+
+    def find_all(self, path: bytes, name: bytes) -> list[StoredMessage]:
+        """All messages of a name in a mailbox."""
+        sql = (
+            "select b.name, b.validity, m.uid, m.size, m.received, m.flags, m.labels from mailbox b join message m "
+            "on m.mailbox = b.id where b.path = ? and m.name = ? order by m.uid"
+        )
+        with self._lock:
+            return [StoredMessage(*row) for row in self._db.execute(sql, (path, name))]
 
     def _id(self, path: bytes) -> int:
         found: int = self._db.execute("select id from mailbox where path = ?", (path,)).fetchone()[0]
