@@ -33,7 +33,7 @@ def found_in(record: dict[str, Any], key: str, wanted: Attachments) -> tuple[lis
     """The files of a record, and how many were described without what is needed to fetch them."""
     found: dict[str, StoredAttachment] = {}
     bad = 0
-    for one in exact_json.all_at(record, wanted.records):
+    for one in [one for pointer in wanted.records.split(",") for one in exact_json.all_at(record, pointer.strip())]:
         if not isinstance(one, dict):
             bad += 1
             continue

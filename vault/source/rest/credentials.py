@@ -68,6 +68,8 @@ class Authorization:
             return {"Authorization": f"Bearer {secret}"}
         if auth.type == "header":
             return {auth.name: f"{auth.prefix}{secret}"}
+        if auth.type == "basic_key":
+            return {"Authorization": _basic(secret, "X")}
         if auth.type == "basic":
             return {"Authorization": _basic(self._credentials.user, secret)}
         if auth.type == "oauth2":

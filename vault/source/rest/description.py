@@ -63,8 +63,8 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True):
 class Auth(Table, frozen=True, forbid_unknown_fields=True):
     """How requests are authorised with the secret that the source's options lead to.
 
-    - `type`: `bearer`, `basic` (with the option `user`), `header`, `query`, `path` (the secret is a part of the path, behind
-      the base), `oauth2`, or `none`
+    - `type`: `bearer`, `basic` (with the option `user`), `basic_key` (the secret as the user), `header`, `query`, `path` (the
+      secret is a part of the path, behind the base), `oauth2`, or `none`
     - `name`: of the header or the query parameter
     - `prefix`: before the secret, in a header
     - `basic_with_user`: where the source has the option `user`, it is `basic`
@@ -72,7 +72,7 @@ class Auth(Table, frozen=True, forbid_unknown_fields=True):
     - `client_parameters`: whether the client's id and secret go as parameters of the request for a token, not as its user
     """
 
-    type: Literal["none", "bearer", "basic", "header", "query", "path", "oauth2"] = "none"
+    type: Literal["none", "bearer", "basic", "basic_key", "header", "query", "path", "oauth2"] = "none"
     name: str = ""
     prefix: str = ""
     basic_with_user: bool = False
@@ -147,7 +147,7 @@ class Paging(Table, frozen=True, forbid_unknown_fields=True):
     - `value`: of `keyset`: a template with `{last}`
     - `start`: the first page, offset or key
     - `size`, `size_parameter`: records asked for
-    - `total`, `total_header`: where an answer says how many there are
+    - `total`, `total_header`: where an answer says how many there are · `total_parameters`: that ask for it
     - `next`: pointer to the next cursor or URL
     - `more`, `last`: pointers to a flag that says that there is more, or that this is the last page
     - `most_pages`: so many may be asked for; then the listing begins anew with the newest modification seen
@@ -163,6 +163,7 @@ class Paging(Table, frozen=True, forbid_unknown_fields=True):
     size_parameter: str = ""
     total: str = ""
     total_header: str = ""
+    total_parameters: Parameters = {}
     next: str = ""
     more: str = ""
     last: str = ""
@@ -193,15 +194,18 @@ class Paging(Table, frozen=True, forbid_unknown_fields=True):
 class Incremental(Table, frozen=True, forbid_unknown_fields=True):
     """How one asks for what was modified.
 
-    - `field`: pointer to the modification of a record
+    - `field`: pointer to the modification of a record · `field_format`: where it is not that of the resource's times
     - `parameters`: templates with `{since}`, added to those of the resource
     - `format`: of `{since}`; see `TimeFormat`
     - `overlap`: how far before the last run is asked
+    - `shows_deletions`: deleted records are listed as modified ones, which say so
     - `full_from`: a full scan asks with these parameters too, from this moment on; empty where it does without
     """
 
     field: str
     parameters: Parameters
+    field_format: TimeFormat = ""
+    shows_deletions: bool = False
     format: TimeFormat = "iso"
     overlap: str = "10 minutes"
     full_from: str = ""
@@ -227,6 +231,8 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     - `records`: pointer to the list
     - `key`: pointer to what tells one from another, by which they are sorted; empty: they stay as they come
     - `when`: pointer within the record: where nothing is there, or 0, there is nothing to ask for
+    - `unless`: by pointer within the record, patterns upon which there is nothing to ask for: `{ status = "deleted" }`
+    - `map`: the records are the values of an object
     - `detail`: template of a path with more of each one, which takes its place: `{key}`, `{child.FIELD}`
     - `detail_if`: by pointer, patterns that a child must match for that: `{ type = "text/*" }`
     - `base64_text`: fields with texts as base64: the texts are kept, where they are ones
@@ -238,6 +244,8 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     records: str = ""
     key: str = "id"
     when: str = ""
+    unless: dict[str, str] = {}
+    map: bool = False
     detail: str = ""
     detail_record: str = ""
     detail_if: dict[str, str] = {}
@@ -256,7 +264,8 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
 class Attachments(Table, frozen=True, forbid_unknown_fields=True):
     """Files of a record.
 
-    - `records`: pointer within the record, children included, to what describes them; goes through lists
+    - `records`: pointer within the record, children included, to what describes them; goes through lists. Several have commas
+      between them; an empty one is the record itself
     - `key`, `name`: pointers within such a description
     - `url`: pointer to the address of the bytes; or `path`: a template with `{key}`, `{attachment.FIELD}`
     - `base64`: pointer to the bytes within an answer of JSON; empty where the answer is the bytes
@@ -291,7 +300,8 @@ class Resource(Table, frozen=True, forbid_unknown_fields=True):
       through a list, the earliest counts
     - `time_format`: see `TimeFormat` · `time_may_be_missing`: of some records, by right
     - `detail`, `detail_record`: a template of a path with more of each record, which takes the place of the listed one
-    - `drop`: fields that are left out, since they change by themselves
+    - `drop`: pointers to fields that are left out, since they change by themselves; go through lists
+    - `pages_per_minute`: of its listing, at most; 0 for no limit of its own
     - `only_with_full_scan`: it is not looked at between full scans
     - `records_in`: pointer within each entry of the list to the record itself
     """
@@ -309,6 +319,7 @@ class Resource(Table, frozen=True, forbid_unknown_fields=True):
     detail: str = ""
     detail_record: str = ""
     drop: list[str] = []
+    pages_per_minute: float = 0.0
     only_with_full_scan: bool = False
     paging: Paging = Paging()
     incremental: Incremental | None = None

@@ -66,6 +66,7 @@ class ListingQuestion(Struct, frozen=True):
     paging: Paging
     key: str = ""
     records_in: str = ""
+    map: bool = False
 
 
 class Listing:
@@ -97,6 +98,7 @@ class Listing:
         if not question.paging.total and not question.paging.total_header:
             return None
         small = replace(question, paging=replace(question.paging, size=1)) if question.paging.size_parameter else question
+        small = replace(small, own=small.own | question.paging.total_parameters)
         return _total(question.paging, self._client.ask(self._request(small, PageState())))
 
     def _request(self, question: ListingQuestion, state: PageState) -> Question:
@@ -119,6 +121,8 @@ class Listing:
 
     def _records(self, question: ListingQuestion, reply: Reply) -> list[dict[str, Any]]:
         found = exact_json.at(reply.value, question.records)
+        if question.map and isinstance(found, dict):
+            found = list(found.values())
         if not isinstance(found, list):
             place = f"no list at {question.records!r}" if question.records else "no list"
             raise Nonsense(

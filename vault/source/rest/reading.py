@@ -32,6 +32,7 @@ from vault.source.rest.client import Nonsense, NotThere, Question, RestClient
 from vault.source.rest.description import Child, Resource, duration
 from vault.source.rest.mirror import Mirror, NewRecord, ResourceState
 from vault.source.rest.paging import Listing, ListingQuestion, Page, PageState, all_records
+from vault.source.rest.patience import BurstPace
 from vault.source.sql.layout import UNDATED, Step
 
 MOST_PASSES = 5
@@ -112,6 +113,12 @@ class ResourceReading(Struct):
     """How many records there are, after a look; None where the interface does not say."""
     missing: NotThere | None = None
     """Of what belongs to a record."""
+    _pace: BurstPace | None = None
+
+    def __post_init__(self) -> None:
+        if self.resource.pages_per_minute:
+            self._pace = BurstPace(self.context.clock, self.resource.pages_per_minute / 60)
+            self._pace.stop = self.context.stop
 
     def run(self) -> None:
         """Bring the mirror up to date. Raises `SourceError`; `Unsettled`, `Nonsense`, `Forbidden` and `NotThere` concern this
@@ -195,10 +202,10 @@ class ResourceReading(Struct):
             return False
         for _ in range(MOST_ROUNDS):
             total = self._listing().total()
-            if total is None:
+            if total is None and not self.resource.incremental.shows_deletions:
                 return False
             if not self._pass(self._overlapped(began), refetch=False).changed:
-                return total == self.context.mirror.count(self.name)
+                return total is None or total == self.context.mirror.count(self.name)
         return False
 
     def _overlapped(self, moment: float) -> float:
@@ -226,9 +233,11 @@ class ResourceReading(Struct):
                 mirror.begin_pass(self.name)
         else:
             done.resumed, done.began, done.newest = True, state.since, at.newest
-        listing, repeated = self._listing(), 0
+        listing, repeated, pace = self._listing(), 0, self._pace
         while at is not None:
             self.context.stop()
+            if pace is not None:
+                pace.wait_for_turn()
             page = listing.page(at)
             done.began = page.server_time if done.began is None else done.began
             done.is_short |= not done.pages and len(page.records) < self.resource.paging.size
@@ -318,7 +327,8 @@ class ResourceReading(Struct):
         if self.resource.incremental is None:
             return
         value = exact_json.at(entry, self.resource.incremental.field)
-        found = times.moment(value, self.resource.time_format, self.context.own_zone)
+        form = self.resource.incremental.field_format or self.resource.time_format
+        found = times.moment(value, form, self.context.own_zone)
         if found is not None:
             done.newest = max(done.newest or 0.0, found.timestamp())
 
@@ -329,7 +339,7 @@ class ResourceReading(Struct):
         if old is not None and old.listed == listed and not (refetch and has_more):
             return
         try:
-            record = self._whole(key, entry, done) if has_more else _without(entry, resource.drop)
+            record = self._whole(key, entry, done) if has_more else entry
         except NotThere as error:
             self.missing, done.missing = error, done.missing + 1
             if done.missing == done.asked > MOST_MISSING:
@@ -337,7 +347,8 @@ class ResourceReading(Struct):
             done.changed += 1  # it was deleted meanwhile: another pass will tell
             return
         label = self._label(key, record)
-        if mirror.put(self.name, NewRecord(key, label, listed, exact_json.dump(record) + b"\n"), old):
+        line = exact_json.dump(_without(record, self._dropped)) + b"\n"
+        if mirror.put(self.name, NewRecord(key, label, listed, line), old):
             done.changed += 1
         if resource.attachments is not None:
             found, bad = attachments.found_in(record, key, resource.attachments)
@@ -356,7 +367,7 @@ class ResourceReading(Struct):
             if not isinstance(found, dict) or exact_json.as_text(exact_json.at(found, resource.key)) not in (key, None):
                 raise Nonsense(f"{client.text} answers something else to {self.name} {_shown(key)}")
             record = found
-        record = _without(record, resource.drop)
+        record = dict(record)
         for name, child in resource.children.items():
             if name in record:
                 hint = "give the child another name in the description"
@@ -365,7 +376,8 @@ class ResourceReading(Struct):
         return record
 
     def _children(self, key: str, record: dict[str, Any], child: Child, name: str, done: _Outcome) -> list[dict[str, Any]]:
-        if child.when and exact_json.at(record, child.when) in (None, "", False, "0", [], {}):
+        nothing = child.when and exact_json.at(record, child.when) in (None, "", False, "0", [], {})
+        if nothing or (child.unless and _matches(record, child.unless)):
             return []
         done.asked += 1
 
@@ -374,10 +386,10 @@ class ResourceReading(Struct):
 
         path = templates.path(child.path, fill)
         own = templates.values(child.parameters, fill)
-        what = ListingQuestion(path, own, None, child.records, child.paging, child.key)
+        what = ListingQuestion(path, own, None, child.records, child.paging, child.key, map=child.map)
         client = self.context.client
         listing = Listing(client, lambda _: what, f"{name} of {self.name} {_shown(key)}")
-        found = [_without(one, child.drop) for one in all_records(listing, self.context.stop, MOST_CHILDREN)]
+        found = list(all_records(listing, self.context.stop, MOST_CHILDREN))
         if child.detail:
             found = [self._detail_of(one, child, name) if _matches(one, child.detail_if) else one for one in found]
         for one in found if child.base64_text else ():
@@ -390,7 +402,13 @@ class ResourceReading(Struct):
         found = exact_json.at(client.ask(Question(path)).value, child.detail_record)
         if not isinstance(found, dict):
             raise Nonsense(f"{client.text} answers something else to one of the {name} of {self.name}")
-        return _without(found, child.drop)
+        return found
+
+    @property
+    def _dropped(self) -> list[str]:
+        """Pointers within a whole record."""
+        of_children = (f"{name}.{one}" for name, child in self.resource.children.items() for one in child.drop)
+        return [*self.resource.drop, *of_children]
 
     def _label(self, key: str, record: dict[str, Any]) -> str:
         """Of the item that a record belongs to; empty where all are one."""
@@ -414,20 +432,27 @@ def _hashed(entry: dict[str, Any], drop: list[str]) -> bytes:
 
 
 def _without(record: dict[str, Any], drop: list[str]) -> dict[str, Any]:
-    """A copy without some fields."""
+    """A copy without some fields; what is not changed is shared."""
     kept = dict(record)
     for pointer in drop:
-        *above, name = pointer.split(".")
-        place: Any = kept
-        for one in above:
-            inner = place.get(one)
-            if not isinstance(inner, dict):
-                break
-            place[one] = dict(inner)
-            place = place[one]
-        else:
-            place.pop(name, None)
+        _drop(kept, pointer.split("."))
     return kept
+
+
+def _drop(place: dict[str, Any], names: list[str]) -> None:
+    """Take a field out of an object that is a copy already."""
+    first, *rest = names
+    inner = place.get(first)
+    if not rest:
+        place.pop(first, None)
+    elif isinstance(inner, dict):
+        place[first] = dict(inner)
+        _drop(place[first], rest)
+    elif isinstance(inner, list):
+        place[first] = [dict(one) if isinstance(one, dict) else one for one in inner]
+        for one in place[first]:
+            if isinstance(one, dict):
+                _drop(one, rest)
 
 
 def _filled(name: str, key: str, prefix: str, record: dict[str, Any]) -> str:

@@ -201,7 +201,9 @@ class RestSource:
             resource = reading.resource
             entities.append(CoveredEntity(name, (), resource.key))
             if name not in failed and not reading.full:
-                gaps.append(f"{name}: what was modified since the last run; what was deleted is seen by the next full scan")
+                seen = resource.incremental is not None and resource.incremental.shows_deletions
+                deleted = "deleted ones are among them" if seen else "what was deleted is seen by the next full scan"
+                gaps.append(f"{name}: what was modified since the last run; {deleted}")
             if resource.children:
                 children = ", ".join(resource.children)
                 gaps.append(f"{name}: {children} are of the moment at which each record was read")
