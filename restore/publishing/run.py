@@ -155,6 +155,9 @@ def _write(
         sink = PublicationSink(place, inner, found.own, by_path, _signer(request))
         sink.adopt = request.options.adopt
         output = write_items(plan, sink, options, stop, progress)
+    for name, standing in place.look(sink.written.keys()).items():
+        if standing.mtime_ns is not None:  # of what file systems know of a time
+            sink.written[name] = replace(sink.written[name], mtime_ns=standing.mtime_ns)
     report.outcomes = output.outcomes
     report.problems += output.report.problems
     report.files = len(sink.written) - len(sink.unchanged)

@@ -59,7 +59,7 @@ class PublicationSink:
         """A file, unless it stands there already, or something else does."""
         if item.content is None:
             return []
-        attributes = Attributes(mode=entry.attributes.mode, mtime_ns=entry.attributes.mtime_ns)
+        attributes = Attributes(mode=self._place.mode, mtime_ns=entry.attributes.mtime_ns)
         digest = entry.digest or _digest(item.content)
         file = PublishedFile(item.path, item.size, digest, attributes.mtime_ns)
         standing = self._own.look(item.path)

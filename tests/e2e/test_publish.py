@@ -229,3 +229,19 @@ def test_a_run_that_is_killed_is_continued_by_the_next_one(desk: Desk) -> None:
     assert found["problems"] == 0 and found["new"] + found["unchanged"] == 300
     desk.call("publish", "acme", "--as", "parquet", "--to", "fresh")
     assert files(desk.folder / "bi") == files(desk.folder / "fresh")
+
+
+def test_who_may_read_the_folder_may_read_the_files(desk: Desk) -> None:
+    write_files(desk.folder / "source", TICKETS)
+    for path in (desk.folder / "source").iterdir():
+        path.chmod(0o600)
+    bi = desk.folder / "bi"
+    bi.mkdir()
+    bi.chmod(0o750)
+    desk.init()
+    desk.add("acme", f"tickets={desk.folder / 'source'}")
+    desk.call("backup")
+    publish(desk)
+    assert {path.stat().st_mode & 0o777 for path in (bi / "tickets").iterdir()} == {0o640}
+    assert (bi / "tickets").stat().st_mode & 0o777 == 0o750
+    assert (bi / OWN).stat().st_mode & 0o777 == 0o700

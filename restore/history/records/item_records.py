@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from restore.execution.fetcher import portions, read_portion
+from restore.execution.fetcher import fetch, portions, read_portion
 from restore.execution.stream import stream
 from restore.history.ledger import Ledger, Mask
 from restore.history.records.chunk_lines import ChunkLines, FoundLine, is_at_home, neighbourhood
@@ -57,6 +57,9 @@ COLUMNS = ["path", "type", "size", "blake3", "chunks", "period_start"]
 
 READERS = 4
 """Manifests that are read at once."""
+
+FEW = 8
+"""Chunks that are read without threads of their own."""
 
 AHEAD_VERSIONS, AHEAD_CHUNKS = 64, 256
 """While a record is not met, the chunks of so many versions are read together, as long as there are no more than that."""
@@ -244,6 +247,10 @@ class RecordReader:
         references = located.filter(pc.is_valid(located["chunk"]))
         rows = pa.array(range(references.num_rows), pa.int64())
         references = references.append_column("row", rows).append_column("position", rows)
+        if references.num_rows > FEW:
+            for part in fetch(references, self._packs, self._opening.stop, list):
+                yield from ((use.place.chunk, content) for use, content in part)
+            return
         for portion in portions(references):
             self._opening.stop()
             yield from ((use.place.chunk, content) for use, content in read_portion(self._packs, portion))
