@@ -87,6 +87,7 @@ class DavSource(Struct, frozen=True):
             if len(seen) > MOST_FOLDERS:
                 raise SourceError(f"{self.client.address.text} has more than {MOST_FOLDERS} folders", hint="is one in itself?")
         scan = found.scan(frozenset(), self._coverage())
+        scan.is_remote = True
         scan.clock_difference, scan.rate_limits = self.client.clock_difference, self.client.pace.limits()
         return scan
 
