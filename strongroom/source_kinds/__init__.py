@@ -11,6 +11,7 @@ webdav            `webdavs://host/path`: a collection of a WebDAV server
 sftp              `sftp://host/path`: a folder over SSH
 ftp               `ftps://host/path`: a folder of an FTP server
 smb               `smb://host/share/path`: a folder of a share
+fsspec_files      `fsspec+PROTOCOL://…`: a file system that fsspec knows
 file_servers      what kinds of files on servers have in common
 
 A module has `WHAT` (for people), `EXAMPLE` (a URL), `OPTIONS` (names and what they mean), `check` (raises `UsageError` for a
