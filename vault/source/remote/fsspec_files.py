@@ -108,7 +108,7 @@ class FsspecFiles:
         system, base = self._system()
         file = self._ask(lambda: system.open(self._whole(base, path), "rb"))
         try:
-            while piece := self._told(lambda: file.read(PIECE)):
+            while piece := self._translated(lambda: file.read(PIECE)):
                 yield piece
         finally:
             with suppress(OSError, ValueError):
@@ -199,9 +199,9 @@ class FsspecFiles:
 
     def _ask(self, do: Callable[[], T]) -> T:
         self._pace.wait()
-        return self._told(do)
+        return self._translated(do)
 
-    def _told(self, do: Callable[[], T]) -> T:
+    def _translated(self, do: Callable[[], T]) -> T:
         """What a request gives, with its errors in our words."""
         try:
             return do()
