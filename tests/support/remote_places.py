@@ -14,6 +14,7 @@ from vault.clock import SystemClock
 from vault.source.contract import Source
 from vault.source.patterns import Rules
 from vault.source.remote.files import RemoteFiles
+from vault.source.remote.fsspec_files import FsspecFiles, FsspecPlace
 from vault.source.remote.ftp import FtpFiles
 from vault.source.remote.sftp import SftpFiles
 from vault.source.remote.smb import SmbFiles
@@ -48,7 +49,13 @@ def _smb(folder: Path, served: ExitStack) -> SourcePlace:
     return ServedPlace(folder, lambda: SmbFiles(server.address(b"source"), SystemClock()))
 
 
-MADE: dict[str, Callable[[Path, ExitStack], SourcePlace]] = {"sftp": _sftp, "ftp": _ftp, "smb": _smb}
+def _fsspec(folder: Path, served: ExitStack) -> SourcePlace:
+    del served
+    place = FsspecPlace("file", str(folder / "source"), {})
+    return ServedPlace(folder, lambda: FsspecFiles(place, SystemClock()))
+
+
+MADE: dict[str, Callable[[Path, ExitStack], SourcePlace]] = {"sftp": _sftp, "ftp": _ftp, "smb": _smb, "fsspec": _fsspec}
 KINDS = tuple(MADE)
 
 

@@ -74,16 +74,19 @@ class RemoteEntry(NamedTuple):
 
 
 class Keeps(Struct, frozen=True):
-    """What a server can keep of what is put there: times of modification, permission bits, symbolic links."""
+    """What a server can keep of what is put there: times of modification, permission bits, symbolic links; and whether folders
+    have the former two."""
 
     times: bool
     modes: bool
     links: bool
+    of_folders: bool = True
 
     def losses(self) -> tuple[str, ...]:
         """What is not kept, for people."""
         named = (
             (self.times, "times of modification: the server puts the moment of the restore"),
+            (self.of_folders or not self.times, "times of folders"),
             (self.modes, "permissions"),
             (self.links, "symbolic links: each is a problem"),
             (False, "owners, and extended attributes"),
