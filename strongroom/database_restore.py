@@ -240,18 +240,18 @@ def planned_rows(
         items = list(_fetched(context, selected, folder, stop))
         match database:
             case SqliteFile(path, version_column):
-                staged = stage(items, folder / "staged.db", options.where)
-                rows = _SqliteRows(SqliteTarget(path, policy, version_column), staged)
+                staged = stage(items, folder / "staged.db", options.where, stop)
+                rows = _SqliteRows(SqliteTarget(path, policy, version_column, stop), staged)
                 yield PlannedRows(rows.plan(), rows)
             case PostgresqlDatabase(place):
                 from restore.databases.postgresql_target import PostgresqlTarget
 
-                with PostgresqlTarget(place, items, policy, options.where) as target:
+                with PostgresqlTarget(place, items, policy, options.where, stop) as target:
                     yield PlannedRows(target.plan(), target)
             case MariadbDatabase(place):
                 from restore.databases.mariadb_target import MariadbTarget
 
-                with MariadbTarget(place, items, policy, options.where) as rows_target:
+                with MariadbTarget(place, items, policy, options.where, stop) as rows_target:
                     yield PlannedRows(rows_target.plan(), rows_target)
 
 

@@ -3,7 +3,8 @@
 staged_rows       the rows of selected items, out of Parquet files, in a private database, cut down by a condition
 fetched_tables    the files, columns, statements and numbers among the items of a selection
 row_plan          what putting them back would do, as a value
-sqlite_target     compares them with a SQLite database, and puts them there in one transaction
+sqlite_target     compares them with a SQLite database, and puts them there in one transaction; `sqlite_whole_rows` compares
+                  rows of tables without a key
 postgresql_target the same with a PostgreSQL database; `postgresql_rows` brings rows there, `postgresql_tables` compares them
 mariadb_target    the same with a MariaDB or MySQL database; `mariadb_rows` and `mariadb_tables` likewise
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from restore.databases.fetched_tables import Comparison, column_notes
 from restore.databases.staged_rows import StagedColumn
-from vault.source.sql.postgresql_catalog import PgRelation, PgTable, quoted, table_of
+from vault.source.sql.postgresql_catalog import PgColumn, PgRelation, PgTable, quoted, table_of
 from vault.source.sql.postgresql_schema import bare_type
 from vault.source.sql.schema_statements import Statement
 
@@ -66,6 +66,21 @@ def live_of(connection: Connection[Any], relation: PgRelation) -> PgLive:
     return PgLive(table_of(connection, relation), triggers, missing)
 
 
+_EXACT = frozenset(
+    {"bool", "int2", "int4", "int8", "oid", "date", "time", "timestamp", "timestamptz", "uuid", "bytea", "money", "macaddr"}
+)
+"""Types whose values are equal where PostgreSQL says so, and then alone."""
+
+
+def equal_values(column: PgColumn, one: str, other: str) -> str:
+    """SQL for whether two values of a column are the same, nulls included: 1.0 and 1.00 are not. one, other: SQL."""
+    exact = column.base in _EXACT or (column.base == "numeric" and column.precision is not None)
+    if exact:
+        return f"{one} is not distinct from {other}"
+    cast = "" if column.base in ("text", "varchar") else "::text"
+    return f'{one}{cast} collate "C" is not distinct from {other}{cast} collate "C"'
+
+
 class RowComparison:
     """SQL about a table's staged rows (`s`) and its own (`l`)."""
 
@@ -80,7 +95,8 @@ class RowComparison:
         self._others = [name for name in self.columns if name not in key]
         always = {column.name for column in live.table.columns if column.identity}
         self._set = [name for name in self._others if name not in always]
-        pairs = [f"l.{quoted(name)}::text is not distinct from s.{quoted(name)}::text" for name in self._others]
+        kinds = {column.name: column for column in live.table.columns}
+        pairs = [equal_values(kinds[name], f"l.{quoted(name)}", f"s.{quoted(name)}") for name in self._others]
         self._same = " and ".join(pairs) or "true"
         version = quoted(version_column) if version_column in self.columns and version_column else ""
         self._newer = f"coalesce(l.{version} > {self._given(version_column or '')}, false)" if version else "false"
@@ -92,15 +108,17 @@ class RowComparison:
             row = connection.execute(query).fetchone()
             rows, missing = row or (0, 0)
             return Comparison(missing, rows - missing, 0, 0)
-        row = connection.execute(
-            f"select count(*) filter (where l.strongroom_there is null), "  # noqa: S608 (quoted names)
-            f"count(*) filter (where l.strongroom_there and {self._same}), "
-            f"count(*) filter (where l.strongroom_there and not ({self._same})), "
-            f"count(*) filter (where l.strongroom_there and not ({self._same}) and {self._newer}) "
+        found = connection.execute(
+            f"select l.strongroom_there, l.strongroom_there and {self._same}, "  # noqa: S608 (quoted names)
+            f"l.strongroom_there and {self._newer}, count(*) "
             f"from {self._one.staged} s left join (select true as strongroom_there, r.* from {self._own} r) l "
-            f"on {self._same_key}"
-        ).fetchone()
-        return Comparison(*(row or (0, 0, 0, 0)))
+            f"on {self._same_key} group by 1, 2, 3"
+        ).fetchall()
+        missing = sum(count for there, _, _, count in found if not there)
+        equal = sum(count for there, same, _, count in found if there and same)
+        differing = sum(count for there, same, _, count in found if there and not same)
+        newer = sum(count for there, same, newer, count in found if there and not same and newer)
+        return Comparison(missing, equal, differing, newer)
 
     def insert(self, connection: Connection[Any]) -> None:
         """The rows that are missing."""
@@ -138,7 +156,7 @@ class RowComparison:
 
     def _whole_rows(self) -> str:
         """Staged rows beside equal ones of the table, the second of equal ones beside the second."""
-        text = f"row({', '.join(f'r.{quoted(name)}::text' for name in self.columns)})::text"
+        text = f'row({", ".join(f"r.{quoted(name)}::text" for name in self.columns)})::text collate "C"'
         numbered = f"{text} as strongroom_text, row_number() over (partition by {text}) as strongroom_number"
         staged = f"(select r.*, {numbered} from {self._one.staged} r) s"  # noqa: S608 (quoted names)
         live = f"(select {numbered} from {self._own} r) l"  # noqa: S608

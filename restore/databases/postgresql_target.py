@@ -5,8 +5,9 @@
         target.apply()    the same again in the transaction that writes, then rows are inserted and updated
 
 The rows wait in temporary tables of the session, typed as the database has them, so that the server compares them and a
-condition means what it means there. Rows that differ are updated, not deleted and inserted: nothing that refers to them goes
-with them. Tables are written in the order that foreign keys ask for.
+condition means what it means there. Those of a table that is not there go into it once it is made. Rows that differ are
+updated, not deleted and inserted: nothing that refers to them goes with them. Tables are written in the order that foreign keys
+ask for.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -36,6 +38,7 @@ from restore.databases.row_plan import RowPlan, TableRows
 from restore.databases.staged_rows import FetchedItem
 from restore.planning.conflict_policy import ConflictPolicy
 from vault.errors import TargetError, UsageError
+from vault.source.contract import Stop, never
 from vault.source.sql.postgresql_catalog import quoted, relations
 from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of
 
@@ -63,23 +66,34 @@ class PgPlace(Struct, frozen=True):
 
 
 class PostgresqlTarget:
-    """See this module's text. where: a condition in the server's SQL on the columns of a table; None for all rows."""
+    """See this module's text. where: a condition in the server's SQL on the columns of a table; None for all rows · stop:
+    called often while the server is waited for; what it raises ends that, and nothing is written."""
 
-    def __init__(self, place: PgPlace, items: Sequence[FetchedItem], policy: ConflictPolicy, where: str | None = None) -> None:
+    def __init__(
+        self,
+        place: PgPlace,
+        items: Sequence[FetchedItem],
+        policy: ConflictPolicy,
+        where: str | None = None,
+        stop: Stop = never,
+    ) -> None:
         self._place = place
         self._items = items
+        self._stop = stop
         self._policy = policy
         self._where = where
         self._open: Connection[Any] | None = None
         self._staged: list[PgStaged] = []
         self._rows: dict[str, int] = {}
+        self._direct: set[str] = set()
+        """Tables that are not there, whose rows need not wait anywhere: they go where they belong once it is made."""
         self._known: dict[str, bool] = {}
 
     def __enter__(self) -> Self:
         """Bring the rows into the session. Raises `TargetError` where the server cannot be used, `UsageError` for a condition
         that cannot be, or where no item is a table; `Damaged`."""
         with self._errors():
-            connection = self._open = connect(self._place.address)
+            connection = self._open = connect(self._place.address, self._stop)
             try:
                 self._stage(connection)
             except BaseException:
@@ -114,9 +128,21 @@ class PostgresqlTarget:
             for one in self._in_order(connection, live):
                 self._write(connection, one, live[one.table], found[one.table])
             left_out = [note for one in self._staged if one.table in made for note in self._finish(connection, one)]
-            connection.execute("commit")
+            self._commit(connection)
             left_out += self._advance_sequences(connection, [one for one in self._staged if found[one.table].missing])
         return with_notes(plan, left_out)
+
+    def _commit(self, connection: Connection[Any]) -> None:
+        import psycopg
+
+        try:
+            connection.execute("commit")
+        except psycopg.OperationalError as error:
+            where = self._place.address.text
+            raise TargetError(
+                f"the connection to {where} broke while the rows were committed: {reason_of(error)}",
+                hint="all of them are there, or none; run it again: those that are there stay",
+            ) from error
 
     @property
     def _connection(self) -> Connection[Any]:
@@ -159,14 +185,22 @@ class PostgresqlTarget:
             connection.execute(f"create temporary table {one.staged.partition('.')[2]} ({', '.join(columns)})")
             unknown = {c.name for c in one.columns if c.name not in there and not self._known.get(c.declared)}
             self._staged[place] = replace(one, as_text=frozenset(unknown))
+        self._direct = {one.table for one in self._staged if one.table not in live and self._where is None}
         connection.execute("begin transaction isolation level repeatable read read only")  # a condition can write nothing
         for one in self._staged:
-            self._rows[one.table] = sum(
-                postgresql_rows.insert(connection, one.staged, item.file) for item in by_table[one.table]
-            ) - self._cut_down(connection, one)
+            files = self._files(one)
+            if one.table in self._direct:
+                self._rows[one.table] = sum(map(postgresql_rows.count_rows, files))
+            else:
+                rows = sum(postgresql_rows.insert(connection, one.staged, file) for file in files)
+                self._rows[one.table] = rows - self._cut_down(connection, one)
         connection.execute("commit")
         for one in self._staged:
             connection.execute(f"analyze {one.staged}")
+
+    def _files(self, one: PgStaged) -> list[Path]:
+        """Those with the rows of a table."""
+        return [item.file for item in files_by_table(self._items).get(one.table, ())]
 
     def _refuse_clashes(self) -> None:
         places = [one.relation for one in self._staged]
@@ -213,6 +247,10 @@ class PostgresqlTarget:
         rows, notes = self._rows[one.table], tuple(notes_of(one, live))
         if live is None or one.table in made:
             return TableRows(one.table, rows, rows, 0, 0, 0, one.key, created=True, notes=notes)
+        if one.table in self._direct:  # somebody has made it meanwhile
+            for file in self._files(one):
+                postgresql_rows.insert(connection, one.staged, file)
+            self._direct.remove(one.table)
         found = RowComparison(one, live, self._place.version_column).compare(connection)
         return TableRows(
             one.table,
@@ -261,6 +299,10 @@ class PostgresqlTarget:
             return list(by_oid.values())
 
     def _write(self, connection: Connection[Any], one: PgStaged, live: PgLive, rows: TableRows) -> None:
+        if one.table in self._direct:
+            for file in self._files(one):
+                postgresql_rows.insert(connection, one.quoted, file, live.columns)
+            return
         comparison = RowComparison(one, live, self._place.version_column)
         if rows.missing:
             comparison.insert(connection)

@@ -19,28 +19,32 @@ from pathlib import Path
 from typing import NamedTuple
 
 from restore.databases.row_plan import RowPlan, TableRows
+from restore.databases.sqlite_whole_rows import WholeRows
 from restore.databases.staged_rows import StagedRows, StagedTable
 from restore.planning.conflict_policy import ConflictPolicy
 from vault.errors import Damaged, TargetError, UsageError
+from vault.source.contract import Stop, never
+from vault.source.sql import sqlite_values
 from vault.source.sql.sqlite_catalog import quoted
-
-BUSY = 30.0
-"""Seconds that a lock of somebody else is waited for."""
+from vault.source.sql.sqlite_stop import LOCK_TIMEOUT, Watched
 
 
 class _Live(NamedTuple):
-    """A table as the database has it. columns: that can be written · key: of them · triggers: names."""
+    """A table as the database has it. columns: that can be written, with what decides of their values' types · key: of them ·
+    triggers: names."""
 
-    columns: tuple[str, ...]
+    columns: dict[str, str]
     key: tuple[str, ...]
     generated: tuple[str, ...]
     triggers: tuple[str, ...]
 
 
 class SqliteTarget:
-    """A database that rows are put into. version_column: tells which of two rows is newer."""
+    """A database that rows are put into. version_column: tells which of two rows is newer · stop: called often; what it raises
+    ends what is under way, and nothing is written."""
 
-    def __init__(self, path: Path, policy: ConflictPolicy, version_column: str | None = None) -> None:
+    def __init__(self, path: Path, policy: ConflictPolicy, version_column: str | None = None, stop: Stop = never) -> None:
+        self._stop = stop
         self._path = path
         self._policy = policy
         self._version_column = version_column
@@ -53,21 +57,22 @@ class SqliteTarget:
                 for one in staged.tables
             )
             return RowPlan(str(self._path), self._policy, tables, created=True)
-        with self._opened(self._path, staged, mode="ro") as database:
+        with self._opened(self._path, staged, mode="ro") as (database, watched):
+            watched.execute_patiently("begin", "select count(*) from main.sqlite_schema")
             tables = tuple(self._compared(database, one) for one in staged.tables)
         return RowPlan(str(self._path), self._policy, tables, created=False)
 
     def apply(self, staged: StagedRows) -> RowPlan:
         """Do it; gives what was done. Raises `TargetError`, and nothing is written then."""
         if self._path.exists():
-            with self._opened(self._path, staged, mode="rw") as database:
-                return self._applied(database, staged)
+            with self._opened(self._path, staged, mode="rw") as (database, watched):
+                return self._applied(database, watched, staged)
         half = self._path.with_name(f".{self._path.name}.part")
         half.unlink(missing_ok=True)
         try:
-            with self._opened(half, staged, mode="rwc") as database:
+            with self._opened(half, staged, mode="rwc") as (database, watched):
                 self._make(database, staged)
-                done = self._applied(database, staged, created=True)
+                done = self._applied(database, watched, staged, created=True)
             os.link(half, self._path)  # fails where somebody has made one meanwhile
         except OSError as error:
             raise TargetError(f"the database {self._path} cannot be made: {error}", hint="choose another place") from error
@@ -76,12 +81,14 @@ class SqliteTarget:
         return done
 
     @contextmanager
-    def _opened(self, path: Path, staged: StagedRows, *, mode: str) -> Iterator[sqlite3.Connection]:
+    def _opened(self, path: Path, staged: StagedRows, *, mode: str) -> Iterator[tuple[sqlite3.Connection, Watched]]:
         uri = f"{path.absolute().as_uri()}?mode={mode}"
         try:
-            with closing(sqlite3.connect(uri, uri=True, timeout=BUSY, isolation_level=None)) as database:
-                database.execute("attach ? as staged", (f"{staged.file.absolute().as_uri()}?mode=ro",))
-                yield database
+            with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None)) as database:
+                watched = Watched(database, self._stop)
+                with watched.errors():
+                    watched.execute_patiently(f"attach '{staged.file.absolute().as_uri()}?mode=ro' as staged")
+                    yield database, watched
         except sqlite3.Error as error:
             if isinstance(error, sqlite3.IntegrityError):
                 hint = "nothing was written; restore the tables that it refers to as well"
@@ -89,9 +96,9 @@ class SqliteTarget:
             hint = "nothing was written; is it a SQLite database, and may this user write to it?"
             raise TargetError(f"the database {self._path} cannot be used: {error}", hint=hint) from error
 
-    def _applied(self, database: sqlite3.Connection, staged: StagedRows, *, created: bool = False) -> RowPlan:
+    def _applied(self, database: sqlite3.Connection, watched: Watched, staged: StagedRows, *, created: bool = False) -> RowPlan:
         database.execute(f"pragma foreign_keys = {int(not created)}")  # a new database may have a part of the tables
-        database.execute("begin immediate")
+        watched.execute_patiently("begin immediate")
         database.execute("pragma defer_foreign_keys = 1")
         statements = _statements(staged.schema)
         for one in staged.tables:
@@ -105,18 +112,20 @@ class SqliteTarget:
             self._write(database, one, rows)
         if created:
             self._finish_new(database, staged, statements)
-        database.execute("commit")
+        watched.execute_patiently("commit")
         return plan
 
     def _compared(self, database: sqlite3.Connection, one: StagedTable) -> TableRows:
         live = _live(database, one.table)
         if live is None:
             return TableRows(one.table, one.rows, one.rows, 0, 0, 0, _key_of(one), created=True, notes=tuple(_notes(one, None)))
-        parts = _Parts(one, live, self._version_column)
+        parts, notes = _Parts(one, live, self._version_column), tuple(_notes(one, live))
+        if not parts.by_key:
+            missing = WholeRows(database, one, parts.columns).missing
+            return TableRows(one.table, one.rows, missing, one.rows - missing, 0, 0, (), created=False, notes=notes)
         there = _count(database, f"{parts.pairs} where {parts.same_key}")
-        equal = _count(database, f"{parts.pairs} where {parts.same_key} and {parts.same}") if parts.by_key else there
+        equal = _count(database, f"{parts.pairs} where {parts.same_key} and {parts.same}")
         newer = _count(database, f"{parts.pairs} where {parts.same_key} and not ({parts.same}) and {parts.newer}")
-        notes = tuple(_notes(one, live))
         return TableRows(
             one.table, one.rows, one.rows - there, equal, there - equal, newer, live.key, created=False, notes=notes
         )
@@ -126,8 +135,11 @@ class SqliteTarget:
         if live is None:
             raise TargetError(f"the table {one.table!r} could not be made", hint="nothing was written")
         parts = _Parts(one, live, self._version_column)
-        names = ", ".join(map(quoted, parts.columns))
-        given = ", ".join(f"s.{quoted(name)}" for name in parts.columns)
+        if not parts.by_key:
+            WholeRows(database, one, parts.columns).insert()
+            return
+        names = ", ".join(quoted(name) for name, _ in parts.columns)
+        given = ", ".join(f"s.{quoted(name)}" for name, _ in parts.columns)
         if rows.missing:
             database.execute(
                 f"insert into main.{quoted(one.table)} ({names}) select {given} from staged.{one.staged} s "  # noqa: S608
@@ -135,7 +147,7 @@ class SqliteTarget:
                 f"(select 1 from main.{quoted(one.table)} l where {parts.same_key}) order by s.rowid"
             )
         if rows.replaced(self._policy):
-            changed = ", ".join(f"{quoted(name)} = s.{quoted(name)}" for name in parts.columns if name not in live.key)
+            changed = ", ".join(f"{quoted(name)} = s.{quoted(name)}" for name, _ in parts.columns if name not in live.key)
             older = f" and not ({parts.newer})" if self._policy is ConflictPolicy.NEWER else ""
             database.execute(
                 f"update main.{quoted(one.table)} as l set {changed} from staged.{one.staged} s "  # noqa: S608
@@ -163,19 +175,24 @@ class _Parts:
     """Pieces of SQL about a table's staged rows (`s`) and its own (`l`)."""
 
     def __init__(self, one: StagedTable, live: _Live, version_column: str | None) -> None:
-        there = set(live.columns)
-        self.columns = tuple(column.name for column in one.columns if column.name in there)
-        self.by_key = bool(live.key) and set(live.key) <= set(self.columns)
-        key = live.key if self.by_key else self.columns
-        equal = "=" if self.by_key else "is"  # a key has an index, and no nulls
-        self.same_key = " and ".join(f"l.{quoted(name)} {equal} s.{quoted(name)}" for name in key)
-        others = [name for name in self.columns if name not in live.key]
-        self.same = " and ".join(f"l.{quoted(name)} is s.{quoted(name)}" for name in others) or "1"
-        table = f"main.{quoted(one.table)}"
-        live_rows = table if self.by_key else f"(select distinct * from {table})"  # noqa: S608 (quoted names)
-        self.pairs = f"from staged.{one.staged} s join {live_rows} l on s.{quoted(one.chosen)}"
-        version = next((name for name in self.columns if name.casefold() == (version_column or "").casefold()), None)
+        staged = {column.name for column in one.columns}
+        self.columns = tuple((name, declared) for name, declared in live.columns.items() if name in staged)
+        self.by_key = bool(live.key) and set(live.key) <= staged
+        self.same_key = " and ".join(f"l.{quoted(name)} = s.{quoted(name)}" for name in live.key)
+        others = [(name, declared) for name, declared in self.columns if name not in live.key]
+        self.same = " and ".join(_equal(name, declared) for name, declared in others) or "1"
+        self.pairs = f"from staged.{one.staged} s join main.{quoted(one.table)} l on s.{quoted(one.chosen)}"
+        version = next((name for name, _ in self.columns if name.casefold() == (version_column or "").casefold()), None)
         self.newer = "0" if version is None else f"l.{quoted(version)} > s.{quoted(version)}"
+
+
+def _equal(name: str, declared: str) -> str:
+    """SQL for whether two rows have the same value in a column, whatever its collation takes for equal."""
+    one, other = f"l.{quoted(name)}", f"s.{quoted(name)}"
+    same = f"{one} is {other} collate binary"
+    if sqlite_values.affinity(declared) == sqlite_values.BLOB:  # 1 and 1.0 are two values where nothing is converted
+        same += f" and typeof({one}) is typeof({other})"
+    return same
 
 
 def _numbers(text: str) -> dict[str, int]:
@@ -204,8 +221,10 @@ def _live(database: sqlite3.Connection, table: str) -> _Live | None:
     triggers = database.execute(
         "select name from main.sqlite_schema where type = 'trigger' and tbl_name = ? order by name", (table,)
     ).fetchall()
+    strict = database.execute("select strict from pragma_table_list where schema = 'main' and name = ?", (table,)).fetchone()
+    free = ("ANY",) if strict and strict[0] else ()
     return _Live(
-        tuple(row[1] for row in rows if row[6] == 0),
+        {row[1]: "" if row[2].upper() in free else row[2] for row in rows if row[6] == 0},
         tuple(row[1] for row in sorted(rows, key=lambda row: row[5]) if row[5]),
         tuple(row[1] for row in rows if row[6] in (2, 3)),
         tuple(name for (name,) in triggers),

@@ -17,8 +17,10 @@ from msgspec import Struct
 
 from vault.errors import Damaged, UsageError
 from vault.problems import printable
+from vault.source.contract import Stop, never
 from vault.source.sql import layout, sqlite_values
 from vault.source.sql.sqlite_catalog import quoted
+from vault.source.sql.sqlite_stop import Watched
 from vault.source.sql.sqlite_values import RawText
 
 if TYPE_CHECKING:
@@ -70,11 +72,11 @@ class StagedRows(Struct, frozen=True):
     sequences: str
 
 
-def stage(items: Sequence[FetchedItem], file: Path, where: str | None) -> StagedRows:
+def stage(items: Sequence[FetchedItem], file: Path, where: str | None, stop: Stop = never) -> StagedRows:
     """Put the rows of items into a new database.
 
-    where: a condition in SQL on their columns; None for all. Raises `UsageError` where it cannot be used, or where no item is
-    a table; `Damaged` where a file is not what it should be.
+    where: a condition in SQL on their columns; None for all · stop: called often; what it raises ends the staging. Raises
+    `UsageError` where it cannot be used, or where no item is a table; `Damaged` where a file is not what it should be.
     """
     by_table: dict[str, list[FetchedItem]] = {}
     texts = {layout.SCHEMA: "", layout.SEQUENCES: ""}
@@ -90,13 +92,15 @@ def stage(items: Sequence[FetchedItem], file: Path, where: str | None) -> Staged
         )
     tables = []
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
+        watched = Watched(database, stop)
         for setting in ("journal_mode=off", "synchronous=off"):
             database.execute(f"pragma {setting}")
         for number, (table, parts) in enumerate(sorted(by_table.items())):
-            database.execute("begin")
-            staged = _staged(database, table, f"rows_{number}", parts)
-            tables.append(_chosen(database, staged, where) if where is not None else staged)
-            database.execute("commit")
+            with watched.errors():
+                database.execute("begin")
+                staged = _staged(database, table, f"rows_{number}", parts)
+                tables.append(_chosen(database, watched, staged, where) if where is not None else staged)
+                database.execute("commit")
     return StagedRows(file, tuple(tables), texts[layout.SCHEMA], texts[layout.SEQUENCES])
 
 
@@ -168,7 +172,7 @@ def _bound(cells: list[Any], literal: bool) -> Iterator[list[Any]]:  # noqa: FBT
     yield plain
 
 
-def _chosen(database: sqlite3.Connection, staged: StagedTable, where: str) -> StagedTable:
+def _chosen(database: sqlite3.Connection, watched: Watched, staged: StagedTable, where: str) -> StagedTable:
     """With the rows alone that a condition is true of."""
 
     def allow(action: int, first: str | None, *_: str | None) -> int:
@@ -181,7 +185,8 @@ def _chosen(database: sqlite3.Connection, staged: StagedTable, where: str) -> St
     statement = f"update {staged.staged} set {quoted(staged.chosen)} = 0 where not coalesce(({where}\n), 0)"  # noqa: S608
     database.set_authorizer(allow)
     try:
-        database.execute(statement)
+        with watched.errors():
+            database.execute(statement)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         columns = ", ".join(column.name for column in staged.columns[:10])
         raise UsageError(

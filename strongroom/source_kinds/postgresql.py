@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from vault.source.sql.layout import Step
     from vault.source.sql.postgresql import PostgresqlSource
     from vault.source.sql.postgresql_connection import PgAddress
+    from vault.source.sql.postgresql_tokens import KnownBy
 
 WHAT = "a PostgreSQL database"
 EXAMPLE = "postgresql://db.example.com/crm"
 PORT = 5432
+KNOWN_BY = ("versions", "content")
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 OPTIONS = {
     "user": "who connects; where it is not said: the user who runs the backup",
@@ -28,6 +30,8 @@ OPTIONS = {
     "`prefer`)",
     "certificates": "a file of certificate authorities that are trusted, for `sslmode`",
     **TABLE_OPTIONS,
+    "known_by": "by what rows are known to be unchanged: `versions` (PostgreSQL's own versions of them) or `content` (a hash "
+    "of what is in them; default: `versions`)",
     "restore_user": "who puts rows back with `--in-place`; where it is not said: `user`",
     "restore_password_file": "a file that holds that user's password",
     "restore_password_command": "a command that prints it",
@@ -39,6 +43,7 @@ def check(url: str, options: Mapping[str, str]) -> None:
     option.database_place(url, PORT, EXAMPLE)
     option.one_of(options, "step", STEPS, "month")
     option.one_of(options, "sslmode", MODES, "prefer")
+    option.one_of(options, "known_by", KNOWN_BY, "versions")
 
 
 def make(source: SourceSettings, context: SourceContext) -> PostgresqlSource:
@@ -56,6 +61,7 @@ def make(source: SourceSettings, context: SourceContext) -> PostgresqlSource:
         context.zone,
         options.get("version_column"),
         Rules(include=source.include, exclude=source.exclude),
+        cast("KnownBy", option.one_of(options, "known_by", KNOWN_BY, "versions")),
     )
     return PostgresqlSource(wanted, source.kind.encode(), context.clock)
 

@@ -239,6 +239,52 @@ def test_rows_that_refer_to_what_is_not_there_are_not_written(cdr: Desk) -> None
     assert len(rows(cdr.folder / "cdr.db")) == 200
 
 
+WHOLE_ROWS: list[tuple[Any, ...]] = [
+    ("a", 1, 1.0, b"x"), ("a", 1, 1.0, b"x"), ("A", 1, 1.0, b"x"), ("a\0b", 1, 1.0, None), ("a\0c", 1, 1.0, None),
+    (None, None, None, None), (None, None, None, None), ("", "1", 0.1, ""), ("", "1", 0.1, b""),
+]  # fmt: skip
+
+
+def test_tables_without_a_key_are_compared_by_whole_rows_as_often_as_they_are_there(cdr: Desk) -> None:
+    select = (
+        "select t, n, r, x, count(*) from log group by t collate binary, n, r, x, typeof(x) order by t collate binary, n, x"
+    )
+    with changing(cdr) as database:
+        database.execute("create table log (t text collate nocase, n numeric, r real, x)")
+        database.executemany("insert into log values (?, ?, ?, ?)", WHOLE_ROWS)
+        database.execute("insert into log with recursive c(n) as (select 1 union all select n + 1 from c limit 30000) "
+                         "select 'many', n % 15000, n % 15000, null from c")  # fmt: skip
+        before = database.execute(select).fetchall()
+    cdr.call("backup")
+    command = ("restore", "acme", "raw/log.parquet", "--in-place", "--yes", "--json")
+    (log,) = cdr.call(*command).document["tables"]
+    assert (log["inserted"], log["equal"], log["rows"]) == (0, 30009, 30009)
+    with changing(cdr) as database:
+        gone = database.execute("delete from log where rowid in (1, 3, 4, 7, 8) or rowid % 3 = 0").rowcount
+        database.execute("insert into log values ('later', 1, 1, 1)")
+    (log,) = cdr.call(*command).document["tables"]
+    assert gone > 10000 and (log["inserted"], log["equal"]) == (gone, 30009 - gone)
+    with changing(cdr) as database:
+        assert database.execute("delete from log where t = 'later'").rowcount == 1
+        assert database.execute(select).fetchall() == before
+
+
+def test_values_that_a_collation_takes_for_equal_are_two(cdr: Desk) -> None:
+    with changing(cdr) as database:
+        database.execute("create table names (id integer primary key, name text collate nocase, x)")
+        database.execute("insert into names values (1, 'Ann', 1), (2, 'Bob', 1)")
+    cdr.call("backup")
+    with changing(cdr) as database:
+        database.execute("update names set name = 'ANN' where id = 1")
+        database.execute("update names set x = 1.0 where id = 2")
+    cdr.call("restore", "acme", "raw/names.parquet", "--in-place", "--existing", "replace", "--yes")
+    with changing(cdr) as database:
+        assert database.execute("select *, typeof(x) from names").fetchall() == [
+            (1, "Ann", 1, "integer"),
+            (2, "Bob", 1, "integer"),
+        ]
+
+
 def test_what_cannot_be_is_said_in_the_plan(cdr: Desk) -> None:
     backed_up(cdr)
     with changing(cdr) as database:

@@ -10,13 +10,16 @@ import tempfile
 import time
 
 _FOREIGN = ("AWS_", "STRONGROOM_", "BOTO")
+_FOR_TESTS = "STRONGROOM_TEST_"
+"""Said to the tests themselves: which programs they run."""
+
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def cut_off() -> None:
     """Change this process's environment; called once, before anything of the SDK is imported."""
     for name in list(os.environ):
-        if name.startswith(_FOREIGN) or name.lower() in _PROXIES:
+        if (name.startswith(_FOREIGN) and not name.startswith(_FOR_TESTS)) or name.lower() in _PROXIES:
             del os.environ[name]
     home = tempfile.mkdtemp(prefix="strongroom-test-home-")
     atexit.register(shutil.rmtree, home, ignore_errors=True)

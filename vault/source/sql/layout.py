@@ -9,6 +9,7 @@ schema.sql                how the tables were made
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -61,3 +62,21 @@ def encoded(table: str) -> str:
 def is_label(text: str) -> bool:
     """Whether a database gave the name of a period that a calendar has."""
     return _LABEL.match(text) is not None
+
+
+def days_of(label: str) -> tuple[str, str]:
+    """The first day of a period, and the first one after it, as `YYYY-MM-DD`. label: one that `is_label`."""
+    year, month, day = int(label[:4]), 1, 1
+    if "Q" in label:
+        month, months = int(label[-1]) * 3 - 2, 3
+    elif len(label) == len("2024"):
+        months = 12
+    elif len(label) == len("2024-05"):
+        month, months = int(label[5:]), 1
+    else:
+        month, day, months = int(label[5:7]), int(label[8:]), 0
+    if not months:
+        after = date(year, month, day) + timedelta(days=1)
+        return label, after.isoformat()
+    years, rest = divmod(month - 1 + months, 12)
+    return f"{year:04}-{month:02}-{day:02}", f"{year + years:04}-{rest + 1:02}-01"

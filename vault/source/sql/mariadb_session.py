@@ -253,10 +253,17 @@ class Session:
 
     def kill_query(self) -> None:
         """End what this session's server is at. Nothing happens where that cannot be."""
+        self._kill("query")
+
+    def kill_connection(self) -> None:
+        """End this session on the server, with its transaction. Nothing happens where that cannot be."""
+        self._kill("connection")
+
+    def _kill(self, what: str) -> None:
         with suppress(pymysql.err.Error, OSError, SourceError):
             other = Session(self._address)
             try:
-                other.run(f"kill query {self.id}")
+                other.run(f"kill {what} {self.id}")
             finally:
                 other.close()
 

@@ -4,8 +4,10 @@ A scan begins a read-only transaction at REPEATABLE READ, and exports its snapsh
 read in transactions of the same snapshot. The tables are locked (`ACCESS SHARE`, which hinders nothing but changes of their
 definition) before the snapshot is taken: a TRUNCATE would otherwise show in it.
 
-Whether a partition changed is asked in the database: the number of its rows and sums of a hash of each; with `version_column`
-of their keys, and its greatest value. What did not change is not transferred. Types are in `postgresql_rows`.
+Whether a partition changed is asked in the database (`postgresql_tokens`), and what did not is not transferred. Types are in
+`postgresql_rows`.
+
+A partition is read by two threads beside the one that asks for it: one fetches rows, one makes Parquet of them.
 """
 
 from __future__ import annotations
@@ -28,16 +30,25 @@ from vault.source.patterns import Rules
 from vault.source.sql import layout
 from vault.source.sql.layout import Partition, Step
 from vault.source.sql.parquet_stream import parquet_pieces
-from vault.source.sql.postgresql_catalog import PgCatalog, PgTable, catalog, quoted, relations, wanted_relations
+from vault.source.sql.postgresql_catalog import PgCatalog, PgTable, catalog, relations, wanted_relations
 from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of, source_errors
-from vault.source.sql.postgresql_rows import partition_batches, partition_schema, where_of
+from vault.source.sql.postgresql_rows import copy_query, partition_schema, where_of
 from vault.source.sql.postgresql_schema import schema_text, sequences_text
+from vault.source.sql.postgresql_text import parsed
+from vault.source.sql.postgresql_tokens import KnownBy, PartitionTokens
+from vault.source.sql.read_ahead import read_ahead
 from vault.source.sql.table_reader import TableReader
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from vault.source.sql.postgresql_session import StoppableConnection
+
 TRIES = 3
+BLOCK = 1024 * 1024
+"""Bytes of text that become rows at once, more where a row has more. Four times as many take half as much time again: they do
+not stay in the processor."""
+
 BEGIN = "begin transaction isolation level repeatable read read only"
 
 IGNORED: frozenset[ScanColumn] = frozenset({"size", "mtime", "mtime_nanos"})
@@ -50,6 +61,7 @@ class PgOptions(Struct, frozen=True):
     - `time_column`, `step`: by which tables that have the column are cut into periods of the time zone; None: each is one file
     - `version_column`: changes with every change of a row; None: there is none
     - `rules`: patterns of items that are left out
+    - `known_by`: by what a partition without such a column is known to be unchanged
     """
 
     address: PgAddress
@@ -59,13 +71,16 @@ class PgOptions(Struct, frozen=True):
     zone: str = "UTC"
     version_column: str | None = None
     rules: Rules = Rules()
+    known_by: KnownBy = "versions"
 
 
 class PgPart(Struct, frozen=True):
-    """A partition of a table. item: as the scan lists it."""
+    """A partition of a table. unusual: the names of columns with a value that Parquet's type does not hold · item: as the scan
+    lists it."""
 
     table: PgTable
     label: str
+    unusual: frozenset[str]
     item: ListedItem
 
 
@@ -78,9 +93,9 @@ class PostgresqlSource:
         self.clock = clock
         self.parts: dict[bytes, PgPart] = {}
         self.texts: dict[bytes, bytes] = {}
-        self._connection: Connection[Any] | None = None
+        self._connection: StoppableConnection | None = None
         self._snapshot = ""
-        self._waiting: list[Connection[Any]] = []
+        self._waiting: list[StoppableConnection] = []
         self._lock = threading.Lock()
 
     def scan(self, stop: Stop) -> Scan:
@@ -89,7 +104,7 @@ class PostgresqlSource:
         stop()
         now = int(self.clock.now().timestamp()) * 1_000_000_000
         with source_errors(self.options.address):
-            connection = self._begin()
+            connection = self._begin(stop)
             found = ItemList(self.prefix, now)
             entities, gaps = self._list(connection, found, now, stop)
             difference = self._clock_difference(connection)
@@ -102,7 +117,7 @@ class PostgresqlSource:
         """Reads what the scan's transaction sees; without a scan, one of its own is begun."""
         if self._connection is None:
             self.scan(stop)
-        return TableReader(self.prefix, self.texts, self.parts, lambda part: part.item, self._pieces)
+        return TableReader(self.prefix, self.texts, self.parts, lambda part: part.item, lambda part: self._pieces(part, stop))
 
     def close(self) -> None:
         """End the transactions."""
@@ -113,7 +128,7 @@ class PostgresqlSource:
             one.close()
 
     @contextmanager
-    def reading(self) -> Iterator[Connection[Any]]:
+    def reading(self) -> Iterator[StoppableConnection]:
         """A connection of its own, in a transaction of the scan's snapshot."""
         with self._lock:
             connection = self._waiting.pop() if self._waiting else None
@@ -135,17 +150,29 @@ class PostgresqlSource:
         with self._lock:
             self._waiting.append(connection)
 
-    def _pieces(self, part: PgPart) -> Generator[bytes, None, None]:
-        options = self.options
-        where = where_of(part.table, part.label, options.step, options.zone)
-        with source_errors(options.address), self.reading() as connection, _item_errors():
-            schema = partition_schema(connection, part.table, where)
-            yield from parquet_pieces(schema, partition_batches(connection, part.table, where, schema))
+    def _pieces(self, part: PgPart, stop: Stop) -> Generator[bytes, None, None]:
+        from vault.source.sql.postgresql_session import copied_out
 
-    def _begin(self) -> Connection[Any]:
+        options = self.options
+        query = copy_query(part.table, where_of(part.table, part.label, options.step, options.zone))
+        schema = partition_schema(part.table, part.unusual)
+        with source_errors(options.address), self.reading() as connection, _item_errors():
+
+            def blocks(stop: Stop) -> Generator[bytes, None, None]:
+                connection.stop = stop
+                yield from copied_out(connection, query, BLOCK)
+
+            def pieces(stop: Stop) -> Generator[bytes, None, None]:
+                with read_ahead(blocks, stop) as ready:
+                    yield from parquet_pieces(schema, (batch for block in ready for batch in parsed(block, schema)))
+
+            with read_ahead(pieces, stop) as ready:
+                yield from ready
+
+    def _begin(self, stop: Stop) -> StoppableConnection:
         import psycopg
 
-        connection = self._connection = connect(self.options.address)
+        connection = self._connection = connect(self.options.address, stop)
         for attempt in range(TRIES):
             listed = relations(connection)
             tables = [
@@ -177,9 +204,10 @@ class PostgresqlSource:
         for one in known.hidden:
             if self.options.rules.takes(Partition(one.name).path):
                 _unlist(found, one.name, f"the {one.kind} {one.name!r} is not taken: {one.hidden}")
+        tokens = PartitionTokens(connection, self.options.known_by, self.options.version_column)
         for table in known.tables:
             stop()
-            self._add(connection, found, table, now)
+            self._add(tokens, found, table, now)
         for path, text in self.texts.items():
             found.file(ListedItem(path, len(text), now, text))
         wanted = self.options.time_column
@@ -201,40 +229,23 @@ class PostgresqlSource:
         connection.execute("set local search_path to default")
         return known
 
-    def _add(self, connection: Connection[Any], found: ItemList, table: PgTable, now: int) -> None:
+    def _add(self, asked: PartitionTokens, found: ItemList, table: PgTable, now: int) -> None:
         import psycopg
 
+        options = self.options
         try:
-            with connection.transaction():  # a savepoint: what fails for one table does not end the others
-                labels = list(self._labels(connection, table))
+            tokens = asked.of(table, table.label(options.step, options.zone))
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
             _unlist(found, table.name, f"the {table.relation.kind} {table.name!r} cannot be read: {reason_of(error)}")
             return
-        for label, token in labels:
-            item = ListedItem(Partition(table.name, label).path, UNKNOWN_SIZE, now, token)
-            if not self.options.rules.takes(item.path):
+        for one in tokens:
+            item = ListedItem(Partition(table.name, one.label).path, UNKNOWN_SIZE, now, one.token)
+            if not options.rules.takes(item.path):
                 found.excluded += 1
             elif found.file(item):
-                self.parts[item.path] = PgPart(table, label, item)
-
-    def _labels(self, connection: Connection[Any], table: PgTable) -> Iterator[tuple[str, bytes]]:
-        """The partitions of a table with their tokens. A table without rows is one file, so that it is seen."""
-        label = table.label(self.options.step, self.options.zone)
-        hashed, version = "(strongroom_row.*)::text", "null"
-        if table.key and any(column.name == self.options.version_column for column in table.columns):
-            hashed = f"row({', '.join(f'strongroom_row.{quoted(name)}' for name in table.key)})::text"
-            version = f"max(strongroom_row.{quoted(self.options.version_column or '')})::text"
-        sums = ", ".join(f"sum(hashtextextended({hashed}, {seed})::numeric)" for seed in (0, 1))
-        source = f"{table.relation.own_rows} strongroom_row"
-        query = f"select coalesce({label}, '{layout.UNDATED}'), count(*), {sums}, {version} from {source} group by 1 order by 1"  # noqa: S608
-        columns = repr([(column.name, column.declared, column.key) for column in table.columns])
-        rows = connection.execute(query).fetchall()
-        for text, *facts in rows:
-            yield text, f"{columns} {facts}".encode()
-        if not rows:
-            yield "", columns.encode()
+                self.parts[item.path] = PgPart(table, one.label, one.unusual, item)
 
 
 def _unlist(found: ItemList, table: str, message: str) -> None:

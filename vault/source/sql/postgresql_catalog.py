@@ -17,6 +17,12 @@ _KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f"
 _STEPS: dict[Step, str] = {"year": "YYYY", "quarter": 'YYYY"-Q"Q', "month": "YYYY-MM", "day": "YYYY-MM-DD"}
 _TIMES = ("date", "timestamp", "timestamptz")
 
+ROW = "strongroom_row"
+"""What a row of a table is called in SQL: a column's name alone may be that of anything else."""
+
+FIRST_DAY, LAST_DAY = "0001-01-02", "9999-12-31"
+"""Times from the one on and before the other have a period, in every time zone."""
+
 _RELATIONS = """
 select c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
        case when not has_schema_privilege(n.oid, 'usage') then 'this user may not use its schema'
@@ -113,19 +119,19 @@ class PgTable(Struct, frozen=True):
 
     @property
     def order(self) -> str:
-        """What orders its rows: the primary key, else all columns as text."""
+        """What orders its rows (`ROW`): the primary key, else all columns as text."""
         if self.key:
-            return ", ".join(map(quoted, self.key))
-        return ", ".join(f'{quoted(column.name)}::text collate "C"' for column in self.columns)
+            return ", ".join(f"{ROW}.{quoted(name)}" for name in self.key)
+        return ", ".join(f'{ROW}.{quoted(column.name)}::text collate "C"' for column in self.columns)
 
     def label(self, step: Step, zone: str) -> str:
-        """SQL for the period of a row in a time zone; null where it has none that a calendar has."""
+        """SQL for the period of a row (`ROW`) in a time zone; null where it has none that a calendar has."""
         if self.time_column is None:
             return "''"
-        column = quoted(self.time_column.name)
+        column = f"{ROW}.{quoted(self.time_column.name)}"
         zoned = "'" + zone.replace("'", "''") + "'"
         moment = f"({column} at time zone {zoned})" if self.time_column.base == "timestamptz" else column
-        known = f"{column} >= '0001-01-02' and {column} < '9999-12-31'"
+        known = f"{column} >= '{FIRST_DAY}' and {column} < '{LAST_DAY}'"
         return f"(case when {known} then to_char({moment}, '{_STEPS[step]}') end)"
 
 

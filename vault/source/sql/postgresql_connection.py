@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, LiteralString
 
 from vault.errors import SourceError
 from vault.hidden_fields import HidesFields
+from vault.source.contract import Stop, never
 
 if TYPE_CHECKING:
     import psycopg
-    from psycopg import Connection
+
+    from vault.source.sql.postgresql_session import StoppableConnection
 
 CONNECT_WITHIN = 30
 """Seconds."""
+
+GONE_AFTER = 60_000
+"""Milliseconds that what was sent may stay without an answer of the other machine."""
 
 OLDEST = 120000
 """Server version that is read: 12."""
@@ -36,6 +41,12 @@ _SETTINGS: tuple[LiteralString, ...] = (
     "set idle_in_transaction_session_timeout = 0",
     "set row_security = off",
 )
+
+_SETTINGS_SINCE: tuple[tuple[int, LiteralString], ...] = (
+    (140000, "set idle_session_timeout = 0"),
+    (170000, "set transaction_timeout = 0"),
+)
+"""With the server's version that has had them from then on."""
 
 
 class PgAddress(HidesFields, frozen=True):
@@ -56,11 +67,13 @@ class PgAddress(HidesFields, frozen=True):
         return f"postgresql://{host}:{self.port}/{self.database}"
 
 
-def connect(address: PgAddress) -> Connection[Any]:
-    """A session that commits each statement. Raises `psycopg.Error`, and `SourceError` for a server that is too old."""
-    import psycopg
+def connect(address: PgAddress, stop: Stop = never) -> StoppableConnection:
+    """A session that commits each statement. stop: called often while the server is waited for; what it raises ends that.
+    Raises `psycopg.Error`, and `SourceError` for a server that is too old."""
+    from vault.source.sql.postgresql_session import StoppableConnection
 
-    connection = psycopg.connect(
+    stop()
+    connection = StoppableConnection.connect(
         host=address.host,
         port=address.port,
         dbname=address.database,
@@ -72,11 +85,17 @@ def connect(address: PgAddress) -> Connection[Any]:
         application_name="strongroom",
         client_encoding="utf8",
         autocommit=True,
+        keepalives_idle=30,
+        keepalives_interval=10,
+        keepalives_count=3,
+        tcp_user_timeout=GONE_AFTER,
     )
+    connection.stop = stop
     try:
-        _refuse_too_old(address, connection.info.server_version)
-        for text in (*_SETTINGS, f"set lock_timeout = '{LOCKS_WITHIN}'"):
-            connection.execute(text)
+        version = connection.info.server_version
+        _refuse_too_old(address, version)
+        newer = (text for since, text in _SETTINGS_SINCE if version >= since)
+        connection.execute("; ".join([*_SETTINGS, *newer, f"set lock_timeout = '{LOCKS_WITHIN}'"]))  # one way there and back
     except BaseException:
         connection.close()
         raise

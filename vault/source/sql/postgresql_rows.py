@@ -1,4 +1,4 @@
-"""The rows of a partition of a PostgreSQL table, as Arrow batches of exact types, out of `COPY … TO STDOUT`.
+"""The rows of a partition of a PostgreSQL table: which type each column has in Parquet, and the SQL that gives them.
 
 A type that Parquet has is kept as that. Every other one (json, arrays, ranges, intervals, enums, addresses, numerics without a
 precision) is kept as the text that PostgreSQL writes for it, which it reads again; the field's metadata name the type. So is a
@@ -8,11 +8,10 @@ a numeric, 24:00.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from vault.source.sql.layout import UNDATED, Step
-from vault.source.sql.postgresql_catalog import PgColumn, PgTable, quoted
+from vault.source.sql.layout import UNDATED, Step, days_of
+from vault.source.sql.postgresql_catalog import FIRST_DAY, LAST_DAY, ROW, PgColumn, PgTable, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,10 +20,8 @@ if TYPE_CHECKING:
 DECLARED, KEY, GENERATED = b"postgresql.type", b"postgresql.key", b"postgresql.generated"
 TABLE, SCHEMA = b"postgresql.table", b"postgresql.schema"
 
-BLOCK = 8 * 1024 * 1024
-"""Bytes of CSV that become rows at once; more where a row has more."""
-
-MOST_DIGITS = 76
+MOST_DIGITS = 38
+"""Of a numeric that is one in Parquet: with more, some readers take it for a floating-point number."""
 
 _UNUSUAL = {
     "date": "{c} < '0001-01-01' or {c} > '9999-12-31'",
@@ -59,31 +56,33 @@ def arrow_type(column: PgColumn) -> pa.DataType:
     }
     if column.base == "numeric" and column.precision is not None and column.scale is not None:
         if 0 <= column.scale <= column.precision <= MOST_DIGITS:
-            digits = column.precision, column.scale
-            return pa.decimal128(*digits) if column.precision <= 38 else pa.decimal256(*digits)
+            return pa.decimal128(column.precision, column.scale)
         return pa.string()
     return plain.get(column.base, pa.string())
 
 
-def partition_schema(connection: Connection[Any], table: PgTable, where: str) -> pa.Schema:
-    """The columns of a partition. where: SQL for its rows."""
+def unusual_values(connection: Connection[Any], table: PgTable) -> dict[str, str]:
+    """By the names of columns: SQL that is true of a value that Parquet's type does not hold."""
+    known = dict(_UNUSUAL) | (_UNUSUAL_BEFORE_14 if connection.info.server_version < 140000 else {})
+    return {
+        column.name: known[column.base].format(c=f"{ROW}.{quoted(column.name)}")
+        for column in table.columns
+        if column.base in known and arrow_type(column) != _string()
+    }
+
+
+def partition_schema(table: PgTable, unusual: frozenset[str]) -> pa.Schema:
+    """The columns of a partition. unusual: the names of those with a value that Parquet's type does not hold."""
     import pyarrow as pa
 
-    known = dict(_UNUSUAL) | (_UNUSUAL_BEFORE_14 if connection.info.server_version < 140000 else {})
-    types = [arrow_type(column) for column in table.columns]
-    asked = [
-        (place, known[column.base].format(c=quoted(column.name)))
-        for place, (column, type_) in enumerate(zip(table.columns, types, strict=True))
-        if column.base in known and type_ != pa.string()
-    ]
-    if asked:
-        wanted = ", ".join(f"coalesce(bool_or({condition}), false)" for _, condition in asked)
-        query = f"select {wanted} from {table.relation.own_rows}{where}"  # noqa: S608 (quoted names)
-        row = connection.execute(query).fetchone()
-        for (place, _), unusual in zip(asked, row or (), strict=True):
-            types[place] = pa.string() if unusual else types[place]
-    fields = [_field(column, type_) for column, type_ in zip(table.columns, types, strict=True)]
+    fields = [_field(column, pa.string() if column.name in unusual else arrow_type(column)) for column in table.columns]
     return pa.schema(fields, metadata={TABLE: table.name.encode(), SCHEMA: table.relation.schema.encode()})
+
+
+def _string() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.string()
 
 
 def _field(column: PgColumn, type_: pa.DataType) -> pa.Field:
@@ -97,75 +96,26 @@ def _field(column: PgColumn, type_: pa.DataType) -> pa.Field:
     return pa.field(column.name, type_, metadata=metadata)
 
 
-def partition_batches(connection: Connection[Any], table: PgTable, where: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows in the order of their key, as columns of a schema. where: SQL for them. Raises `pa.ArrowInvalid` where a value
-    cannot be kept."""
-
-    names = ", ".join(quoted(column.name) for column in table.columns)
-    query = f"select {names} from {table.relation.own_rows}{where} order by {table.order}"  # noqa: S608 (quoted names)
-    with connection.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout (format csv)") as copied:
-        for block in _blocks(bytes(piece) for piece in copied):
-            yield from _parsed(block, schema)
-
-
-def _blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Whole rows, some `BLOCK` bytes of them: a row ends at a line feed before which the quotes are even in number."""
-    waiting, size, quotes = list[bytes](), 0, 0
-    for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        quotes += piece.count(b'"')
-        if size >= BLOCK and quotes % 2 == 0 and piece.endswith(b"\n"):
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield b"".join(waiting)
-
-
-def _parsed(block: bytes, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The rows of a block. The bytes are at hand: Arrow's reader of CSV reads ahead by a thread of its own."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    places = [f"c{place}" for place in range(len(schema))]
-    types = {name: pa.string() if _is_read_as_text(kind) else kind for name, kind in zip(places, schema.types, strict=True)}
-    found = csv.read_csv(
-        pa.BufferReader(block),
-        read_options=csv.ReadOptions(block_size=len(block) + 1, column_names=places, use_threads=False),
-        parse_options=csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-        convert_options=csv.ConvertOptions(
-            column_types=types,
-            null_values=[""],
-            true_values=["t"],
-            false_values=["f"],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
-    for batch in found.to_batches():
-        columns = [_of_type(one, kind) for one, kind in zip(batch.columns, schema.types, strict=True)]
-        yield pa.record_batch(columns, schema=schema)
-
-
-def _is_read_as_text(kind: pa.DataType) -> bool:
-    """Whether Arrow's reader of CSV does not know a type."""
-    import pyarrow as pa
-
-    return bool(pa.types.is_binary(kind) or pa.types.is_decimal256(kind))
-
-
-def _of_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """A column that was read as text where it had to be. Bytes are what PostgreSQL writes as `\\x00ff`."""
-    import pyarrow as pa
-
-    if not pa.types.is_binary(kind):
-        return column.cast(kind)
-    return pa.array([None if text is None else bytes.fromhex(text[2:]) for text in column.to_pylist()], pa.binary())
+def copy_query(table: PgTable, where: str) -> str:
+    """SQL that gives the rows in the order of their key, as text. where: SQL for them."""
+    names = ", ".join(f"{ROW}.{quoted(column.name)}" for column in table.columns)
+    rows = f"select {names} from {table.relation.own_rows} {ROW}{where} order by {table.order}"  # noqa: S608 (quoted names)
+    return f"copy ({rows}) to stdout"
 
 
 def where_of(table: PgTable, label: str, step: Step, zone: str) -> str:
-    """SQL for the rows of a partition. label: of its period, empty for the whole table."""
-    if not label:
+    """SQL for the rows of a partition. label: of its period, empty for the whole table.
+
+    An index on the column finds the days around the period; which of them are in it, the label alone says: near the end of a
+    period a time of day may come twice.
+    """
+    if not label or table.time_column is None:
         return ""
-    expression = table.label(step, zone)
-    return f" where {expression} is null" if label == UNDATED else f" where {expression} = '{label}'"
+    column, expression = f"{ROW}.{quoted(table.time_column.name)}", table.label(step, zone)
+    if label == UNDATED:
+        outside = f"{column} is null or {column} < '{FIRST_DAY}' or {column} >= '{LAST_DAY}'"
+        return f" where ({outside}) and {expression} is null"
+    first, after = days_of(label)
+    kind = table.time_column.base
+    near = f"{column} >= '{first}'::{kind} - interval '2 days' and {column} < '{after}'::{kind} + interval '2 days'"
+    return f" where {near} and {expression} = '{label}'"

@@ -29,13 +29,11 @@ from vault.source.sql.layout import Partition, Step
 from vault.source.sql.parquet_stream import parquet_pieces
 from vault.source.sql.sqlite_catalog import SqliteTable, catalog, quoted, schema_text, sequences_text
 from vault.source.sql.sqlite_rows import partition_batches, partition_schema
+from vault.source.sql.sqlite_stop import LOCK_TIMEOUT, Watched
 from vault.source.sql.table_reader import TableReader
 
-BUSY = 30.0
-"""Seconds that a lock of somebody else is waited for."""
-
-LOOK_EVERY = 100_000
-"""Steps of SQLite between two looks at whether the run is to stop."""
+BEGIN = "begin", "select count(*) from sqlite_schema"
+"""What a transaction sees is what there is when it reads for the first time."""
 
 STEADY_TRIES = 5
 
@@ -79,19 +77,17 @@ class SqliteSource:
         self.prefix = prefix
         self._clock = clock
         self._database: sqlite3.Connection | None = None
-        self._stop: Stop = never
-        self._stopped: BaseException | None = None
+        self._watched: Watched | None = None
         self.parts: dict[bytes, _Part] = {}
         self.texts: dict[bytes, bytes] = {}
 
     def scan(self, stop: Stop) -> Scan:
         """All tables, in a new transaction. Raises `SourceError` where the file is not there, or is no database."""
         self.close()
-        self._stop = stop
         stop()
         now = int(self._clock.now().timestamp()) * 1_000_000_000
         with self.errors():
-            state, trusted_from = self._begin()
+            state, trusted_from = self._begin(stop)
             found = ItemList(self.prefix, now)
             entities, gaps = self._list(found, now, state, trusted_from)
         coverage = Coverage("sqlite", tuple(entities), tuple(gaps), times=False, one_moment=True)
@@ -101,12 +97,13 @@ class SqliteSource:
         """Reads what the scan's transaction sees; without a scan, one of its own is begun."""
         if self._database is None:
             self.scan(stop)
-        self._stop = stop
+        if self._watched is not None:
+            self._watched.stop = stop
         return TableReader(self.prefix, self.texts, self.parts, lambda part: part.item, self._pieces)
 
     def close(self) -> None:
         """End the transaction."""
-        database, self._database = self._database, None
+        database, self._database, self._watched = self._database, None, None
         if database is not None:
             database.close()
 
@@ -123,9 +120,8 @@ class SqliteSource:
         try:
             yield
         except sqlite3.Error as error:
-            stopped, self._stopped = self._stopped, None
-            if stopped is not None:
-                raise stopped from None
+            if self._watched is not None:
+                self._watched.raise_stopped()
             hint = "is it a SQLite database, and may this user read it?"
             raise SourceError(f"the database {self.options.path} cannot be read: {error}", hint=hint) from error
 
@@ -135,37 +131,22 @@ class SqliteSource:
             schema = partition_schema(self.database, part, label)
             yield from parquet_pieces(schema, partition_batches(self.database, part, label, schema))
 
-    def _begin(self) -> tuple[bytes, int]:
+    def _begin(self, stop: Stop) -> tuple[bytes, int]:
         """Open the database, and begin a transaction; gives the state of its files, and from when on it can be relied on."""
         path = self.options.path
         if not path.is_file():
             raise SourceError(f"the database {path} is not there", hint="is it mounted, and is the path right?")
         uri = f"{path.absolute().as_uri()}?mode=ro"
-        database = sqlite3.connect(uri, uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False)
-        self._database = database
-        database.set_progress_handler(self._look, LOOK_EVERY)
+        database = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
+        self._database, self._watched = database, Watched(database, stop)
         for _ in range(STEADY_TRIES):
             before = _state_of(path)
-            self._begin_reading(database)
+            self._watched.execute_patiently(*BEGIN)
             if before == _state_of(path):
                 return before
             database.execute("rollback")
-        self._begin_reading(database)
+        self._watched.execute_patiently(*BEGIN)
         return b"", NO_TOKEN
-
-    @staticmethod
-    def _begin_reading(database: sqlite3.Connection) -> None:
-        """What a transaction sees is what there is when it reads for the first time."""
-        database.execute("begin")
-        database.execute("select count(*) from sqlite_schema").fetchone()
-
-    def _look(self) -> int:
-        try:
-            self._stop()
-        except BaseException as error:  # noqa: BLE001 (it is raised once SQLite has come back)
-            self._stopped = error
-            return 1
-        return 0
 
     def _list(self, found: ItemList, now: int, state: bytes, trusted_from: int) -> tuple[list[CoveredEntity], list[str]]:
         options, database = self.options, self.database

@@ -1,0 +1,114 @@
+"""A connection to a PostgreSQL server that can be stopped while the server computes, and that gives `COPY … TO STDOUT` in
+blocks.
+
+Whoever waits for the server asks ten times a second whether to stop. Where `stop` raises something, the server is told over a
+connection of its own to cancel what it does, and the session is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+from psycopg import generators
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+from psycopg.waiting import Wait
+
+from vault.source.contract import Stop, never
+
+if TYPE_CHECKING:
+    from psycopg.abc import PQGen
+    from psycopg.pq.abc import PGconn
+
+RV = TypeVar("RV")
+
+LOOK_EVERY = 0.1
+"""Seconds between two looks at whether to stop."""
+
+CANCEL_WITHIN = 5.0
+"""Seconds that a server is given to be told; then the connection is closed without."""
+
+
+class StoppableConnection(psycopg.Connection[Any]):
+    """See this module's text. stop: what is asked; it can be set to another one."""
+
+    stop: Stop = staticmethod(never)
+
+    def wait(self, gen: PQGen[RV], interval: float = LOOK_EVERY, timeout: float | None = None) -> RV:
+        """Run what waits for the server; raises what `stop` raises."""
+        asking = _Asking(self.stop)
+        try:
+            return super().wait(asking.through(gen), interval, **({} if timeout is None else {"timeout": timeout}))
+        except BaseException:
+            if asking.stopped:
+                with suppress(psycopg.Error):
+                    self.cancel_safe(timeout=CANCEL_WITHIN)
+                self.close()
+            raise
+
+
+class _Asking:
+    """Passes everything on between who waits and whom for, and asks in between. stopped: it was told to stop."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self.stopped = False
+
+    def through(self, gen: PQGen[RV]) -> PQGen[RV]:
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready:
+                    self._ask()
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            found: RV = end.value
+            return found
+
+    def _ask(self) -> None:
+        try:
+            self._stop()
+        except BaseException:
+            self.stopped = True
+            raise
+
+
+def copied_out(connection: StoppableConnection, query: str, block_bytes: int) -> Iterator[bytes]:
+    """What a `COPY … TO STDOUT` gives: whole rows, `block_bytes` of them or more at once. Raises `psycopg.Error`.
+
+    A server sends each row by itself. That a million of them pass through few calls of Python is what this is for. A reading
+    that is given up leaves the connection unusable.
+    """
+    connection.pgconn.send_query(query.encode())
+    (begun,) = connection.wait(generators.execute(connection.pgconn))
+    if begun.status != ExecStatus.COPY_OUT:
+        raise error_from_result(begun)
+    ended = False
+    while not ended:
+        block, ended = connection.wait(_block(connection.pgconn, block_bytes))
+        if block:
+            yield block
+
+
+def _block(pgconn: PGconn, wanted: int) -> Generator[Any, Any, tuple[bytes, bool]]:
+    """Some bytes, and whether they are the last."""
+    pieces, size, next_row = list[memoryview](), 0, pgconn.get_copy_data
+    while size < wanted:
+        count, piece = next_row(1)
+        if count > 0:
+            pieces.append(piece)
+            size += count
+        elif count == 0:
+            while not (yield Wait.R):
+                pass
+            pgconn.consume_input()
+        else:
+            (ended,) = yield from generators.fetch_many(pgconn)
+            if ended.status != ExecStatus.COMMAND_OK:
+                raise error_from_result(ended)
+            return b"".join(pieces), True
+    return b"".join(pieces), False

@@ -1,0 +1,72 @@
+"""SQLite in steps between which somebody may ask it to stop: long statements, and locks that others hold.
+
+watched = Watched(database, stop)
+with watched.errors():
+    watched.execute_patiently("begin immediate")
+    database.execute("…")
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vault.source.contract import Stop
+
+LOOK_EVERY = 100_000
+"""Steps of SQLite between two looks at whether to stop."""
+
+LOCK_TIMEOUT = 0.1
+"""Seconds that SQLite itself waits for a lock, without anybody being asked: to be given to `sqlite3.connect`."""
+
+BUSY_TRIES = 300
+"""So often a lock of somebody else is waited for: half a minute."""
+
+
+class Watched:
+    """A connection whose statements end where `stop` raises something. stop: what is asked; it can be set to another one."""
+
+    def __init__(self, database: sqlite3.Connection, stop: Stop) -> None:
+        self.stop = stop
+        self._database = database
+        self._stopped: BaseException | None = None
+        database.set_progress_handler(self._look, LOOK_EVERY)
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raises what `stop` has raised, in the place of SQLite's error about it."""
+        try:
+            yield
+        except sqlite3.Error:
+            self.raise_stopped()
+            raise
+
+    def raise_stopped(self) -> None:
+        """Raises what `stop` has raised, if it has."""
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            raise stopped from None
+
+    def execute_patiently(self, *statements: str) -> None:
+        """Statements that need a lock, all of them again where it is taken; the last one's rows are read. Raises
+        `sqlite3.OperationalError` where it is never free."""
+        for attempt in range(BUSY_TRIES):
+            try:
+                for statement in statements:
+                    self._database.execute(statement).fetchall()
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or attempt + 1 == BUSY_TRIES:
+                    raise
+            self.stop()
+            if self._database.in_transaction and len(statements) > 1:
+                self._database.execute("rollback")
+
+    def _look(self) -> int:
+        try:
+            self.stop()
+        except BaseException as error:  # noqa: BLE001 (it is raised once SQLite has come back)
+            self._stopped = error
+            return 1
+        return 0
