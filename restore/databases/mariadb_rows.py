@@ -29,8 +29,8 @@ _CHARSET = re.compile(rb"character set (\w+)")
 
 
 def insert(session: Session, staged: str, file: Path) -> int:
-    """Put the rows of a file into a table that has its columns; gives how many there are. Raises `TargetError` for a row that is
-    larger than a packet that the server takes."""
+    """Put the rows of a file into a table that has its columns; gives how many there are. Raises `TargetError` for a row that
+    is larger than what the server takes at once."""
     import pyarrow.parquet as pq
 
     ((packet,),) = session.rows("select @@max_allowed_packet")
