@@ -253,7 +253,7 @@ def planned_rows(
             case MariadbDatabase(place):
                 from restore.databases.mariadb_target import MariadbTarget
 
-                with MariadbTarget(place, items, policy, options.where) as rows_target:
+                with MariadbTarget(place, items, policy, options.where, stop) as rows_target:
                     yield PlannedRows(rows_target.plan(), rows_target)
 
 

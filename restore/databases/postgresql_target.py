@@ -39,7 +39,6 @@ from restore.databases.staged_rows import FetchedItem
 from restore.planning.conflict_policy import ConflictPolicy
 from vault.errors import TargetError, UsageError
 from vault.source.contract import Stop, never
-from vault.source.sql import layout
 from vault.source.sql.postgresql_catalog import quoted, relations
 from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of
 
@@ -201,8 +200,7 @@ class PostgresqlTarget:
 
     def _files(self, one: PgStaged) -> list[Path]:
         """Those with the rows of a table."""
-        parts = [(item.file, layout.partition_of(item.path)) for item in self._items]
-        return [file for file, part in parts if part is not None and part.table == one.table]
+        return [item.file for item in files_by_table(self._items).get(one.table, ())]
 
     def _refuse_clashes(self) -> None:
         places = [one.relation for one in self._staged]

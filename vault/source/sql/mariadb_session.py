@@ -18,7 +18,7 @@ from pymysql.protocol import MysqlPacket
 
 from vault.errors import SourceError
 from vault.source.contract import Stop, never
-from vault.source.sql.mariadb_connection import CONNECT_WITHIN, LOOK_EVERY, WRITE_WITHIN, MariadbAddress
+from vault.source.sql.mariadb_connection import CONNECT_WITHIN, KILL_WITHIN, LOOK_EVERY, WRITE_WITHIN, MariadbAddress
 from vault.source.sql.mariadb_packets import LARGEST_PART, ends_result, is_error, row_of
 
 _READ_AHEAD = 256 * 1024
@@ -117,8 +117,9 @@ class PatientReader:
 class Session:
     """One connection. Queries are without parameters: names and values are in them as SQL."""
 
-    def __init__(self, address: MariadbAddress) -> None:
-        """Raises `pymysql.Error`, and `SourceError` where certificates cannot be read."""
+    def __init__(self, address: MariadbAddress, within: float = CONNECT_WITHIN) -> None:
+        """within: seconds until the connection stands. Raises `pymysql.Error`, and `SourceError` where certificates cannot be
+        read."""
         self._address = address
         wrapped = _tls(address) if address.socket is None else None
         self._connection = Connection(
@@ -129,8 +130,8 @@ class Session:
             database=address.database or None,
             charset="utf8mb4",
             autocommit=True,
-            connect_timeout=CONNECT_WITHIN,
-            read_timeout=CONNECT_WITHIN,
+            connect_timeout=within,
+            read_timeout=within,
             write_timeout=WRITE_WITHIN,
             local_infile=False,
             program_name="strongroom",
@@ -253,10 +254,17 @@ class Session:
 
     def kill_query(self) -> None:
         """End what this session's server is at. Nothing happens where that cannot be."""
+        self._kill("query")
+
+    def kill_connection(self) -> None:
+        """End this session on the server, with its transaction. Nothing happens where that cannot be."""
+        self._kill("connection")
+
+    def _kill(self, what: str) -> None:
         with suppress(pymysql.err.Error, OSError, SourceError):
-            other = Session(self._address)
+            other = Session(self._address, KILL_WITHIN)
             try:
-                other.run(f"kill query {self.id}")
+                other.run(f"kill {what} {self.id}")
             finally:
                 other.close()
 
