@@ -239,19 +239,25 @@ def main() -> int:
 
 
 def _printed(costs: Mapping[str, Sequence[Cost]], peer: str) -> int:
-    walls = {name: median(one.wall for one in found) for name, found in costs.items()}
+    """The limits are for the best of the rounds: other programs make wall time longer, never shorter."""
+    walls = {name: min(one.wall for one in found) for name, found in costs.items()}
+    usual = {name: median(one.wall for one in found) for name, found in costs.items()}
     cpus = {name: median(one.cpu for one in found) for name, found in costs.items()}
     memory = {name: max(one.rss for one in found) for name, found in costs.items()}
-    print("| | wall | cpu | memory |\n| --- | --- | --- | --- |")
+    print("| | wall, best | wall, median | cpu | memory |\n| --- | --- | --- | --- | --- |")
     for name in costs:
-        print(f"| {name} | {walls[name]:.2f} s | {cpus[name]:.2f} s | {memory[name] / 1e6:.0f} MB |")
-    first, back = walls["first backup"] / walls[f"COPY TO, {peer}"], walls["restore"] / walls[f"COPY FROM, {peer}"]
-    first_cpu = cpus["first backup"] / cpus[f"COPY TO, {peer}"]
-    shares = f"{first:.2f} of COPY TO (limit {LIMIT_FIRST}), {first_cpu:.2f} by processor time"
-    print(f"\nfirst backup {shares}; restore {back:.2f} of COPY FROM; load {os.getloadavg()[0]:.1f} at the end")
+        print(f"| {name} | {walls[name]:.2f} s | {usual[name]:.2f} s | {cpus[name]:.2f} s | {memory[name] / 1e6:.0f} MB |")
+
+    def share(ours: str, theirs: str) -> str:
+        return ", ".join(f"{one[ours] / one[f'{theirs}, {peer}']:.2f}" for one in (walls, usual, cpus))
+
+    print(
+        f"\nfirst backup: {share('first backup', 'COPY TO')} of COPY TO (limit {LIMIT_FIRST}); restore: "
+        f"{share('restore', 'COPY FROM')} of COPY FROM; load {os.getloadavg()[0]:.1f} at the end"
+    )
     most = max(memory[name] for name in ("first backup", "unchanged", "restore"))
-    kept = first <= LIMIT_FIRST and walls["unchanged"] <= LIMIT_UNCHANGED and most <= LIMIT_MEMORY
-    return 0 if kept else 1
+    kept = walls["first backup"] <= LIMIT_FIRST * walls[f"COPY TO, {peer}"] and walls["unchanged"] <= LIMIT_UNCHANGED
+    return 0 if kept and most <= LIMIT_MEMORY else 1
 
 
 if __name__ == "__main__":
