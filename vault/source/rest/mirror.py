@@ -266,12 +266,12 @@ class Mirror:
 
     def forget_others(self, resources: list[str]) -> None:
         """What the description does not name any more goes."""
-        marks = ", ".join("?" * len(resources))
-        for table, column in (
-            ("resources", "name"),
-            *((one, "resource") for one in ("records", "items", "met", "attachments")),
-        ):
-            self._database.execute(f"delete from {table} where {column} not in ({marks})", resources)  # noqa: S608 (own names)
+        known = self._database.execute("select name from resources union select distinct resource from items").fetchall()
+        for (name,) in known:
+            if name not in resources:
+                self._database.execute("delete from resources where name = ?", (name,))
+                for table in ("records", "items", "met", "attachments"):
+                    self._database.execute(f"delete from {table} where resource = ?", (name,))  # noqa: S608 (own names)
 
     def _drop(self, resource: str, key: str, old: StoredRecord) -> None:
         row = self._database.execute(

@@ -10,6 +10,7 @@ from vault.clock import Clock
 from vault.rate_limits import RateLimits, RequestPace
 from vault.source.contract import Stop, never
 
+SEVERAL = 5
 SLICE = 1.0
 """Seconds of a wait between two looks at whether the run is to stop."""
 
@@ -22,7 +23,8 @@ class BurstPace(RequestPace):
         """per_second: 0 for no limit."""
         super().__init__(clock)
         self._own_clock = clock
-        self._rate, self._burst = per_second, burst
+        # who comes late may catch up by one, where a second has several
+        self._rate, self._burst = per_second, burst + (per_second >= SEVERAL)
         self._filling = threading.Lock()
         self._level, self._at = float(burst), clock.monotonic()
         self.stop: Stop = never
