@@ -24,6 +24,7 @@ from restore.planning.plan import make_plan
 from restore.publishing.changes import OwnFiles, PublicationChanges, PublicationOptions, changes, removable
 from restore.publishing.sink import PublicationSink
 from restore.publishing.state import (
+    MOST_ITEMS,
     LineSigner,
     PublicationHeader,
     PublicationState,
@@ -33,7 +34,7 @@ from restore.publishing.state import (
     read_header,
     read_journal,
 )
-from vault.errors import Busy, Damaged, TargetError
+from vault.errors import Busy, Damaged, TargetError, UsageError
 from vault.format import manifest
 from vault.problems import Problem
 from vault.progress import NoProgress, Progress
@@ -95,6 +96,11 @@ def compare(request: PublicationRequest, place: PublicationPlace) -> Comparison:
     state = _read_state(request, place)
     selection = request.selection
     items = only_files(selection.table)
+    if items.num_rows > MOST_ITEMS:
+        raise UsageError(
+            f"{items.num_rows} items are more than one publication takes, which is {MOST_ITEMS}",
+            hint="publish some of them, with --kind or --period, to a place of their own",
+        )
     found_tokens = tokens(items, request)
     own = OwnFiles(place, state)
     conversion = request.conversion

@@ -233,3 +233,16 @@ def test_what_cannot_be_read_is_named_and_is_no_deletion(tickets: Tickets) -> No
     assert [event["what"] for event in one["events"]] == ["created"] and not one["deleted"]
     assert {problem["what"] for problem in result.document["damage"]} == {"not-read"}
     assert "problem: tickets/2024-05.jsonl" in result.err
+
+
+def test_a_byte_order_mark_and_lines_that_are_no_json_hide_no_record(desk: Desk) -> None:
+    source = desk.folder / "source"
+    source.mkdir()
+    (source / "2024-05.jsonl").write_bytes(b'\xef\xbb\xbf{"id": 1}\r\n{"id": 2, 1\r\n{"id": 3}\r\n{"id": 4}')
+    desk.init()
+    desk.add("acme", f"tickets={source}")
+    desk.call("backup")
+    for record in ("1", "3", "4"):
+        (one,) = desk.call("history", "acme", "--record", record, "--json").document["history_list"]
+        assert one["events"][0]["record_fields"] == {"id": int(record)}
+    desk.call("history", "acme", "--record", "2", exits=1)

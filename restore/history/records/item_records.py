@@ -28,7 +28,7 @@ from restore.history.records.table_rows import FoundRecord, primary_key, rows_of
 from restore.history.timeline import SnapshotWindow, timeline
 from restore.selection.select import Selection
 from restore.selection.versions import by_snapshot
-from restore.tables.formats import is_table
+from restore.tables.formats import FORMATS, is_table
 from restore.tables.model import Table
 from restore.tables.readers.json_values import parse
 from vault.errors import Damaged, Interrupted, StorageError, StrongroomError
@@ -57,6 +57,9 @@ COLUMNS = ["path", "type", "size", "blake3", "chunks", "period_start"]
 
 READERS = 4
 """Manifests that are read at once."""
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Before the first line of some files."""
 
 FEW = 8
 """Chunks that are read without threads of their own."""
@@ -316,7 +319,7 @@ class LineItem:
         """The first of some lines that is the record, and the chunks that it lies in."""
         for line in lines:
             try:
-                value = parse(line.line).value
+                value = parse(line.line.removeprefix(BYTE_ORDER_MARK)).value
             except Damaged:
                 continue  # a line that breaks off, or is no JSON, is no record
             key = self._record.found_in(value, self._stated) if isinstance(value, dict) else None
@@ -327,10 +330,12 @@ class LineItem:
 
 def _versions(ledger: Ledger, mask: Mask | None, over: SnapshotWindow, opening: Opening) -> list[ItemVersion]:
     """The versions of the files that may hold records, by path and time; "" as the format of what has none."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     rows = timeline(ledger, mask, over)
-    rows = rows.filter(pc.equal(rows["type"], manifest.FILE))
+    tables = pc.is_in(rows["format"], value_set=pa.array([name for name in FORMATS if is_table(name)], pa.string()))
+    rows = rows.filter(pc.and_(pc.equal(rows["type"], manifest.FILE), pc.or_(tables, pc.is_null(rows["format"]))))
     names = ("path", "first", "last", "blake3", "size", "format", "present")
     found = []
     for path, first, last, digest, size, format_name, present in zip(*(rows[one].to_pylist() for one in names), strict=True):
