@@ -1,35 +1,51 @@
-"""What a killed run has read, in this machine's cache."""
+"""What a run remembers of a source elsewhere, should it be killed: what is sure, what is stored, and nothing of others."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pyarrow as pa
 import pytest
 
 from tests.support.places import made_on
-from vault.backup.read_journal import JournalItem, ReadJournal
+from vault.backup.read_journal import FOLDER, ReadJournal
 from vault.backup.read_results import ContentFacts
+from vault.coverage import Coverage, CoveredEntity
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.project import Project
 from vault.repository.sorted_index import KnownChunks
-from vault.source.contract import STRONG
-from vault.source.scan_columns import ScannedStatus
+from vault.source.contract import STRONG, Scan
+from vault.source.item_list import ItemList, ListedItem
 from vault.storage.memory import MemoryStore
 
-STATUS = ScannedStatus(3, 1_700_000_000_000_000_000, STRONG, 42, 0, 0o100644, 0, 0, 1)
-SCAN = pa.table(
-    {
-        "path": [b"raw/a"],
-        "size": [3],
-        "mtime": [1_700_000_000],
-        "mtime_nanos": [0],
-        "ctime_ns": [STRONG],
-        "inode": [42],
-    }
-)
-ROWS = pa.array([0], pa.int32())
+CHUNK, OTHER = bytes(31) + b"1", bytes(31) + b"2"
+XATTRS = ((b"source.webdav.owner-id", b"olena"),)
+
+
+def scanned(*items: ListedItem) -> tuple[Scan, pa.Array]:
+    found = ItemList(b"raw", 0)
+    for item in items:
+        found.file(item)
+    scan = found.scan(frozenset(), Coverage("test", (CoveredEntity("files"),)))
+    return scan, pa.array(range(scan.table.num_rows), pa.int64())
+
+
+def item(name: bytes, size: int = 5, token: bytes = b"etag", trusted_from: int = STRONG) -> ListedItem:
+    return ListedItem(name, size, 1_700_000_000_000_000_000, token, trusted_from)
+
+
+def known(project: Project, *chunks: bytes) -> KnownChunks:
+    found = KnownChunks(ChunkIndex.load(project))
+    found.add(chunks)
+    return found
+
+
+def remembered(project: Project, folder: Path, *items: ListedItem, chunks: tuple[bytes, ...] = (CHUNK,)) -> set[bytes]:
+    scan, rows = scanned(*items)
+    found = ReadJournal(project, "server", folder).matching(scan.table, rows, known(project, *chunks))
+    assert all(one.xattrs == list(XATTRS) and one.chunks == [(CHUNK, 5)] for one in found.values())
+    paths = scan.table["path"].to_pylist()
+    return {paths[row] for row in found}
 
 
 @pytest.fixture
@@ -37,29 +53,58 @@ def project() -> Project:
     return made_on(MemoryStore())
 
 
-def matching(project: Project, folder: Path) -> dict[int, JournalItem]:
-    known = KnownChunks(ChunkIndex.load(project))
-    return ReadJournal(project, "files", folder).matching(SCAN, ROWS, known)
+def kept(project: Project, folder: Path, one: ListedItem, *, consistency: str | None = None, size: int = 5) -> ReadJournal:
+    journal = ReadJournal(project, "server", folder)
+    facts = ContentFacts(bytes(32), size, "csv", consistency)
+    journal.add_file(b"raw/" + one.path, one.status(), facts, [(CHUNK, 5)], XATTRS)
+    return journal
 
 
-def written(project: Project, folder: Path) -> list[Path]:
-    """A piece of the journal, about an empty file's chunks: these are always stored."""
-    journal = ReadJournal(project, "files", folder)
-    journal.add_file(b"raw/a", STATUS, ContentFacts(b"d" * 32, 3, "csv"), [], ())
-    return sorted(one for one in folder.rglob("*") if one.is_file())
+def test_an_item_is_remembered_while_it_is_listed_as_it_was_and_its_chunks_are_stored(project: Project, tmp_path: Path) -> None:
+    journal = kept(project, tmp_path, item(b"a"))
+    assert remembered(project, tmp_path, item(b"a"), item(b"b")) == {b"raw/a"}
+    assert remembered(project, tmp_path, item(b"a"), chunks=(OTHER,)) == set()
+    for other in (item(b"a", token=b"another"), item(b"a", size=6), item(b"a")._replace(mtime_ns=1)):
+        assert remembered(project, tmp_path, other) == set()
+    journal.clear()
+    assert remembered(project, tmp_path, item(b"a")) == set()
 
 
-def test_what_was_read_is_remembered(project: Project, tmp_path: Path) -> None:
-    written(project, tmp_path)
-    (found,) = matching(project, tmp_path).values()
-    assert (found.path, found.digest, found.format) == (b"raw/a", b"d" * 32, "csv")
+def test_what_is_not_of_one_moment_or_may_change_and_look_the_same_is_not(project: Project, tmp_path: Path) -> None:
+    just_now = int(project.services.clock.now().timestamp() * 1e9)
+    kept(project, tmp_path, item(b"mixed"), consistency="inconsistent")
+    kept(project, tmp_path, item(b"short"), size=4)
+    kept(project, tmp_path, item(b"racy", trusted_from=just_now))
+    kept(project, tmp_path, item(b"settled", trusted_from=1_700_000_000_000_000_000))
+    names = (item(b"mixed"), item(b"short"), item(b"racy", trusted_from=just_now))
+    settled = item(b"settled", trusted_from=1_700_000_000_000_000_000)
+    assert remembered(project, tmp_path, *names, settled) == {b"raw/settled"}
+
+
+def test_another_source_or_a_damaged_piece_has_nothing(project: Project, tmp_path: Path) -> None:
+    kept(project, tmp_path, item(b"a"))
+    (piece,) = [one for one in (tmp_path / FOLDER).rglob("*") if one.is_file()]
+    assert b"raw/a" not in piece.read_bytes() and piece.stat().st_mode & 0o777 == 0o600
+    scan, rows = scanned(item(b"a"))
+    assert ReadJournal(project, "another", tmp_path).matching(scan.table, rows, known(project, CHUNK)) == {}
+    for data in (b"", b"nonsense", bytes(project.seal_catalogue(b"\x93\x01\x02\x03")), piece.read_bytes()[:-1]):
+        piece.write_bytes(data)
+        assert remembered(project, tmp_path, item(b"a")) == set()
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(project: Project, tmp_path: Path) -> None:
+    (tmp_path / FOLDER).write_bytes(b"in the way")
+    kept(project, tmp_path, item(b"a")).clear()
+    assert remembered(project, tmp_path, item(b"a")) == set()
 
 
 def test_what_somebody_else_has_sealed_to_the_project_is_not_believed(project: Project, tmp_path: Path) -> None:
-    (piece,) = written(project, tmp_path)
-    plain = project.open_catalogue(piece.read_bytes())
-    (item,) = msgspec.msgpack.decode(memoryview(plain)[32:], type=list[JournalItem])
-    forged = msgspec.msgpack.encode([msgspec.structs.replace(item, digest=b"e" * 32)])
-    for body in (forged, bytes(plain[:32]) + forged):
-        piece.write_bytes(project.seal_catalogue(body))
-        assert matching(project, tmp_path) == {}
+    kept(project, tmp_path, item(b"a"))
+    (piece,) = [one for one in (tmp_path / FOLDER).rglob("*") if one.is_file()]
+    plain = bytes(project.open_catalogue(piece.read_bytes()))
+    tag, body = plain[:32], plain[32:]
+    for forged in (body, bytes(32) + body, tag + body.replace(b"csv", b"xml")):
+        piece.write_bytes(project.seal_catalogue(forged))
+        assert remembered(project, tmp_path, item(b"a")) == set()
+    piece.write_bytes(project.seal_catalogue(plain))
+    assert remembered(project, tmp_path, item(b"a")) == {b"raw/a"}
