@@ -3,10 +3,13 @@ committed, and the next run is right."""
 
 from __future__ import annotations
 
+import os
 import random
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +142,42 @@ def test_a_scratch_disk_that_is_full_is_said_and_nothing_is_written(crm: Crm, tm
     assert process.returncode == 1 and "No space left" in said and "Traceback" not in said
     assert state(crm.server, crm.database) == before
     crm.desk.call(*command)
+
+
+ENDLESS = "create view endless as with recursive c(n) as (select 1 union all select n + 1 from c) select count(*) as n from c"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_a_long_query_of_a_server(crm: Crm, number: signal.Signals) -> None:
+    crm.server.run(crm.database, "create view slow as select 1 as id, pg_sleep(600)::text as s")
+    crm.desk.settings.write_text(
+        crm.desk.settings.read_text().replace('sslmode = "disable"', 'sslmode = "disable", tables = "slow"')
+    )
+    process = crm.desk.start("backup")
+    query = f"select 1 from pg_stat_activity where datname = '{crm.database}' and wait_event = 'PgSleep'"
+    until(lambda: crm.server.rows("postgres", query))
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    until(lambda: not crm.server.rows("postgres", query))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_a_long_query_of_sqlite(desk: Desk, number: signal.Signals) -> None:
+    with closing(sqlite3.connect(desk.folder / "a.db")) as database:
+        database.execute(ENDLESS)
+    desk.init()
+    desk.call("project", "add", "acme")
+    url = f"sqlite:{desk.folder / 'a.db'}"
+    desk.call("source", "add", "acme", "raw", url, "--name", "db", "--option", "tables=endless", "--yes")
+    process = desk.start("backup")
+    until(lambda: processor_seconds(process.pid) > 3)  # it takes one to get there
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1].decode()
+    assert (process.returncode, "Traceback" in said) == (130, False), said
+
+
+def processor_seconds(pid: int) -> float:
+    """Of a process, so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
