@@ -20,10 +20,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.mariadb_server import OWNER as MARIADB_OWNER
+from tests.support.mariadb_server import PASSWORD as MARIADB_PASSWORD
+from tests.support.mariadb_server import MariadbServer
 from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
 from vault.clock import SystemClock
 from vault.problems import Problem
 from vault.source.contract import Source, never
+from vault.source.sql.mariadb import MariadbSource, MdOptions
+from vault.source.sql.mariadb_connection import MariadbAddress
 from vault.source.sql.postgresql import PgOptions, PostgresqlSource
 from vault.source.sql.postgresql_connection import PgAddress
 from vault.source.sql.sqlite import SqliteOptions, SqliteSource
@@ -83,6 +88,36 @@ class Postgres:
             yield move
 
 
+class Mariadb:
+    writers_go_on = True
+
+    def __init__(self, server: MariadbServer) -> None:
+        self._server = server
+        self._database = server.new_database(TABLES)
+        server.run(self._database, f"insert into here select seq, '2024-01-01', seq from seq_1_to_{ROWS}")
+
+    def source(self) -> Source:
+        address = MariadbAddress("127.0.0.1", self._server.port, self._database, MARIADB_OWNER, MARIADB_PASSWORD)
+        return MariadbSource(MdOptions(address, time_column="at"), b"raw", SystemClock())
+
+    @contextmanager
+    def writer(self) -> Iterator[Callable[[Random], bool]]:
+        from pymysql.err import OperationalError
+
+        with self._server.connected(self._database) as connection, connection.cursor() as cursor:
+
+            def move(random: Random) -> bool:
+                try:
+                    for text in ("begin", *moved(random), "commit"):
+                        cursor.execute(text)
+                except OperationalError:  # two writers met
+                    cursor.execute("rollback")
+                    return False
+                return True
+
+            yield move
+
+
 class Sqlite:
     def __init__(self, file: Path, journal: str) -> None:
         self._file = file
@@ -125,6 +160,7 @@ def moved(random: Random) -> list[str]:
 
 ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path], Engine]] = {
     "postgresql": lambda request, _folder: Postgres(request.getfixturevalue("postgres")),
+    "mariadb": lambda request, _folder: Mariadb(request.getfixturevalue("mariadb")),
     "sqlite-wal": lambda _request, folder: Sqlite(folder / "a.db", "wal"),
     "sqlite-delete": lambda _request, folder: Sqlite(folder / "a.db", "delete"),
 }
@@ -183,7 +219,7 @@ def test_no_snapshot_has_a_row_twice_or_misses_one_whoever_writes_meanwhile(
                 paths = [p for p, kind in zip(found["path"].to_pylist(), found["type"].to_pylist(), strict=True) if not kind]
                 tables = [path for path in paths if path.endswith(b".parquet")]
                 writers.wait_for_more(committed=engine.writers_go_on)
-                with one.reader() as reader, ThreadPoolExecutor(READERS if name == "postgresql" else 1) as pool:
+                with one.reader() as reader, ThreadPoolExecutor(READERS if name in ("postgresql", "mariadb") else 1) as pool:
 
                     def read(path: bytes) -> Any:
                         writers.wait_for_more(committed=engine.writers_go_on)
@@ -197,5 +233,5 @@ def test_no_snapshot_has_a_row_twice_or_misses_one_whoever_writes_meanwhile(
             ids = sorted(number for part in parts for number in part["id"].to_pylist())
             assert ids == list(range(1, ROWS + 1))
             assert sum(pc.sum(part["amount"]).as_py() or 0 for part in parts) == AMOUNT
-            seen.add(tuple(paths))
+            seen.add(tuple(tuple(part["id"].to_pylist()) for part in parts))
     assert len(seen) > 1  # the rows were elsewhere
