@@ -99,7 +99,7 @@ def test_ids_of_every_type_are_met(column: pa.Array, tmp_path: Path) -> None:
 
 def test_a_database_states_its_primary_key_in_the_order_of_its_columns(tmp_path: Path) -> None:
     def field(name: str, place: int) -> pa.Field:
-        return pa.field(name, pa.int64(), metadata={"sqlite.key": str(place)} if place else None)
+        return pa.field(name, pa.int64(), metadata={"sqlite.key": str(place), "sqlite.type": "7"})
 
     def key(*fields: pa.Field) -> Sequence[str]:
         file = tmp_path / "t.parquet"
