@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from strongroom.selection import SelectionOptions
 from strongroom.table_options import TableOptions
 from tests.support.dying import PowerCut
 from tests.unit.library.repositories import OpenProject, restorable
+from vault.errors import Busy
 from vault.problems import Problem
 
 MOMENTS = 40
@@ -179,3 +180,31 @@ def test_a_killed_run_is_continued(opened: OpenProject, tmp_path: Path, later: i
         if ends:
             break
     assert ends
+
+
+class SharedPlace(FolderPlace):
+    """A place without locks, as a bucket is: while one run deletes, another one comes and goes."""
+
+    def __init__(self, root: bytes, meanwhile: Callable[[], object]) -> None:
+        super().__init__(root)
+        self._meanwhile = meanwhile
+
+    def remove(self, names: Iterable[bytes]) -> list[Problem]:
+        self._meanwhile()
+        return super().remove(names)
+
+
+def test_of_two_runs_at_once_one_notices_and_the_next_puts_it_right(
+    opened: OpenProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids, place = snapshots(opened), tmp_path / "place"
+    run(opened, folder(place), tmp_path / "scratch", ids[1])
+    with pytest.raises(Busy, match="another run publishes"), folder(place).begin():
+        run(opened, folder(place), tmp_path / "scratch", ids[1])
+    monkeypatch.setattr("restore.publishing.folder_place.lock", lambda descriptor: True)
+    shared = SharedPlace(os.fsencode(place), lambda: run(opened, folder(place), tmp_path / "other", ids[3]))
+    with pytest.raises(Busy, match="meanwhile"):
+        run(opened, shared, tmp_path / "scratch", ids[2])
+    assert run(opened, folder(place), tmp_path / "scratch", ids[3]).problems == []
+    run(opened, folder(tmp_path / "fresh"), tmp_path / "scratch", ids[3])
+    assert files(place) == files(tmp_path / "fresh")

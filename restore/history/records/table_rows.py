@@ -13,8 +13,8 @@ from restore.tables.model import Batch, Table, Value
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PRIMARY_KEYS = (b"sqlite.key", b"postgresql.key", b"mysql.key", b"key")
-"""Metadata of a Parquet column in which sources of databases state its place in the primary key."""
+PRIMARY_KEY = b".key"
+"""How the metadata of a Parquet column end in which sources of databases state its place in the primary key: `sqlite.key`."""
 
 
 class FoundRecord(NamedTuple):
@@ -53,7 +53,7 @@ def primary_key(file: Path, format_name: str) -> tuple[str, ...]:
 
 def _place(metadata: Mapping[bytes, bytes]) -> int:
     """In the primary key, from 1 on; 0 where a column is not in it."""
-    return max((int(text) for one in PRIMARY_KEYS if (text := metadata.get(one, b"")).isdigit()), default=0)
+    return max((int(text) for name, text in metadata.items() if name.endswith(PRIMARY_KEY) and text.isdigit()), default=0)
 
 
 def _rows(table: Table, names: Sequence[str], place: int, text: str) -> Iterator[dict[str, Value]]:

@@ -11,12 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec import Struct
 
+from restore.history.ledger import Ledger
 from restore.history.records.chunk_lines import BEGIN, END, is_at_home, neighbourhood
 from restore.history.records.record_id import RecordId, id_text, value_at
 from restore.history.records.table_rows import primary_key, rows_of
 from restore.tables.loss_report import LossReport
 from restore.tables.registry import open_tables
+from strongroom.records import stated_key
 
 
 @pytest.mark.parametrize("text", ["4711", "A/17", "Иван-7", 'x"y\\z', "a\tb", "\U0001f600", "1714563077.4212"])
@@ -96,7 +99,7 @@ def test_ids_of_every_type_are_met(column: pa.Array, tmp_path: Path) -> None:
 
 def test_a_database_states_its_primary_key_in_the_order_of_its_columns(tmp_path: Path) -> None:
     def field(name: str, place: int) -> pa.Field:
-        return pa.field(name, pa.int64(), metadata={"sqlite.key": str(place)} if place else None)
+        return pa.field(name, pa.int64(), metadata={"sqlite.key": str(place), "sqlite.type": "7"})
 
     def key(*fields: pa.Field) -> Sequence[str]:
         file = tmp_path / "t.parquet"
@@ -135,3 +138,35 @@ def test_what_took_the_place_of_a_line(home: str, chunks: str, near: str, *, beg
 
     found = neighbourhood(ids(home), ids("abcde"), ids(chunks))
     assert b"".join(found.chunks).decode() == near and (found.begins, found.ends) == (begins, ends)
+
+
+class Entity(Struct, frozen=True):
+    """What a source covers, with the key of its records."""
+
+    name: str
+    key: str
+
+
+class Stated(Struct, frozen=True):
+    """As much of a coverage and of a record as is looked at."""
+
+    entities: tuple[Entity, ...] = ()
+    coverage: Stated | None = None
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        (b"tickets/tickets.jsonl", "number"),
+        (b"tickets/tickets/2024-05.jsonl", "number"),
+        (b"tickets/tickets/2024-05.csv", ""),
+        (b"tickets/tickets-old/2024-05.jsonl", ""),
+        (b"tickets/people.jsonl", "login.name"),
+        (b"tickets/2024-05.jsonl", ""),
+    ],
+)
+def test_a_source_states_the_key_of_its_records(path: bytes, key: str) -> None:
+    entities = (Entity("tickets", "number"), Entity("people", "login.name"))
+    ledger = Ledger([Stated(coverage=Stated(entities))])  # type: ignore[list-item]  # as much of one as is looked at
+    assert stated_key(ledger, path) == key
+    assert stated_key(Ledger([Stated()]), path) == ""  # type: ignore[list-item]
