@@ -65,6 +65,9 @@ def _why_not_in_place(context: Context, selected: SelectedItems, options: Restor
     if selected.query.versions != 1:
         return "several versions of a file do not go back in place"
     sources = context.settings.projects.get(selected.project.name, ())
+    names = set(selected.selection.table["source"].unique().to_pylist())
+    if any(one.url is not None for one in sources if one.name in names):
+        return "these items come from no folder (--in-place puts them back where they came from)"
     folders = {one.name: one.path.absolute() for one in sources if one.path is not None}
     try:
         roots = source_roots(selected.selection, folders)

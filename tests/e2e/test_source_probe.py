@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 from tests.support.dav_double import Asked as DavAsked
@@ -111,3 +113,17 @@ def test_a_folder_or_a_file_that_may_not_be_read_is_a_missing_right(desk: Desk) 
         "raw/a.csv": f"it cannot be read: {reason}",
     }
     assert found["rate_limits"] is None
+
+
+def test_a_database_that_may_not_be_read_and_a_command_that_may_not_be_run_are_missing_rights(desk: Desk) -> None:
+    with closing(sqlite3.connect(desk.folder / "calls.db")) as database:
+        database.execute("create table calls (id integer primary key)")
+    (desk.folder / "export.sh").write_text("#!/bin/sh\necho hello\n")
+    with_source(desk, "sqlite:calls.db")
+    desk.call("source", "add", "acme", "tickets", "command:./export.sh", "--yes")
+    (desk.folder / "calls.db").chmod(0)
+    result = desk.run("source", "test", "acme", "--json", exits=1, preexec_fn=without_root_powers)
+    missing = [one["missing_rights"] for one in result.document["sources"]]
+    assert [[one["path"] for one in rights] for rights in missing] == [[None], [None]]
+    assert "may not be read by this user" in missing[0][0]["message"]
+    assert "may not be run by this user" in missing[1][0]["message"]

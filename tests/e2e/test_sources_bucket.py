@@ -122,6 +122,13 @@ def test_items_show_what_the_store_says_beside_them_and_a_folder_is_not_given_it
     assert "content-type" in entity["fields"] and "tags" not in entity["fields"]
 
 
+def test_without_a_destination_a_folder_is_proposed_and_the_way_back_is_said(double: tuple[Kept, S3Double]) -> None:
+    kept, _ = double
+    kept.backup()
+    shown = kept.desk.call("restore", "acme", "raw/2024-05/**", "--dry-run").err
+    assert "--in-place puts them back where they came from" in shown
+
+
 @pytest.mark.parametrize("conditions", ["yes", "no", "refused"])
 def test_an_object_that_is_put_there_or_replaced_while_a_restore_runs_stays(
     double: tuple[Kept, S3Double], conditions: str

@@ -22,6 +22,9 @@ from tests.support.trees import contents
 COUNT = 400
 FILES = {f"{number % 9}/{number}.bin": SeededChance(f"file {number}").token(3000) for number in range(COUNT)}
 FILES["large.bin"] = SeededChance("large").token(2_500_000)
+LATE = (386, 396)
+"""Requests for contents: of the batches of 64 files, of which four wait at most, three are in packs by then; four packs of
+thirteen files at most are on their way to the store."""
 
 
 class Killed:
@@ -83,7 +86,7 @@ def killed(request: pytest.FixtureRequest, desk: Desk) -> Iterator[Killed]:
 
 def test_after_a_kill_the_next_backup_has_everything_and_asks_for_the_rest_alone(killed: Killed) -> None:
     chance = random.Random("kill -9")
-    asked = killed.kill_at(chance.randrange(300, 380))
+    asked = killed.kill_at(chance.randrange(*LATE))
     found = killed.backup()
     assert (found["problems"], found["files"], found["added"]) == (0, len(FILES), found["items"]), "as if nothing had happened"
     again = killed.reads()
@@ -96,19 +99,19 @@ def test_after_a_kill_the_next_backup_has_everything_and_asks_for_the_rest_alone
 
 def test_however_often_it_is_killed_it_comes_further_each_time(killed: Killed) -> None:
     chance = random.Random("kills")
-    first = chance.randrange(280, 320)
+    first = chance.randrange(*LATE)
     killed.kill_at(first)
-    second = chance.randrange(80, 100)
+    second = chance.randrange(1, 10)
     killed.kill_at(second)
     found = killed.backup()
     assert (found["problems"], found["files"]) == (0, len(FILES))
     asked = killed.reads()
-    assert asked <= len(FILES) - 130, f"after {first} and {second} contents were asked for, {asked} were again"
+    assert asked <= len(FILES) - 100, f"after {first} and {second} contents were asked for, {asked} were again"
     killed.proven()
 
 
 def test_what_changed_since_the_kill_is_asked_for_again(killed: Killed) -> None:
-    killed.kill_at(350)
+    killed.kill_at(LATE[0])
     changed = dict(list(FILES.items())[:40])
     for name in changed:
         new = SeededChance(f"changed {name}").token(3000)
@@ -124,12 +127,12 @@ def test_what_changed_since_the_kill_is_asked_for_again(killed: Killed) -> None:
 
 
 def test_a_journal_that_is_damaged_or_of_another_time_costs_requests_and_nothing_else(killed: Killed) -> None:
-    killed.kill_at(350)
+    killed.kill_at(LATE[0])
     cache = killed.desk.folder / "home/.cache/strongroom"
     pieces = sorted(one for one in cache.rglob("unfinished/**/*") if one.is_file())
-    assert len(pieces) > 2
-    pieces[0].write_bytes(pieces[0].read_bytes()[:-7])
-    write_files(pieces[1].parent, {pieces[1].name: b"something else"})
+    assert len(pieces) >= 3
+    pieces[-1].write_bytes(pieces[-1].read_bytes()[:-7])
+    write_files(pieces[0].parent, {"99999": b"something else"})
     assert killed.backup()["problems"] == 0
-    assert killed.reads() <= len(FILES) - 20
+    assert killed.reads() <= len(FILES) - 40
     killed.proven()

@@ -144,7 +144,7 @@ class BucketSource(Struct, frozen=True):
                     self._add(found, one, now)
             else:
                 self._add_versions(found, now, stop)
-        scan = found.scan(frozenset(), self.options.coverage())
+        scan = found.scan(frozenset(), self.options.coverage(), beside_files=True)
         scan.is_remote = True
         scan.clock_difference, scan.rate_limits = self.objects.clock_difference, self.objects.limits()
         return scan

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
-from vault.errors import SourceError
+from vault.errors import SourceDenied, SourceError
 from vault.problems import Problem, printable
 from vault.process_group import OutputTail, end, reason
 from vault.source.contract import NO_TOKEN, UNKNOWN_SIZE, Scan, Stop, never
@@ -64,11 +64,15 @@ class Command(Struct, frozen=True):
         return printable(os.fsencode(self.words[0]))[:SHOWN_WORDS]
 
     def find_program(self) -> None:
-        """Raises `SourceError` where the program is not there."""
+        """Raises `SourceError` where the program is not there, `SourceDenied` where it may not be run."""
         program = self.words[0]
+        name = str(self.folder / program) if "/" in program else program
         path = self.environment.get("PATH", os.defpath)
-        if shutil.which(str(self.folder / program) if "/" in program else program, path=path) is None:
-            raise SourceError(f"the command {self} is not there", hint="is it installed, and is the path right?")
+        if shutil.which(name, path=path) is not None:
+            return
+        if shutil.which(name, mode=os.F_OK, path=path) is not None:
+            raise SourceDenied(f"the command {self} may not be run by this user", hint="let this user read and run it")
+        raise SourceError(f"the command {self} is not there", hint="is it installed, and is the path right?")
 
 
 class CommandSource(Struct, frozen=True):

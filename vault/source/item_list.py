@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from vault.errors import SourceError
 from vault.problems import Problem
 from vault.source.contract import NO_OWNER, STRONG, MissingRight, Scan, ScanColumn, token_number
-from vault.source.scan_columns import Columns, ScannedStatus
+from vault.source.scan_columns import FOLDER, Columns, ScannedStatus
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from vault.coverage import Coverage
 
 _FILE_MODE, _FOLDER_MODE = stat.S_IFREG | 0o644, stat.S_IFDIR | 0o755
@@ -90,10 +92,12 @@ class ItemList:
         if denied:
             self.missing_rights.append(MissingRight(whole, message))
 
-    def scan(self, ignored: frozenset[ScanColumn], coverage: Coverage) -> Scan:
-        """All of them; the list is spent afterwards. Raises `SourceError` where a path stands twice: the source cannot be
-        what it says."""
+    def scan(self, ignored: frozenset[ScanColumn], coverage: Coverage, *, beside_files: bool = False) -> Scan:
+        """All of them; the list is spent afterwards. beside_files: whether the source may have a folder of a file's name, which
+        is left out then. Raises `SourceError` where a path stands twice: the source cannot be what it says."""
         table = self._columns.table()
+        if beside_files:
+            table = _without_folders_beside_files(table)
         if table.num_rows != len(table["path"].unique()):
             raise SourceError("the source lists a name twice", hint="give its items names of their own")
         found = Scan(table, [], self.problems, self.unlisted, self.excluded, Counter(), ignored, coverage)
@@ -107,3 +111,16 @@ class ItemList:
     def _is_possible(self, path: bytes) -> bool:
         parts = path.split(b"/")
         return len(path) <= LONGEST_PATH and b"\0" not in path and not any(part in (b"", b".", b"..") for part in parts)
+
+
+def _without_folders_beside_files(table: pa.Table) -> pa.Table:
+    """A scan's table; of a file and a folder of one name, the file stays."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_folder = pc.equal(table["type"], pa.scalar(FOLDER, pa.uint8()))
+    folders, files = (table["path"].filter(mask).combine_chunks() for mask in (is_folder, pc.invert(is_folder)))
+    twice = files.filter(pc.is_in(files, value_set=folders))  # few folders, many files
+    if not len(twice):
+        return table
+    return table.filter(pc.invert(pc.and_(is_folder, pc.is_in(table["path"], value_set=twice))))

@@ -135,6 +135,15 @@ def test_what_the_store_says_beside_a_content_is_kept_with_it() -> None:
         assert attributes(project)[b"raw/a"] == {"source.s3.content-type": "text/plain"}
 
 
+def test_an_object_and_a_folder_s_marker_of_one_name_are_the_object() -> None:
+    with s3_double(page=2) as double:
+        for key in ("in/a", "in/a-b", "in/a/", "in/a/c", "in/d/"):
+            double.put(key, b"" if key.endswith("/") else b"1")
+        found = scanned(double)
+    types = dict(zip(found.table["path"].to_pylist(), found.table["type"].to_pylist(), strict=True))
+    assert types == {b"raw": 1, b"raw/a": 0, b"raw/a-b": 0, b"raw/a/c": 0, b"raw/d": 1}
+
+
 def test_tags_that_may_not_be_read_are_said_at_once() -> None:
     def refused(_: int, asked: Asked) -> Reply | None:
         return fault(403, "AccessDenied") if "tagging" in asked.query else None

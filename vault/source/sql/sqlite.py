@@ -10,6 +10,7 @@ The database is opened for reading only. One that is not in WAL mode lets nobody
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from msgspec import Struct
 
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
-from vault.errors import SourceError
+from vault.errors import SourceDenied, SourceError
 from vault.source.contract import NO_TOKEN, STRONG, UNKNOWN_SIZE, Scan, ScanColumn, Stop, never
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
@@ -136,6 +137,8 @@ class SqliteSource:
         path = self.options.path
         if not path.is_file():
             raise SourceError(f"the database {path} is not there", hint="is it mounted, and is the path right?")
+        if not os.access(path, os.R_OK):
+            raise SourceDenied(f"the database {path} may not be read by this user", hint="let this user read it")
         uri = f"{path.absolute().as_uri()}?mode=ro"
         database = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
         self._database, self._watched = database, Watched(database, stop)
