@@ -18,8 +18,8 @@ An item is unchanged when its row is that of the last scan. Two columns are ther
 - `ctime_ns` is the moment from which on the token can be relied on: a file whose ctime lies within two seconds of a scan may
   change again and look the same. `STRONG` (0) is for tokens that change with every change, `NO_TOKEN` for an item about which
   nothing is known before it is read: it is read every time, and stays the version that it was where its content is the same.
-  What changes with the attributes of an item alone, while its token is the same and strong, is an `attribute_token` there: the
-  item gets a new version with the content that it had, and only `read_attributes` is asked.
+  What changes with the attributes of an item alone, while its token is the same and strong, is an `attribute_token` there,
+  where the scan says so: the item gets a new version with the content that it had, and only `read_attributes` is asked.
 
 Not promised, and therefore stated by each source in its `Coverage`, which is stored with the snapshot:
 
@@ -126,6 +126,7 @@ class Scan(Struct):
     - `coverage`: what the source says of itself; None where it says nothing
     - `clock_difference`: seconds that the clock of the source's server was ahead of ours; None where that is not known
     - `notes`: what else there is to know of the source, for people who test it
+    - `attribute_tokens`: whether `ctime_ns` holds no moments, but tokens of attributes
     """
 
     table: pa.Table
@@ -138,6 +139,7 @@ class Scan(Struct):
     coverage: Coverage | None = None
     clock_difference: float | None = None
     notes: tuple[str, ...] = ()
+    attribute_tokens: bool = False
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""

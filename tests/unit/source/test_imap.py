@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import places
 from tests.support.clock import StillClock
 from tests.support.dovecot import make_certificate
 from tests.support.imap_double import FULL, PASSWORD, PLAIN, TOKEN, USER, ImapDouble
@@ -140,6 +141,22 @@ class TestWhatIsAsked:
         double.mark("INBOX", 3)
         assert backed_up(project, double, tmp_path / "state").record.counts.read_bytes == 0
         assert xattrs(newest(project)[path]) == {} and checked(project).sound
+        restore(project, tmp_path / "back")
+        assert sorted(contents(tmp_path / "back").values()) == sorted(one.data for one in double.boxes["INBOX"].mails)
+
+    def test_a_flag_that_changed_of_a_message_whose_content_was_lost_has_it_read_again(
+        self, double: ImapDouble, tmp_path: Path
+    ) -> None:
+        for number in range(5):
+            double.put("INBOX", mail(number, "b" * number * 2000))
+        store = MemoryStore()
+        project = made_on(store)
+        backed_up(project, double, tmp_path / "state")
+        for name in places.names(store, f"projects/{project.id}/packs"):
+            store.delete(name)
+        double.mark("INBOX", 3, "\\Flagged")
+        report = backed_up(project, double, tmp_path / "state")
+        assert report.problems == () and report.record.counts.read_bytes > 0
         restore(project, tmp_path / "back")
         assert sorted(contents(tmp_path / "back").values()) == sorted(one.data for one in double.boxes["INBOX"].mails)
 
