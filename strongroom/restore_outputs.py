@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -196,9 +197,11 @@ class OutputRun(Struct, frozen=True):
         from restore.outputs.mail_place import MailPlace
         from restore.outputs.mail_sink import MailSink, verify_mail
 
-        with opened_mail(mail, self.selected.project) as client:
-            items = self.plan.items.select(["path", "size"])
-            place = MailPlace(client, mail.base, items, self.stop, estimated=mail.estimated)
+        items = self.plan.items.select(["path", "size"])
+        with (
+            opened_mail(mail, self.selected.project) as client,
+            closing(MailPlace(client, mail.base, items, self.stop, estimated=mail.estimated)) as place,
+        ):
             outcome = self._write(MailSink(place))
             if self.verify:
                 outcome.verification = verify_mail(place, self._written(outcome), self.stop, self.progress)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -295,9 +296,11 @@ class _Planner(Struct, frozen=True):
         """Messages, and what is to be known of them."""
         from restore.outputs.mail_place import MailPlace, plan_notes
 
-        with opened_mail(mail, self.selected.project) as client:
-            items = self.selected.selection.table.select(["path", "size"])
-            place = MailPlace(client, mail.base, items, estimated=mail.estimated)
+        items = self.selected.selection.table.select(["path", "size"])
+        with (
+            opened_mail(mail, self.selected.project) as client,
+            closing(MailPlace(client, mail.base, items, estimated=mail.estimated)) as place,
+        ):
             plan = without_missing(self._against(place), self.options)
             return PlannedPart(plan, notes=plan_notes(place, plan.items))
 

@@ -82,6 +82,7 @@ class ImapDouble:
         self.password = PASSWORD
         self.refuses_append = ""
         self.prefix = ""
+        self.shared = ""
         self.port = 0
         self.tls: ssl.SSLContext | None = None
         self.starts_tls: ssl.SSLContext | None = None
@@ -272,13 +273,18 @@ class _Session:
         return "OK welcome" if right else f"NO [AUTHENTICATIONFAILED] wrong {given!r}"
 
     def do_namespace(self, words: list[Any]) -> str:
-        self.send(f'* NAMESPACE (("{self.double.prefix}" "{self.double.delimiter}")) NIL NIL'.encode())
+        double = self.double
+        shared = f'(("{double.shared}" "{double.delimiter}"))' if double.shared else "NIL"
+        self.send(f'* NAMESPACE (("{double.prefix}" "{double.delimiter}")) NIL {shared}'.encode())
         return "OK done"
 
     def do_list(self, words: list[Any]) -> str:
         extended = len(words) > 2
         asked = repr(words[2:])
+        prefix, shared = words[1].decode().removesuffix("*"), self.double.shared
         for box in self.double.boxes.values():
+            if not box.name.startswith(prefix) or (shared and not prefix and box.name.startswith(shared)):
+                continue
             marks = set(box.marks) | ({"\\Subscribed"} if box.subscribed and "SUBSCRIBED" in asked else set())
             self.send(f"* LIST ({' '.join(sorted(marks))}) {_delimiter(self.double.delimiter)} ".encode() + _string(box.name))
             if extended and "STATUS" in asked and "\\Noselect" not in box.marks and not box.refuses:

@@ -204,8 +204,10 @@ class NewSnapshot:
         manifest."""
         import pyarrow.compute as pc
 
-        rows, before = attribute_changes.find(self._scan.table, reading.difference.fresh, last, self._scan.ignored)
-        wanted = attribute_changes.CONTENT
+        scan, fresh, wanted = self._scan, reading.difference.fresh, attribute_changes.CONTENT
+        if not scan.attribute_tokens:
+            return AttributeChanges(fresh.slice(0, 0))
+        rows, before = attribute_changes.find(scan.table, fresh, last, scan.ignored)
         if not len(rows):
             return AttributeChanges(rows)
         contents = self._base.last_manifest(wanted)

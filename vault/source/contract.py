@@ -18,8 +18,8 @@ An item is unchanged when its row is that of the last scan. Two columns are ther
 - `ctime_ns` is the moment from which on the token can be relied on: a file whose ctime lies within two seconds of a scan may
   change again and look the same. `STRONG` (0) is for tokens that change with every change, `NO_TOKEN` for an item about which
   nothing is known before it is read: it is read every time, and stays the version that it was where its content is the same.
-  What changes with the attributes of an item alone, while its token is the same and strong, is an `attribute_token` there: the
-  item gets a new version with the content that it had, and only `read_attributes` is asked.
+  What changes with the attributes of an item alone, while its token is the same and strong, is an `attribute_token` there,
+  where the scan says so: the item gets a new version with the content that it had, and only `read_attributes` is asked.
 
 Not promised, and therefore stated by each source in its `Coverage`, which is stored with the snapshot:
 
@@ -144,6 +144,7 @@ class Scan(Struct):
       None for one of which that is not known
     - `owners`: names of users and groups where their numbers are those of a server; None where they are this machine's
     - `notes`: what else there is to know of the source, for people who test it
+    - `attribute_tokens`: whether `ctime_ns` holds no moments, but tokens of attributes
     """
 
     table: pa.Table
@@ -161,6 +162,7 @@ class Scan(Struct):
     record_counts: dict[str, int | None] | None = None
     owners: OwnerNames | None = None
     notes: tuple[str, ...] = ()
+    attribute_tokens: bool = False
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""

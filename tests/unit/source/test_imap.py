@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import places
 from tests.support.clock import StillClock
 from tests.support.dovecot import make_certificate
 from tests.support.imap_double import FULL, PASSWORD, PLAIN, TOKEN, USER, ImapDouble
@@ -25,6 +27,7 @@ from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 from vault.source.contract import Content, Scan, TooLarge, never
 from vault.source.imap import connection as connections
+from vault.source.imap import message_table
 from vault.source.imap.address import ImapAddress
 from vault.source.imap.client import ImapClient
 from vault.source.imap.source import ImapSource
@@ -141,6 +144,22 @@ class TestWhatIsAsked:
         restore(project, tmp_path / "back")
         assert sorted(contents(tmp_path / "back").values()) == sorted(one.data for one in double.boxes["INBOX"].mails)
 
+    def test_a_flag_that_changed_of_a_message_whose_content_was_lost_has_it_read_again(
+        self, double: ImapDouble, tmp_path: Path
+    ) -> None:
+        for number in range(5):
+            double.put("INBOX", mail(number, "b" * number * 2000))
+        store = MemoryStore()
+        project = made_on(store)
+        backed_up(project, double, tmp_path / "state")
+        for name in places.names(store, f"projects/{project.id}/packs"):
+            store.delete(name)
+        double.mark("INBOX", 3, "\\Flagged")
+        report = backed_up(project, double, tmp_path / "state")
+        assert report.problems == () and report.record.counts.read_bytes > 0
+        restore(project, tmp_path / "back")
+        assert sorted(contents(tmp_path / "back").values()) == sorted(one.data for one in double.boxes["INBOX"].mails)
+
     def test_new_numbers_for_all_messages_are_no_change_at_all(self, double: ImapDouble, tmp_path: Path) -> None:
         for number in range(10):
             double.put("INBOX", mail(number), flags=("\\Seen",))
@@ -200,6 +219,23 @@ class TestWhatIsAsked:
         counts = backed_up(project, double, state).record.counts
         assert (counts.added, counts.changed, counts.vanished, counts.read_bytes) == (0, 0, 0, 0)
 
+    def test_a_memory_that_somebody_else_uses_or_that_breaks_meanwhile_is_done_without(
+        self, double: ImapDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(message_table, "LOCK_WAIT", 0.1)
+        for number in range(7):
+            double.put("INBOX", mail(number))
+        expected = scanned(double, tmp_path / "state").table
+        with closing(sqlite3.connect(tmp_path / "state", isolation_level=None)) as other:
+            other.execute("begin exclusive")
+            assert scanned(double, tmp_path / "state").table.equals(expected)
+        double.put("INBOX", mail("new"))
+        with closing(source(double, tmp_path / "state")) as one, closing(sqlite3.connect(tmp_path / "state")) as other:
+            assert one.table.count(b"INBOX") == 7
+            other.execute("drop table message")
+            other.commit()
+            assert len(paths(one.scan(never))) == 8
+
     def test_labels_of_gmail_are_kept_and_their_change_costs_no_body(self, tmp_path: Path) -> None:
         with on(GMAIL) as double:
             double.put("INBOX", mail(1), labels=("\\Important", "Key clients"))
@@ -240,6 +276,12 @@ class TestWhatIsAsked:
         rows = newest(project)
         assert xattrs(rows[b"mail/Sent"]) == {b"user.imap.subscribed": b"yes", b"user.imap.use": b"\\sent"}
         assert rows[b"mail/INBOX"]["type"] == "folder"
+
+    def test_mailboxes_of_others_are_taken_though_the_server_lists_them_apart(self, double: ImapDouble) -> None:
+        double.shared = "shared/"
+        double.put("INBOX", mail(1))
+        double.put("shared/team/INBOX", mail(2))
+        assert {path.split(b"/2024")[0] for path in paths(scanned(double))} == {b"mail/INBOX", b"mail/shared/team/INBOX"}
 
     def test_a_server_that_estimates_sizes_is_read_to_the_end_of_each_message(self, tmp_path: Path) -> None:
         with on() as double:

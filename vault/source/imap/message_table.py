@@ -9,13 +9,17 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from vault.errors import SourceError
 from vault.source.imap.messages import Message
 
 VERSION = 1
+LOCK_WAIT = 5.0
+"""Seconds that another run which uses the file is waited for."""
+
 SLICE = 10_000
 _TABLES = """
 create table if not exists about (version integer, server text);
@@ -34,6 +38,12 @@ _FIND = (
     "where m.mailbox = (select id from mailbox where path = ?) and m.name = ? order by m.uid"
 )
 """Says how to go about it: without statistics, the planner looks at all messages of a mailbox for each one."""
+
+
+class TableUnusable(SourceError):
+    """The file is damaged, in use, or has no room."""
+
+    hint = "run it again; the file in the state folder may be deleted"
 
 
 class MailboxState(NamedTuple):
@@ -74,37 +84,50 @@ class MessageTable:
 
     def close(self) -> None:
         """It is not used afterwards."""
-        with self._lock:
+        with self._lock, suppress(sqlite3.Error):
             self._db.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise TableUnusable(f"what is remembered of the mail server cannot be used: {error}") from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._reading(), self._db:
+            yield
 
     def state(self, path: bytes) -> MailboxState | None:
         """Of a mailbox, as it was last; None where nothing is known of it, or not all."""
-        with self._lock:
+        with self._reading():
             row = self._db.execute("select validity, next, messages, modseq from mailbox where path = ?", (path,)).fetchone()
         return None if row is None else MailboxState(*row)
 
     def count(self, path: bytes) -> int:
         """How many messages are known in a mailbox."""
-        with self._lock:
+        with self._reading():
             sql = "select count(*) from message where mailbox = (select id from mailbox where path = ?)"
             found: int = self._db.execute(sql, (path,)).fetchone()[0]
         return found
 
     def size(self, path: bytes) -> int:
         """Bytes of the messages that are known in a mailbox, as the server says."""
-        with self._lock:
+        with self._reading():
             sql = "select total(size) from message where mailbox = (select id from mailbox where path = ?)"
             return int(self._db.execute(sql, (path,)).fetchone()[0])
 
     def uids(self, path: bytes) -> set[int]:
         """The numbers of the messages that are known in a mailbox."""
-        with self._lock:
+        with self._reading():
             sql = "select uid from message where mailbox = (select id from mailbox where path = ?)"
             return {uid for (uid,) in self._db.execute(sql, (path,))}
 
     def begin(self, path: bytes, name: bytes, validity: int) -> None:
         """A mailbox that is looked at: where its numbers are new, nothing is known of it any more."""
-        with self._lock, self._db:
+        with self._writing():
             known = self.state(path)
             if known is not None and known.validity == validity:
                 self._db.execute("update mailbox set name = ? where path = ?", (name, path))
@@ -114,21 +137,21 @@ class MessageTable:
 
     def add(self, path: bytes, messages: Iterable[Message]) -> None:
         """Messages that are new."""
-        with self._lock, self._db:
+        with self._writing():
             box = self._id(path)
             rows = ((box, m.uid, m.size, m.received, m.name, 1, m.flags, m.labels) for m in messages)
             self._db.executemany("insert or replace into message values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def mark(self, path: bytes, marks: Iterable[tuple[int, bytes, bytes]]) -> None:
         """Flags and labels of messages that are known, by number."""
-        with self._lock, self._db:
+        with self._writing():
             box = self._id(path)
             rows = ((flags, labels, box, uid) for uid, flags, labels in marks)
             self._db.executemany("update message set flags = ?, labels = ? where mailbox = ? and uid = ?", rows)
 
     def finish(self, path: bytes, gone: Iterable[int], state: MailboxState) -> None:
         """All is known of a mailbox. gone: numbers of messages that are not there any more."""
-        with self._lock, self._db:
+        with self._writing():
             box = self._id(path)
             self._db.executemany("delete from message where mailbox = ? and uid = ?", ((box, uid) for uid in gone))
             self._db.execute("update message set copy = 1 where mailbox = ? and copy <> 1", (box,))
@@ -143,7 +166,7 @@ class MessageTable:
 
     def keep_only(self, paths: Iterable[bytes]) -> None:
         """Forget the mailboxes that are not listed any more."""
-        with self._lock, self._db:
+        with self._writing():
             known = {path for (path,) in self._db.execute("select path from mailbox")}
             for path in known - set(paths):
                 self._remove(path)
@@ -152,7 +175,7 @@ class MessageTable:
         """Each message of a mailbox, and which of its name it is there."""
         last = -1
         while True:
-            with self._lock:
+            with self._reading():
                 sql = (
                     "select uid, size, received, name, flags, labels, copy from message "
                     "where mailbox = (select id from mailbox where path = ?) and uid > ? order by uid limit ?"
@@ -171,7 +194,7 @@ class MessageTable:
 
     def find_all(self, path: bytes, name: bytes) -> list[StoredMessage]:
         """All messages of a name in a mailbox, in the order of their numbers, as they are counted."""
-        with self._lock:
+        with self._reading():
             return [StoredMessage(*row) for row in self._db.execute(_FIND, (path, name))]
 
     def _id(self, path: bytes) -> int:
@@ -203,7 +226,7 @@ def _opened(file: Path | None, server: str) -> sqlite3.Connection:
 
 
 def _prepared(name: str, server: str) -> sqlite3.Connection:
-    db = sqlite3.connect(name, timeout=5, check_same_thread=False)
+    db = sqlite3.connect(name, timeout=LOCK_WAIT, check_same_thread=False)
     try:
         db.execute("pragma journal_mode = wal")
         db.execute("pragma synchronous = normal")

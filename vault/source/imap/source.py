@@ -23,7 +23,7 @@ from vault.source.imap.connection import ImapConnection, Refused
 from vault.source.imap.listing import NONEXISTENT, NOSELECT, SUBSCRIBED, USES
 from vault.source.imap.mailbox_sync import CONDSTORE, GMAIL, ListedMailbox, MailboxSync
 from vault.source.imap.message_reader import MessageReader, item_of
-from vault.source.imap.message_table import MessageTable
+from vault.source.imap.message_table import MessageTable, TableUnusable
 from vault.source.item_list import ItemList
 from vault.source.patterns import Rules
 from vault.wording import counted, size
@@ -75,6 +75,16 @@ class ImapSource:
 
     def scan(self, stop: Stop) -> Scan:
         """All mailboxes and messages. Raises `SourceError`."""
+        try:
+            return self._scanned(stop)
+        except TableUnusable:
+            if self._state is None:
+                raise
+            self._forget()
+            self._state = None  # without a memory, then
+            return self._scanned(stop)
+
+    def _scanned(self, stop: Stop) -> Scan:
         stop()
         found = ItemList(self.prefix, 0)
         mailboxes = self._mailboxes()
@@ -92,6 +102,7 @@ class ImapSource:
         entities = (CoveredEntity("messages", fields), CoveredEntity("mailboxes", ("subscription", "special use")))
         ignored: frozenset[ScanColumn] = frozenset({"size"}) if self.estimated else frozenset()
         scan = found.scan(ignored, Coverage("imap", entities, GAPS))
+        scan.attribute_tokens = True
         scan.notes = self._notes([one for one in mailboxes if one.path not in closed], known)
         return scan
 
@@ -103,7 +114,10 @@ class ImapSource:
     def close(self) -> None:
         """End the connections."""
         self.client.close()
-        if self._table is not None and self._state is not None:
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._table is not None:
             self._table.close()
             self._table = None
 
