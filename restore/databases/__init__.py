@@ -3,7 +3,7 @@
 staged_rows       the rows of selected items, out of Parquet files, in a private database, cut down by a condition
 row_plan          what putting them back would do, as a value
 sqlite_target     compares them with a SQLite database, and puts them there in one transaction; `sqlite_whole_rows` compares
-                  rows of tables without a key
+                  rows of tables without a key, `sqlite_schema` reads what made them
 postgresql_target the same with a PostgreSQL database; `postgresql_rows` brings rows there, `postgresql_tables` compares them
 
 Nothing is written before the plan was made; what was found then is looked at again in the transaction that writes.
