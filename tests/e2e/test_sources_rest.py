@@ -102,6 +102,14 @@ def test_tickets_are_backed_up_by_month_and_come_back_with_what_belongs_to_them(
     assert "tickets/tickets/2024-01.jsonl" in {one["path"] for one in found}
 
 
+def test_when_a_project_is_erased_its_mirror_goes_too(rest: Served) -> None:
+    rest.desk.settings.write_text(rest.desk.settings.read_text() + "\n[erasure]\napprovals = 1\n")
+    rest.backup()
+    assert len(list(rest.desk.folder.rglob("mirror.sqlite"))) == 1
+    rest.call("project", "erase", "acme", "--reason", "the client left", "--confirm", "acme")
+    assert not list(rest.desk.folder.rglob("mirror.sqlite*"))
+
+
 def test_a_page_instead_of_records_makes_no_snapshot_and_a_wrong_secret_is_said(rest: Served) -> None:
     rest.backup()
     rest.model.traps.add("html")

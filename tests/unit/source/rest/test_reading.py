@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 
@@ -177,6 +180,29 @@ def test_a_full_scan_that_was_killed_goes_on_where_it_was(desk: ModelDesk, tmp_p
     assert lines(contents) == expected(desk)
     afters = [int(one.query.get("after", 0)) for one in desk.asked[asked:]]
     assert afters[0] >= 700
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from tests.support.rest_sources import INCREMENTAL, described, read, source_of
+desk = type("Desk", (), {"url": sys.argv[1]})
+read(source_of(desk, described(sys.argv[3], size=20, incremental=INCREMENTAL), Path(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("style", ["keyset", "page", "cursor", "next"])
+def test_after_kill_9_a_scan_goes_on_without_asking_for_everything_again(desk: ModelDesk, tmp_path: Path, style: str) -> None:
+    filled(desk, 1000)
+    command = [sys.executable, "-c", PROGRAM, desk.url, str(tmp_path), style]
+    child = subprocess.Popen(command, cwd=Path(__file__).parents[4])
+    desk.between = lambda number: child.kill() if number == 40 else None
+    assert child.wait(timeout=120) == -SIGKILL
+    asked = len(desk.asked)
+    _, contents = read(source_of(desk, described(style, size=20, incremental=INCREMENTAL), tmp_path))
+    assert lines(contents) == expected(desk)
+    begun = {"keyset": ("after", "780"), "page": ("page", "40")}.get(style, ("cursor", "780"))
+    assert begun in desk.asked[asked].query.items()
 
 
 def test_a_mirror_that_was_deleted_or_damaged_costs_a_full_reading(desk: ModelDesk, tmp_path: Path) -> None:
