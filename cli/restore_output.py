@@ -36,6 +36,8 @@ class Planned(Protocol):
     def estimate(self) -> Estimate: ...
     @property
     def shortage(self) -> DiskShortage | None: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
     def as_json(self) -> dict[str, Any]: ...
 
 
@@ -55,6 +57,8 @@ def show_plan(planned: Planned, *, always_periods: bool = False) -> None:
             about = row.period or "no period"
             output.notice(f"  {row.kind:<12} {about:<9} {counted(row.files, 'file'):>14} {wording.size(row.bytes):>11}")
     _show_existing(plans)
+    for note in planned.notes:
+        output.notice(f"plan: {note}")
     for conflict in [one for plan in plans for one in plan.conflicts][:CONFLICTS_SHOWN]:
         output.notice(f"  in the way: {printable(conflict.path)} ({conflict.standing})")
     output.problems([problem for plan in plans for problem in plan.missing])
@@ -147,6 +151,7 @@ def show_verification(found: Verification) -> None:
         "bucket": "from the bucket",
         "webdav": "from the server",
         "server": "from the server",
+        "mail": "from the server",
     }[found.medium]
     wrong = counted(found.differing, "item is", "items are")
     verdict = f"{wrong} NOT as the snapshot has it" if found.differing else "as the snapshot has them"

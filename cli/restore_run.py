@@ -25,7 +25,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.database_restore import Database
-    from strongroom.destinations import Archive, Bucket, Dav
+    from strongroom.destinations import Archive, Bucket, Dav, Mail
     from strongroom.remote_destinations import RemoteFolder
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_proposal import Proposal
@@ -110,7 +110,7 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
         """Whether a destination is to be proposed."""
         return not self.to and not self.in_place
 
-    def destination(self) -> Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | InPlace | Stdout:
+    def destination(self) -> Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | Mail | InPlace | Stdout:
         """Where it goes. Raises `UsageError`."""
         if self.in_place:
             return InPlace()
@@ -202,7 +202,7 @@ def restore_project(context: Context, project: Project, options: SelectionOption
 def _restore_items(
     context: Context,
     selected: SelectedItems,
-    destination: Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | InPlace,
+    destination: Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | Mail | InPlace,
     request: RestoreRequest,
     proposal: Proposal | None = None,
 ) -> None:

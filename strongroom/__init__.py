@@ -6,9 +6,9 @@
         repository.project("parcelo").backup()
 
 `Repository` and `Project` (`strongroom.repository`) have a method for each verb; each calls one function of a module here:
-`backup`, `selection`, `restore_plan`, `restore`, `export`, `query`, `items`, `history`, `diff`, `snapshots`, `status`,
-`checks`, `restore_drill`, `retention`. The command line is thin over these. docs/library.md has examples, and says what stays
-stable.
+`backup`, `selection`, `restore_plan`, `restore`, `export`, `publish`, `query`, `items`, `history`, `records`, `diff`,
+`snapshots`, `status`, `checks`, `restore_drill`, `retention`. The command line is thin over these. docs/library.md has
+examples, and says what stays stable.
 """
 
 from __future__ import annotations

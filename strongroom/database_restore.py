@@ -214,7 +214,7 @@ def in_place(context: Context, selected: SelectedItems) -> Database | None:
             from strongroom.source_kinds import options as option
 
             return _mariadb(url, option.writer_of(source.options), folder, None, source.options.get("version_column"))
-        case "webdav" | "webdavs" | "s3":
+        case "webdav" | "webdavs" | "s3" | "imap" | "imaps":
             return None  # files: `strongroom.restore_plan` knows where they go
         case _ if file_servers.kind_of(url) is not None:
             return None
@@ -253,7 +253,7 @@ def planned_rows(
             case MariadbDatabase(place):
                 from restore.databases.mariadb_target import MariadbTarget
 
-                with MariadbTarget(place, items, policy, options.where) as rows_target:
+                with MariadbTarget(place, items, policy, options.where, stop) as rows_target:
                     yield PlannedRows(rows_target.plan(), rows_target)
 
 

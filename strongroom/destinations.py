@@ -3,6 +3,7 @@
 -                       standard output             s3://bucket/prefix      objects of a bucket
 webdavs://host/path     a collection of a WebDAV server
 sftp://host/path        a folder on a server of files
+imaps://host/mailbox    mailboxes of an IMAP server
 FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst       an archive
 FILE.csv, FILE.xlsx, …                              one table, where a format or --merge is asked for
 anything else, and any folder that exists           a folder
@@ -23,6 +24,7 @@ from strongroom import own_paths, remote_destinations
 from strongroom.remote_destinations import RemoteFolder
 from strongroom.source_kinds import registry
 from vault.errors import UsageError
+from vault.problems import printable
 from vault.storage.address import BucketAddress, parse_address
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from strongroom.settings import Settings
     from strongroom.settings.projects import SourceSettings
     from vault.repository.project import Project
+    from vault.source.imap.address import ImapAddress
+    from vault.source.imap.client import ImapClient
     from vault.source.webdav.client import DavAddress, DavClient
     from vault.storage.s3_client import S3Options
     from vault.storage.s3_objects import S3Objects
@@ -49,6 +53,10 @@ ARCHIVES = {
 DAV = ("webdav", "webdavs")
 DAV_PARAMETERS = ("password_file", "certificates", "requests_per_second")
 """What the address of a WebDAV server may say besides, after a question mark."""
+
+MAIL = ("imap", "imaps")
+MAIL_PARAMETERS = ("password_file", "token_file", "certificates", "sizes")
+"""The same of an IMAP server."""
 
 
 class InPlace(Struct, frozen=True):
@@ -126,7 +134,23 @@ class Dav(Struct, frozen=True):
         return self.address.text
 
 
-Destination = InPlace | Folder | Archive | TableFile | Bucket | Dav | RemoteFolder
+class Mail(Struct, frozen=True):
+    """Mailboxes of an IMAP server; items lie in it by their paths in their source. base: path of the mailbox below which they
+    go, empty for the server's own top · estimated: whether the server only estimates sizes · in_place: whether they came from
+    there."""
+
+    address: ImapAddress
+    base: bytes = b""
+    estimated: bool = False
+    in_place: bool = False
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.address.text}/{printable(self.base)}"
+
+
+Destination = InPlace | Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | Mail
 
 
 def expanded(text: str) -> Path:
@@ -139,7 +163,7 @@ def expanded(text: str) -> Path:
 
 def parse(
     text: str, *, tables: bool, endpoint: str | None = None, region: str | None = None
-) -> Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | Stdout:
+) -> Folder | Archive | TableFile | Bucket | Dav | RemoteFolder | Mail | Stdout:
     """The destination that a text means.
 
     tables: whether tables are to be converted or merged · endpoint, region: of a bucket. Raises `UsageError`.
@@ -156,6 +180,8 @@ def parse(
     server = remote_destinations.named(text)
     if server is not None:
         return server
+    if registry.scheme_of(text) in MAIL:
+        return _mail(text)
     path = expanded(text)
     if text.endswith("/") or is_folder(path):
         return Folder(path)
@@ -189,6 +215,34 @@ def _dav(text: str) -> Dav:
         raise UsageError(f"the address after --to {error}", hint=hint) from error
 
 
+def _mail(text: str) -> Mail:
+    """`imaps://USER@host/mailbox?password_file=FILE`. Raises `UsageError`, which does not repeat it."""
+    from strongroom.source_kinds import imap
+    from strongroom.source_kinds import options as option
+
+    url, options = option.server_and_parameters(text, MAIL_PARAMETERS)
+    try:
+        imap.check(url, options)
+        address = imap.address_of(url, options, Path.cwd())
+        return Mail(address, imap.base_of(url), options.get("sizes") == "estimated")
+    except UsageError as error:
+        hint = error.hint or "write --to imaps://USER@host/?password_file=FILE"
+        raise UsageError(f"the address after --to {error}", hint=hint) from error
+
+
+def mail_of_source(context: Context, source: SourceSettings) -> Mail | None:
+    """Where the messages of a source go back to, if it is an IMAP server. Raises `SettingsError` where no password can be
+    had."""
+    from strongroom.source_kinds import imap
+    from strongroom.source_kinds import options as option
+
+    if source.url is None or registry.scheme_of(source.url) not in MAIL:
+        return None
+    folder = context.settings.file.absolute().parent
+    address = imap.address_of(source.url, option.writer_of(source.options), folder)
+    return Mail(address, estimated=source.options.get("sizes") == "estimated", in_place=True)
+
+
 def dav_of_source(context: Context, source: SourceSettings) -> Dav | None:
     """Where the files of a source go back to, if it is a WebDAV server. Raises `SettingsError` where no password can be had."""
     from strongroom.source_kinds import options as option
@@ -217,6 +271,18 @@ def opened_dav(dav: Dav, project: Project) -> Iterator[DavClient]:
     from vault.source.webdav.client import DavClient
 
     client = DavClient(dav.address, project.services.clock)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@contextmanager
+def opened_mail(mail: Mail, project: Project) -> Iterator[ImapClient]:
+    """A client of the server."""
+    from vault.source.imap.client import ImapClient
+
+    client = ImapClient(mail.address, project.services.clock)
     try:
         yield client
     finally:

@@ -71,6 +71,11 @@ class PlannedExport(Struct, frozen=True):
         """Who asked for what."""
         return self.work.request
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Nothing besides."""
+        return ()
+
     def as_json(self) -> dict[str, Any]:
         """The plan and the estimate."""
         return plan_json(self.plans, self.estimate)

@@ -1,6 +1,7 @@
 """Publications: a folder or bucket that is kept at the state of a project, in a form that others read.
 
 planned = plan_publication(context, selected, Folder(Path("/srv/bi")), tables=TableOptions(format="parquet"))
+planned.changes()                                what it would do
 result = publish(planned)
 
 Only what changed is written, each file as a whole; what is no longer selected is deleted; files of others are left alone.
@@ -64,23 +65,27 @@ class PublishOptions(Struct, frozen=True, kw_only=True):
 
 
 class PlannedPublication(Struct, frozen=True):
-    """What a publication would do. changes: found without writing anything; they are looked for again when it is done."""
+    """What is to be published, and where."""
 
     context: Context
     selected: SelectedItems
     destination: Folder | Bucket
     options: PublishOptions
     request: PublicationRequest
-    changes: PublicationChanges
 
     @property
     def where(self) -> str:
         """The place, for people."""
         return self.destination.text
 
-    def as_json(self) -> dict[str, Any]:
-        """For `--json`."""
-        found = self.changes
+    def changes(self) -> PublicationChanges:
+        """What publishing would do now; nothing is written. Raises `TargetError` where something else is published there,
+        `StorageError`."""
+        with _opened(self.context, self.selected, self.destination) as place:
+            return run.compare(self.request, place).changes
+
+    def as_json(self, found: PublicationChanges) -> dict[str, Any]:
+        """For `--json`. found: what it would do."""
         return {
             "project": self.selected.project.name,
             "publication": self.options.name or None,
@@ -148,10 +153,10 @@ def parse_place(text: str, *, endpoint: str | None = None, region: str | None = 
 def plan_publication(
     context: Context, selected: SelectedItems, destination: Folder | Bucket, options: PublishOptions
 ) -> PlannedPublication:
-    """What publishing the selected items would do; nothing is written.
+    """What is to be published; nothing is written, and the place is not looked at.
 
     Raises `UsageError` for options that make no sense together, `RefusedByRule` where the place is Strongroom's own or one that
-    is backed up, `TargetError` where something else is published there, `StorageError`.
+    is backed up.
     """
     tables, with_deleted = options.tables, selected.options.with_deleted
     tables.check(periods=bool(selected.query.periods))
@@ -178,9 +183,7 @@ def plan_publication(
         zone=selected.zone,
         switch=options.switch,
     )
-    with _opened(context, selected, destination) as place:
-        found = run.compare(request, place).changes
-    return PlannedPublication(context, selected, destination, options, request, found)
+    return PlannedPublication(context, selected, destination, options, request)
 
 
 def publish(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
 
@@ -41,7 +42,9 @@ def named(text: str) -> RemoteFolder | None:
     kind = file_servers.kind_of(text)
     if kind is None:
         return None
-    url, options = option.server_and_parameters(text, kind.TO)
+    accepts = getattr(kind, "accepts", None)
+    handed_on = [name for name, _ in parse_qsl(urlsplit(text).query) if accepts is not None and accepts(name)]
+    url, options = option.server_and_parameters(text, (*kind.TO, *handed_on))
     try:
         kind.check(url, options)
         folder = Path.cwd()

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from strongroom.items import FoundItems, ItemListing
     from strongroom.project_details import ProjectDetails
     from strongroom.project_status import ProjectStatus
+    from strongroom.publish import PublicationResult, PublishOptions
     from strongroom.query import QueryResult
+    from strongroom.records import RecordHistories
     from strongroom.repair import PlannedRepair, RepairLimits, RepairResult
     from strongroom.restore_drill import RecordedDrill
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
@@ -273,6 +275,22 @@ class Project(Struct, frozen=True):
 
         return export(planned, stop=stop, progress=progress)
 
+    def publish(
+        self,
+        selected: SelectedItems,
+        to: str,
+        options: PublishOptions | None = None,
+        *,
+        stop: Stop = go_on,
+        progress: Progress | None = None,
+    ) -> PublicationResult:
+        """Bring a folder or `s3://bucket/prefix` up to date with what is selected. Raises as `strongroom.publish.publish` and
+        `plan_publication` there."""
+        from strongroom.publish import PublishOptions, parse_place, plan_publication, publish
+
+        planned = plan_publication(self.context, selected, parse_place(to), options or PublishOptions())
+        return publish(planned, stop=stop, progress=progress)
+
     def query(self, sql: str, *, most: int = 10_000, sheets: Sequence[str] = (), **parts: Unpack[ItemParts]) -> QueryResult:
         """The answer to one question in SQL to the tables among the items (see `select` for the parts). most: rows.
 
@@ -305,6 +323,18 @@ class Project(Struct, frozen=True):
 
         query = SelectionOptions(**parts).query(self.context, self.stored)
         return item_history(self.context, self.stored, query, options or HistoryOptions(), most=most)
+
+    def record(
+        self, record_id: str, options: HistoryOptions | None = None, *, key: str = "", **parts: Unpack[ItemParts]
+    ) -> RecordHistories:
+        """What happened to one record, field by field. record_id: as text · key: the field that has it; "" to find out. Raises
+        as `strongroom.records.record_history`."""
+        from strongroom.history import HistoryOptions
+        from strongroom.records import RecordId, record_history
+        from strongroom.selection import SelectionOptions
+
+        query = SelectionOptions(**parts).query(self.context, self.stored)
+        return record_history(self.context, self.stored, query, RecordId(record_id, key), options or HistoryOptions())
 
     def diff(self, options: DiffOptions, **parts: Unpack[ItemParts]) -> ProjectDifference:
         """What differs between two moments, or between one and the live folders. Raises as `strongroom.diff.compare`."""

@@ -28,9 +28,11 @@ from strongroom.destinations import (
     Bucket,
     Dav,
     Folder,
+    Mail,
     TableFile,
     opened_bucket,
     opened_dav,
+    opened_mail,
     opened_source_bucket,
 )
 from strongroom.remote_destinations import RemoteFolder
@@ -77,7 +79,7 @@ class OutputRun(Struct, frozen=True):
         made = (planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress, verify)
         return cls(*made, planned.parts[0].seen)
 
-    def to(self, destination: Folder | Archive | Bucket | Dav | RemoteFolder | TableFile) -> OutputReport:
+    def to(self, destination: Folder | Archive | Bucket | Dav | RemoteFolder | Mail | TableFile) -> OutputReport:
         """Write everything to where it goes. Raises `TargetError`, `Busy`, `StorageError`."""
         match destination:
             case Folder():
@@ -90,6 +92,8 @@ class OutputRun(Struct, frozen=True):
                 return self._to_dav(destination)
             case RemoteFolder():
                 return self._to_server(destination)
+            case Mail():
+                return self._to_mail(destination)
             case TableFile():
                 return self._to_table_file(destination)
 
@@ -185,6 +189,19 @@ class OutputRun(Struct, frozen=True):
                 outcome = self._write(sink)
             if self.verify:
                 outcome.verification = verify_remote(files, clock, self._written(outcome), self.stop, self.progress)
+            return outcome
+
+    def _to_mail(self, mail: Mail) -> OutputReport:
+        """To mailboxes of an IMAP server."""
+        from restore.outputs.mail_place import MailPlace
+        from restore.outputs.mail_sink import MailSink, verify_mail
+
+        with opened_mail(mail, self.selected.project) as client:
+            items = self.plan.items.select(["path", "size"])
+            place = MailPlace(client, mail.base, items, self.stop, estimated=mail.estimated)
+            outcome = self._write(MailSink(place))
+            if self.verify:
+                outcome.verification = verify_mail(place, self._written(outcome), self.stop, self.progress)
             return outcome
 
     def _to_table_file(self, destination: TableFile) -> OutputReport:

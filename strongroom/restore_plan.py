@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -31,9 +30,11 @@ from strongroom.destinations import (
     Destination,
     Folder,
     InPlace,
+    Mail,
     TableFile,
     opened_bucket,
     opened_dav,
+    opened_mail,
     opened_source_bucket,
     refuse_own,
 )
@@ -80,20 +81,23 @@ class RestoreOptions(Struct, frozen=True, kw_only=True):
 
 def is_in_place(destination: Destination) -> bool:
     """Whether items go back to where they came from."""
-    return isinstance(destination, InPlace) or (isinstance(destination, Dav | Bucket | RemoteFolder) and destination.in_place)
+    return isinstance(destination, InPlace) or (
+        isinstance(destination, Dav | Bucket | RemoteFolder | Mail) and destination.in_place
+    )
 
 
 class PlannedPart(Struct, frozen=True):
     """What goes to one place. source_root: in place, the source and its folder; None for every other destination ·
     also_replaced: how many files that exist are replaced besides those of the plan: an archive, or what converted tables may
     take the place of, as far as that is known before they are written · seen: on a server, what stood there · not_kept: what
-    the server cannot keep, in words."""
+    the server cannot keep, in words · notes: what else there is to know, for people."""
 
     plan: RestorePlan
     source_root: SourceRoot | None = None
     also_replaced: int = 0
     seen: ExistingItems | None = None
     not_kept: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class PlannedRestore(Struct, frozen=True):
@@ -146,6 +150,11 @@ class PlannedRestore(Struct, frozen=True):
         return sum(len(part.plan.replacing) + part.also_replaced for part in self.parts)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What else there is to know before it is done, for people."""
+        return tuple(note for part in self.parts for note in part.notes)
+
+    @property
     def attributes_only(self) -> int:
         """How many items exist with the right content, and would get their attributes."""
         return sum(plan.attributes_only for plan in self.plans)
@@ -171,7 +180,8 @@ class PlannedRestore(Struct, frozen=True):
 
     def as_json(self) -> dict[str, Any]:
         """All plans as one, and the estimate."""
-        return plan_json(self.plans, self.estimate) | {"not_put_back": list(self.not_put_back)}
+        found = plan_json(self.plans, self.estimate) | {"not_put_back": list(self.not_put_back)}
+        return found | {"notes": list(self.notes)} if self.notes else found
 
 
 def plan_restore(
@@ -193,6 +203,8 @@ def plan_restore(
     back = back_to_server(context, selected, destination)
     destination, selected = back.destination, back.selected
     refuse_own(context.settings, destination)
+    if isinstance(destination, Mail) and options.tables.wanted:
+        raise UsageError("a mail server takes messages, not tables: leave out --as, --merge and --rows-in-period")
     if is_in_place(destination) and options.tables.wanted:
         raise UsageError(
             "--in-place excludes --as, --merge and --rows-in-period: what goes back in place is not converted",
@@ -236,14 +248,10 @@ class _Planner(Struct, frozen=True):
                     return [self._converted(self.conversion, target)]
             case Bucket() | Dav() | RemoteFolder():
                 return [self._on_server(self.destination)]
-            case Archive(path):
-                refuse_existing(path.absolute(), self._policy)
-                return [self._one_file(path)]
-            case TableFile(path):
-                part = self._one_file(path)
-                refuse_several(self.selected.selection, part.plan, self.options.tables)
-                refuse_existing(path.absolute(), self._policy)
-                return [part]
+            case Mail():
+                return [self._to_mail(self.destination)]
+            case Archive() | TableFile():
+                return [self._one_file(self.destination)]
 
     @property
     def _policy(self) -> ConflictPolicy:
@@ -283,6 +291,16 @@ class _Planner(Struct, frozen=True):
             return self._converted(self.conversion, existing)
         return PlannedPart(without_missing(self._against(existing), self.options), seen=existing)
 
+    def _to_mail(self, mail: Mail) -> PlannedPart:
+        """Messages, and what is to be known of them."""
+        from restore.outputs.mail_place import MailPlace, plan_notes
+
+        with opened_mail(mail, self.selected.project) as client:
+            items = self.selected.selection.table.select(["path", "size"])
+            place = MailPlace(client, mail.base, items, estimated=mail.estimated)
+            plan = without_missing(self._against(place), self.options)
+            return PlannedPart(plan, notes=plan_notes(place, plan.items))
+
     def _in_place(self) -> list[PlannedPart]:
         """Raises `UsageError` where the folder of a source is not known, `TargetError` where it is not there."""
         from restore.execution.in_place import source_roots
@@ -296,9 +314,16 @@ class _Planner(Struct, frozen=True):
                 parts.append(PlannedPart(make_plan(root.selection, target, self._policy, today(project)), root))
         return parts
 
-    def _one_file(self, path: Path) -> PlannedPart:
+    def _one_file(self, destination: Archive | TableFile) -> PlannedPart:
         """An archive, or a table."""
-        return PlannedPart(plan_of_all(self.selected, self.options), also_replaced=int(stands(path.absolute())))
+        path = destination.path.absolute()
+        if isinstance(destination, Archive):
+            refuse_existing(path, self._policy)
+        part = PlannedPart(plan_of_all(self.selected, self.options), also_replaced=int(stands(path)))
+        if isinstance(destination, TableFile):
+            refuse_several(self.selected.selection, part.plan, self.options.tables)
+            refuse_existing(path, self._policy)
+        return part
 
     def _converted(self, conversion: Conversion, existing: ExistingItems) -> PlannedPart:
         """Tables among files that exist. Raises `TargetError` where the names that they will have are taken and must stay."""
@@ -361,7 +386,7 @@ def _shortage(destination: Destination, parts: Sequence[PlannedPart]) -> DiskSho
             return disk_shortage(path, needed)
         case Archive(path) | TableFile(path):
             return disk_shortage(path.absolute().parent, needed)
-        case Bucket() | Dav() | RemoteFolder():
+        case Bucket() | Dav() | RemoteFolder() | Mail():
             return None
 
 

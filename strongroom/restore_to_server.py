@@ -9,7 +9,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from strongroom import remote_destinations
-from strongroom.destinations import Archive, Bucket, Dav, Destination, InPlace, bucket_of_source, dav_of_source
+from strongroom.destinations import (
+    Archive,
+    Bucket,
+    Dav,
+    Destination,
+    InPlace,
+    Mail,
+    bucket_of_source,
+    dav_of_source,
+    mail_of_source,
+)
 from strongroom.remote_destinations import RemoteFolder
 from vault.errors import UsageError
 from vault.wording import counted
@@ -39,11 +49,15 @@ class BackToServer(Struct, frozen=True):
 
 def back_to_server(context: Context, selected: SelectedItems, destination: Destination) -> BackToServer:
     """In place, where the items come from a server: that, and the items by their paths there; else what was given. Raises
-    `UsageError` where other items are among them, or none of them can be put back."""
+    `UsageError` where other items are among them, or none of them can be put back. Messages go by their own paths to
+    mailboxes elsewhere, too."""
+    if isinstance(destination, Mail):
+        if len(selected.selection.table["kind"].unique()) > 1:
+            hint = "restore them one after another, with --kind or --source"
+            raise UsageError("these items are of several kinds, and mailboxes have no place for that", hint=hint)
+        return BackToServer(destination, _by_own_paths(selected))
     if not isinstance(destination, InPlace):
         return BackToServer(destination, selected)
-    from restore.execution.in_place import below_kind
-
     names = set(selected.selection.table["source"].unique().to_pylist())
     sources = [one for one in context.settings.project(selected.project.name).sources if one.name in names]
     servers = [server for one in sources if (server := _server_of(context, one)) is not None]
@@ -54,18 +68,26 @@ def back_to_server(context: Context, selected: SelectedItems, destination: Desti
             f"these items are of several sources ({', '.join(sorted(names))}), and not all of them are folders",
             hint="restore them in place one after another, with --source NAME",
         )
+    own = _by_own_paths(selected)
+    if not isinstance(servers[0], Bucket):
+        return BackToServer(servers[0], own)
+    table, left_out = _without_earlier_versions(own.selection.table)
+    return BackToServer(servers[0], replace(own, selection=replace(own.selection, table=table)), left_out)
+
+
+def _by_own_paths(selected: SelectedItems) -> SelectedItems:
+    """The items by their paths in their source."""
+    from restore.execution.in_place import below_kind
+
     selection = selected.selection
-    left_out: tuple[str, ...] = ()
-    table, above = below_kind(selection.table), below_kind(selection.above)
-    if isinstance(servers[0], Bucket):
-        table, left_out = _without_earlier_versions(table)
-    own = replace(selection, table=table, above=above)
-    return BackToServer(servers[0], replace(selected, selection=own), left_out)
+    own = replace(selection, table=below_kind(selection.table), above=below_kind(selection.above))
+    return replace(selected, selection=own)
 
 
-def _server_of(context: Context, source: SourceSettings) -> Bucket | Dav | RemoteFolder | None:
-    """The server that a source is; None where it is something else."""
-    return dav_of_source(context, source) or bucket_of_source(source) or remote_destinations.of_source(context, source)
+def _server_of(context: Context, source: SourceSettings) -> Bucket | Dav | RemoteFolder | Mail | None:
+    """The server that a source is; None where it is something else. Raises `SettingsError` where no password can be had."""
+    server = dav_of_source(context, source) or bucket_of_source(source)
+    return server or remote_destinations.of_source(context, source) or mail_of_source(context, source)
 
 
 def losses(destination: Destination, plans: Sequence[RestorePlan]) -> tuple[str, ...]:

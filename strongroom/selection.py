@@ -127,6 +127,7 @@ class ItemParts(TypedDict, total=False):
     source: str
     before: str
     versions: int | None
+    with_deleted: bool
 
 
 def parse_versions(text: str) -> int | None:

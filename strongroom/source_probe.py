@@ -59,6 +59,7 @@ class SourceProbe(Struct, frozen=True):
     - `record_counts`: by entity, where the source counts records; None for one of which that is not known
     - `rate_limits`: how many requests its server takes, and what it said of that; None where no requests are sent
     - `clock_difference`: seconds that the clock of its server is ahead of ours; None where that is not known
+    - `notes`: what else the source tells of itself
     - `error`: what ended the test; None where nothing did
     """
 
@@ -77,6 +78,7 @@ class SourceProbe(Struct, frozen=True):
     missing_rights: tuple[MissingRight, ...] = ()
     rate_limits: RateLimits | None = None
     record_counts: tuple[tuple[str, int | None], ...] = ()
+    notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     error: StrongroomError | None = None
 
@@ -101,6 +103,7 @@ class SourceProbe(Struct, frozen=True):
             "missing_rights": [{"path": printable(one.path) or None, "message": one.message} for one in self.missing_rights],
             "record_counts": [{"name": name, "records": count} for name, count in self.record_counts],
             "rate_limits": None if self.rate_limits is None else _limits_as_json(self.rate_limits),
+            "notes": list(self.notes),
             "problem_list": [one.as_json() for one in self.problems],
             "error": None if self.error is None else self.error.as_json(),
         }
@@ -158,6 +161,7 @@ def _counted(done: SourceProbe, found: Scan) -> SourceProbe:
         missing_rights=tuple(found.missing_rights),
         rate_limits=found.rate_limits,
         record_counts=tuple((found.record_counts or {}).items()),
+        notes=found.notes,
         paths=tuple(files["path"].slice(0, NAMED).to_pylist()),
         problems=tuple(found.problems),
     )
@@ -189,9 +193,12 @@ def _with_problem(done: SourceProbe, problem: Problem) -> SourceProbe:
 
 
 def _first_row(data: bytes, path: bytes) -> Iterator[SampleCell]:
-    """Of a Parquet file, or of a CSV file with a header; nothing of anything else."""
+    """Of a Parquet file, or of a CSV file with a header; of a message the lines of its header; nothing of anything else."""
     import pyarrow as pa
 
+    if path.endswith(b".eml"):
+        yield from _header(data)
+        return
     try:
         if data[:4] == b"PAR1":
             import pyarrow.parquet as pq
@@ -222,6 +229,13 @@ def _first_record(data: bytes) -> Iterator[SampleCell]:
         return  # it is longer than what was read of it
     for name, value in list(record.items())[:MOST_COLUMNS] if isinstance(record, dict) else ():
         yield SampleCell(name, _JSON_TYPES.get(type(value), "number"), masked(value))
+
+
+def _header(data: bytes) -> Iterator[SampleCell]:
+    """The names of a message's header lines, with masked values."""
+    found = re.findall(rb"^([!-9;-~]{1,80}):[ \t]*([^\r\n]*)", data.partition(b"\r\n\r\n")[0][:SAMPLE_BYTES], re.MULTILINE)
+    for name, value in found[:MOST_COLUMNS]:
+        yield SampleCell(name.decode("ascii"), "header", masked(value.decode("utf-8", "replace")))
 
 
 def masked(value: object) -> str:

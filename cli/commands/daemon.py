@@ -231,7 +231,8 @@ def _reach(found: Settings, identity: list[Path]) -> None:
 
 
 def _tell_what_is_left_to_others(found: Settings, identity: list[Path], log: Log) -> None:
-    """Drills of projects that this machine's keys do not read. What they allow is known from the first opening on."""
+    """Drills and publications of projects that this machine's keys do not read. What they allow is known from the first opening
+    on."""
     from strongroom import daemon_config
 
     if None in daemon_config.capabilities(found).values():
@@ -240,8 +241,8 @@ def _tell_what_is_left_to_others(found: Settings, identity: list[Path], log: Log
     for name, capability in daemon_config.capabilities(found).items():
         if capability == "write":
             log.notice(
-                f"{name}: this machine may write and read no content, so it makes no drills and repacks no content; a daemon "
-                "on a machine that may read it does"
+                f"{name}: this machine may write and read no content, so it makes no drills, publishes nothing and repacks "
+                "no content; a daemon on a machine that may read it does"
             )
 
 

@@ -42,6 +42,7 @@ from vault.errors import Interrupted, StrongroomError, UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    from restore.publishing.changes import PublicationChanges
     from strongroom.context import Context
     from strongroom.publications import NamedPublication
     from strongroom.publish import PlannedPublication, PublicationResult
@@ -222,11 +223,12 @@ class _Publishing:
         selected = selected_items(self._context, self._project, one.selection, self._run)
         planned = plan_publication(self._context, selected, one.destination, options)
         if self._run.dry_run or not (self._run.quiet or self._run.as_json):
-            self._show_plan(planned)
-        if self._run.dry_run:
-            self._documents.append(planned.as_json())
-            self._problems += [*planned.changes.problems, *selected.selection.damage]
-            return
+            found = planned.changes()
+            self._show_plan(planned, found)
+            if self._run.dry_run:
+                self._documents.append(planned.as_json(found))
+                self._problems += [*found.problems, *selected.selection.damage]
+                return
         with progress.shown(quiet=self._run.quiet, as_json=self._run.as_json, project=self._project.name) as listener:
             result = write(planned, progress=listener)
         self._documents.append(result.as_json())
@@ -234,10 +236,9 @@ class _Publishing:
         if not self._run.as_json:
             self._show(result)
 
-    def _show_plan(self, planned: PlannedPublication) -> None:
+    def _show_plan(self, planned: PlannedPublication, found: PublicationChanges) -> None:
         if self._run.as_json:
             return
-        found = planned.changes
         files = f"{found.new} new, {found.changed} changed, {found.unchanged} unchanged"
         gone = f"; {counted(len(found.removed), 'file')} to delete" if found.removed else ""
         stay = f"; {counted(found.left, 'file')} of what is gone stay" if found.left else ""

@@ -62,7 +62,7 @@ def restore(
             "--to",
             metavar="PLACE",
             help="A folder, FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst, s3://bucket/prefix, webdavs://USER@host/path, "
-            "sftp://USER@host/path, FILE.csv (one table, with --as or --merge), sqlite:FILE, "
+            "sftp://USER@host/path, imaps://USER@host/ (mail), FILE.csv (one table, with --as or --merge), sqlite:FILE, "
             "postgresql://USER@host/database or mariadb://USER@host/database (rows of a database), or - for one file to "
             "stdout.",
             rich_help_panel=DESTINATION,

@@ -194,15 +194,21 @@ def _in_words(one: SourceProbe) -> Iterator[str]:
     yield f"  entities  {', '.join(entity.name for entity in one.coverage.entities)}"
     moment = "all of one moment" if one.coverage.one_moment else "each item of its own moment"
     yield f"  moment    {moment}"
-    if one.clock_difference is not None:
-        yield f"  clock     {_clock(one.clock_difference)}"
-    if one.rate_limits is not None:
-        yield f"  limits    {_limits(one.rate_limits)}"
-        for name, value in one.rate_limits.stated:
-            yield f"    {name}: {value}"
+    yield from _about_its_server(one)
     for gap in one.coverage.gaps[:GAPS_SHOWN]:
         yield f"  gap       {gap}"
     if one.sample_of:
         yield f"  read      {wording.size(one.read_bytes)} of {printable(one.sample_of)}"
     for cell in one.sample:
         yield f"    {cell.column} ({cell.type}): {cell.masked}"
+
+
+def _about_its_server(one: SourceProbe) -> Iterator[str]:
+    if one.clock_difference is not None:
+        yield f"  clock     {_clock(one.clock_difference)}"
+    if one.rate_limits is not None:
+        yield f"  limits    {_limits(one.rate_limits)}"
+        for name, value in one.rate_limits.stated:
+            yield f"    {name}: {value}"
+    for note in one.notes:
+        yield f"  note      {note}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restore.databases.fetched_tables import ColumnKeys
+from vault.errors import TargetError
 from vault.source.sql import mariadb_rows as origin
 from vault.source.sql.mariadb_connection import quoted
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 1000
 STATEMENT_BYTES = 1024 * 1024
-"""A statement is sent once it has so many; one row may have more."""
+"""A statement has no more, but for one of a single row."""
 
 KEYS = ColumnKeys(origin.TABLE, origin.DECLARED, origin.KEY, origin.GENERATED)
 
@@ -28,24 +29,38 @@ _CHARSET = re.compile(rb"character set (\w+)")
 
 
 def insert(session: Session, staged: str, file: Path) -> int:
-    """Put the rows of a file into a table that has its columns; gives how many there are."""
+    """Put the rows of a file into a table that has its columns; gives how many there are. Raises `TargetError` for a row that
+    is larger than what the server takes at once."""
     import pyarrow.parquet as pq
 
+    ((packet,),) = session.rows("select @@max_allowed_packet")
     with pq.ParquetFile(file) as opened:
         names = ", ".join(quoted(name) for name in opened.schema_arrow.names)
         head = f"insert into {staged} ({names}) values ".encode()  # noqa: S608 (quoted names)
-        count, waiting, size = 0, list[bytes](), 0
+        count = 0
         for batch in opened.iter_batches(batch_size=BATCH_ROWS):
-            for row in _rows(batch):
-                waiting.append(row)
-                size += len(row)
-                if len(waiting) == BATCH_ROWS or size >= STATEMENT_BYTES:
-                    session.run(head + b",".join(waiting))
-                    waiting, size = [], 0
+            for rows in _statements(batch, int(packet) - len(head) - 1):
+                session.run(head + rows)
             count += batch.num_rows
-        if waiting:
-            session.run(head + b",".join(waiting))
     return count
+
+
+def _statements(batch: pa.RecordBatch, most: int) -> Iterator[bytes]:
+    """Rows as they follow VALUES, many at once. most: bytes that they may have."""
+    waiting, size = list[bytes](), 0
+    for row in _rows(batch):
+        if len(row) > most:
+            raise TargetError(
+                f"a row has {len(row)} bytes as SQL, and the server takes {most} at once (max_allowed_packet)",
+                hint="nothing was written; raise max_allowed_packet on the server for the time of the restore",
+            )
+        if waiting and size + len(row) + 1 > min(most, STATEMENT_BYTES):
+            yield b",".join(waiting)
+            waiting, size = [], 0
+        waiting.append(row)
+        size += len(row) + 1
+    if waiting:
+        yield b",".join(waiting)
 
 
 def _rows(batch: pa.RecordBatch) -> Iterator[bytes]:

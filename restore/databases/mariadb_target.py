@@ -42,6 +42,7 @@ from restore.databases.row_plan import RowPlan, TableRows
 from restore.databases.staged_rows import FetchedItem
 from restore.planning.conflict_policy import ConflictPolicy
 from vault.errors import TargetError, UsageError
+from vault.source.contract import Stop, never
 from vault.source.sql.mariadb import BEGIN
 from vault.source.sql.mariadb_catalog import DENIED, rights
 from vault.source.sql.mariadb_connection import MariadbAddress, connect, literal, quoted
@@ -79,10 +80,22 @@ class MdPlace(Struct, frozen=True):
 
 
 class MariadbTarget:
-    """See this module's text. where: a condition in the server's SQL on the columns of a table; None for all rows."""
+    """See this module's text.
 
-    def __init__(self, place: MdPlace, items: Sequence[FetchedItem], policy: ConflictPolicy, where: str | None = None) -> None:
+    - `where`: a condition in the server's SQL on the columns of a table; None for all rows
+    - `stop`: looked at while the server works; what it raises ends the work, and nothing is written then
+    """
+
+    def __init__(
+        self,
+        place: MdPlace,
+        items: Sequence[FetchedItem],
+        policy: ConflictPolicy,
+        where: str | None = None,
+        stop: Stop = never,
+    ) -> None:
         self._place = place
+        self._stop = stop
         self._items = items
         self._policy = policy
         self._where = where
@@ -99,15 +112,23 @@ class MariadbTarget:
         that cannot be, or where no item is a table; `Damaged`."""
         with self._errors():
             session = self._open = connect(self._place.address, WRITING)
+            session.watch(self._stop)
             try:
                 self._stage(session)
             except BaseException:
-                session.close()
+                self._end()
                 raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._session.close()
+        self._end()
+
+    def _end(self) -> None:
+        """End the session, and what its server is still at."""
+        session = self._session
+        if not session.open:
+            session.kill_connection()
+        session.close()
 
     def plan(self) -> RowPlan:
         """What would be done. Raises `TargetError`."""
@@ -311,24 +332,30 @@ class MariadbTarget:
             session.run(f"alter sequence {quoted(name)} restart {following}")
 
     def _take_away(self, session: Session, made: Sequence[MdStaged]) -> None:
-        """End the transaction, and drop the tables that were made for it. Raises `TargetError` where they stay."""
+        """End the transaction, and drop the tables that were made for it, by another session where this one is gone. Raises
+        `TargetError` where they stay."""
         from pymysql.err import Error
 
         from vault.source.sql.mariadb_session import reason_of
 
-        left = [one.table for one in made]
+        left, reason = [one.table for one in made], ""
         try:
             if session.open:
+                session.watch(never)
                 session.run("rollback")
-                for one in reversed(made):
-                    session.run(f"drop table if exists {one.quoted}")
-                    left.remove(one.table)
-                if self._made_database:
-                    session.run(f"drop database {quoted(self._place.database)}")
+            elif made or self._made_database:
+                session.kill_connection()
+                session = connect(self._place.address, WRITING)
+            for one in reversed(made):
+                session.run(f"drop table if exists {one.quoted}")
+                left.remove(one.table)
+            if self._made_database:
+                session.run(f"drop database {quoted(self._place.database)}")
         except Error as error:
             reason = reason_of(error)
-        else:
-            reason = "the connection was cut"
+        finally:
+            if session is not self._open:
+                session.close()
         if left:
             raise TargetError(
                 f"the rows were not written, and new tables stay, empty: {', '.join(left)} ({reason})",

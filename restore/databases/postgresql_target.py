@@ -39,7 +39,6 @@ from restore.databases.staged_rows import FetchedItem
 from restore.planning.conflict_policy import ConflictPolicy
 from vault.errors import TargetError, UsageError
 from vault.source.contract import Stop, never
-from vault.source.sql import layout
 from vault.source.sql.postgresql_catalog import quoted, relations
 from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of
 
@@ -129,9 +128,21 @@ class PostgresqlTarget:
             for one in self._in_order(connection, live):
                 self._write(connection, one, live[one.table], found[one.table])
             left_out = [note for one in self._staged if one.table in made for note in self._finish(connection, one)]
-            connection.execute("commit")
+            self._commit(connection)
             left_out += self._advance_sequences(connection, [one for one in self._staged if found[one.table].missing])
         return with_notes(plan, left_out)
+
+    def _commit(self, connection: Connection[Any]) -> None:
+        import psycopg
+
+        try:
+            connection.execute("commit")
+        except psycopg.OperationalError as error:
+            where = self._place.address.text
+            raise TargetError(
+                f"the connection to {where} broke while the rows were committed: {reason_of(error)}",
+                hint="all of them are there, or none; run it again: those that are there stay",
+            ) from error
 
     @property
     def _connection(self) -> Connection[Any]:
@@ -189,8 +200,7 @@ class PostgresqlTarget:
 
     def _files(self, one: PgStaged) -> list[Path]:
         """Those with the rows of a table."""
-        parts = [(item.file, layout.partition_of(item.path)) for item in self._items]
-        return [file for file, part in parts if part is not None and part.table == one.table]
+        return [item.file for item in files_by_table(self._items).get(one.table, ())]
 
     def _refuse_clashes(self) -> None:
         places = [one.relation for one in self._staged]

@@ -5,6 +5,7 @@
     bucket     every object is fetched (restore/outputs/object_verification.py)
     webdav     every file is fetched (restore/outputs/dav_sink.py)
     server     every file is fetched (restore/outputs/remote_sink.py)
+    mail       every message is fetched (restore/outputs/mail_sink.py)
 
 What could not be restored is a problem already, and is not read again.
 """
@@ -35,8 +36,8 @@ NOT_THERE = "it was written, and is not there when it is read again"
 
 
 class Verification(Struct):
-    """What was read again. medium: `disk`, `archive`, `bucket`, `webdav`, `server` · files, folders, links: that are as the
-    snapshot has them · bytes_read: their content · problems: what is not, in the words of a restore's problems."""
+    """What was read again. medium: `disk`, `archive`, `bucket`, `webdav`, `server`, `mail` · files, folders, links: that are as
+    the snapshot has them · bytes_read: their content · problems: what is not, in the words of a restore's problems."""
 
     medium: str
     files: int = 0

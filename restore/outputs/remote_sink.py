@@ -297,8 +297,9 @@ class RemoteSink:
 
     def _finished_folders(self) -> Iterator[Problem]:
         """The deepest first: what is made in a folder changes its time."""
+        keeps = self._files.keeps()
         for path, entry in sorted(self._made.items(), reverse=True):
-            if entry is None:
+            if entry is None or not keeps.of_folders or not (keeps.times or keeps.modes):
                 continue
             wanted = entry.attributes
             try:

@@ -25,6 +25,7 @@ class BucketPlace:
     """See this module's text. run: random, of this run: names its part of the journal."""
 
     batch = 32
+    mode: int | None = None
 
     def __init__(self, objects: S3Objects, run: str) -> None:
         self._objects = objects

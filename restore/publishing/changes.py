@@ -64,6 +64,11 @@ class OwnFiles:
             return False
         return (not read and there.looks_like(file)) or self._place.has(file)
 
+    def as_it_stands(self, file: PublishedFile) -> PublishedFile:
+        """A file that is intact, with the time that it has there: file systems cut times off, and copying changes them."""
+        there = self.standing.get(file.name)
+        return file if there is None or there.mtime_ns is None else replace(file, mtime_ns=there.mtime_ns)
+
     def is_own(self, name: bytes) -> bool:
         """Whether nobody else has written what stands under a name."""
         there = self.standing.get(name)
@@ -125,12 +130,12 @@ def _published(path: bytes, token: str, state: PublicationState, own: OwnFiles) 
     """The files of an item that stand there as they should; None where it is to be published."""
     known = state.items.get(path)
     if known is not None and known.token == token and all(own.intact(file) for file in known.files):
-        return known.files
+        return tuple(map(own.as_it_stands, known.files))
     begun = state.begun.get(path)
     if begun is None or begun[0] != token or not all(begun[1].values()):
         return None
     files = tuple(file for file in begun[1].values() if file is not None)
-    return files if all(own.intact(file, read=True) for file in files) else None
+    return tuple(map(own.as_it_stands, files)) if all(own.intact(file, read=True) for file in files) else None
 
 
 def _foreign(known: PublishedItem | None, own: OwnFiles) -> list[PublishedFile]:

@@ -26,9 +26,10 @@ _SAFE = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class FolderPlace:
-    """See this module's text. root: the folder; it is made where it is missing."""
+    """See this module's text. root: the folder; it is made where it is missing. Who may read it may read the files."""
 
     batch = 1
+    mode: int | None = None
 
     def __init__(self, root: bytes) -> None:
         self._root = root
@@ -84,6 +85,7 @@ class FolderPlace:
         with self._opened() as root:
             if root is None:
                 raise TargetError(f"{self.describe()} is gone", hint="was it renamed, or is a disk no longer mounted?")
+            self.mode = stat.S_IMODE(os.fstat(root).st_mode) & 0o666
             try:
                 with suppress(FileExistsError):
                     os.mkdir(FOLDER, 0o700, dir_fd=root)

@@ -26,10 +26,12 @@ class StandingFile(Struct, frozen=True):
 
 
 class PublicationPlace(Protocol):
-    """batch: so many small files are entered in the journal at once. Nothing is written before `begin`. All raise `TargetError`
-    or `StorageError` where the place cannot be used."""
+    """batch: so many small files are entered in the journal at once · mode: permission bits of files, once `begin` was called;
+    None where there are none. Nothing is written before `begin`. All raise `TargetError` or `StorageError` where the place
+    cannot be used."""
 
     batch: int
+    mode: int | None
 
     def describe(self) -> str:
         """For people."""

@@ -24,15 +24,17 @@ from restore.planning.plan import make_plan
 from restore.publishing.changes import OwnFiles, PublicationChanges, PublicationOptions, changes, removable
 from restore.publishing.sink import PublicationSink
 from restore.publishing.state import (
+    MOST_ITEMS,
     LineSigner,
     PublicationHeader,
     PublicationState,
     PublishedItem,
     decode,
     encode,
+    read_header,
     read_journal,
 )
-from vault.errors import Busy, Damaged, TargetError
+from vault.errors import Busy, Damaged, TargetError, UsageError
 from vault.format import manifest
 from vault.problems import Problem
 from vault.progress import NoProgress, Progress
@@ -94,6 +96,11 @@ def compare(request: PublicationRequest, place: PublicationPlace) -> Comparison:
     state = _read_state(request, place)
     selection = request.selection
     items = only_files(selection.table)
+    if items.num_rows > MOST_ITEMS:
+        raise UsageError(
+            f"{items.num_rows} items are more than one publication takes, which is {MOST_ITEMS}",
+            hint="publish some of them, with --kind or --period, to a place of their own",
+        )
     found_tokens = tokens(items, request)
     own = OwnFiles(place, state)
     conversion = request.conversion
@@ -154,6 +161,9 @@ def _write(
         sink = PublicationSink(place, inner, found.own, by_path, _signer(request))
         sink.adopt = request.options.adopt
         output = write_items(plan, sink, options, stop, progress)
+    for name, standing in place.look(sink.written.keys()).items():
+        if standing.mtime_ns is not None:  # of what file systems know of a time
+            sink.written[name] = replace(sink.written[name], mtime_ns=standing.mtime_ns)
     report.outcomes = output.outcomes
     report.problems += output.report.problems
     report.files = len(sink.written) - len(sink.unchanged)
@@ -204,7 +214,7 @@ def _settle(
     """Write the state. Raises `Busy` where another run has done so meanwhile."""
     project, before = request.selection.project, found.state.header
     lines = place.state()
-    meanwhile = decode(lines, _signer(request)).header if lines is not None else None
+    meanwhile = read_header(lines, _signer(request)) if lines is not None else None
     if (None if meanwhile is None else meanwhile.run) != (None if before is None else before.run):
         hint = "run it again: what both have written is put right then"
         raise Busy(f"another run has published to {place.describe()} meanwhile", hint=hint)

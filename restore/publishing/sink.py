@@ -14,8 +14,8 @@ from restore.outputs.output_item import OutputItem
 from restore.outputs.sink import OutputEntry, OutputSink
 from restore.publishing.changes import CHANGED_BY_OTHERS, NOT_OURS, OwnFiles
 from restore.publishing.place import PublicationPlace
-from restore.publishing.state import LineSigner, PublishedFile, begin_line
-from vault.problems import Problem
+from restore.publishing.state import LineSigner, PublishedFile, begin_line, is_too_much
+from vault.problems import Problem, printable
 
 PIECE = 4 * 1024 * 1024
 SMALL = 1024 * 1024
@@ -59,7 +59,9 @@ class PublicationSink:
         """A file, unless it stands there already, or something else does."""
         if item.content is None:
             return []
-        attributes = Attributes(mode=entry.attributes.mode, mtime_ns=entry.attributes.mtime_ns)
+        if is_too_much(item.outcome.outputs):
+            return [Problem(item.path, "not-carried", f"{printable(item.outcome.path)} becomes too many files")]
+        attributes = Attributes(mode=self._place.mode, mtime_ns=entry.attributes.mtime_ns)
         digest = entry.digest or _digest(item.content)
         file = PublishedFile(item.path, item.size, digest, attributes.mtime_ns)
         standing = self._own.look(item.path)

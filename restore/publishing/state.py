@@ -12,7 +12,7 @@ bounded before it is taken into memory.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -28,16 +28,18 @@ FOLDER = ".strongroom-publication"
 STATE, JOURNAL = "state.jsonl", "journal.jsonl"
 FORMAT = 1
 
-LARGEST_LINE = 1 << 20
+LARGEST_LINE = 8 << 20
 """Bytes."""
 
-LARGEST_STATE = 1 << 30
-LARGEST_JOURNAL = 1 << 28
+LARGEST_STATE = LARGEST_JOURNAL = 1 << 30
 """Bytes; of each object of a journal."""
 
 MOST_ITEMS = 2_000_000
-MOST_FILES = 10_000
+MOST_FILES = 1000
 """Of one item: a workbook may become a file for each of its sheets."""
+
+LONGEST_NAMES = LARGEST_LINE // 4
+"""Bytes of the names of the files of one item, as a line has them: the rest is for what is said of each."""
 
 _TAG, _NAME = 64, "publication"
 
@@ -162,6 +164,17 @@ def decode(lines: Iterable[bytes], signer: LineSigner) -> PublicationState:
     if count != len(state.items):
         raise Damaged(f"{what} breaks off")
     return state
+
+
+def read_header(lines: Iterator[bytes], signer: LineSigner) -> PublicationHeader:
+    """The first line of a state. Raises `Damaged`."""
+    what = "the state of the publication"
+    return _header(signer.read(next(lines, b""), what), signer.project, what)
+
+
+def is_too_much(names: Sequence[bytes]) -> bool:
+    """Whether an item becomes more files than a state can hold."""
+    return len(names) > MOST_FILES or sum(len(_text(name).encode()) + 3 for name in names) > LONGEST_NAMES
 
 
 def begin_line(item: bytes, token: str, names: Iterable[bytes], file: PublishedFile, signer: LineSigner) -> bytes:

@@ -83,6 +83,7 @@ def odd(settings: Settings, now: datetime) -> Iterator[SettingsFault]:
         yield from _unverified(("projects", name), project)
         yield from _unreachable(("projects", name, "alerts"), project)
         yield from _copies(("projects", name), document, project)
+    yield from _publications(document)
 
 
 def _tried(key: Key, attempt: Callable[[], object]) -> Iterator[SettingsFault]:
@@ -224,6 +225,21 @@ def _copies(key: Key, document: Document, project: ProjectSettings) -> Iterator[
     if project.copy_within is not None and document.copies and not scheduled:
         what = "is promised, and no copy is scheduled"
         yield SettingsFault((*key, "copy_within"), what, "write schedule = { copy = { every = 'hour' } }")
+
+
+def _publications(document: Document) -> Iterator[SettingsFault]:
+    """Publications that are in each other's way, and such as wait for backups that nobody has scheduled."""
+    places: dict[tuple[str, str | None], str] = {}
+    for name, project in document.projects.items():
+        has_backup = any(job.name == "backup" for job in resolve.scheduled(project))
+        for number, one in enumerate(project.publications):
+            key = ("projects", name, "publications", number)
+            other = places.setdefault((one.to.rstrip("/"), one.endpoint), f"the publication {one.name!r} of {name!r}")
+            if other != f"the publication {one.name!r} of {name!r}":
+                yield SettingsFault((*key, "to"), f"is where {other} goes", "a place has one publication: name another one")
+            if one.after_backup and not has_backup:
+                what = "never comes: no backup of the project is scheduled"
+                yield SettingsFault((*key, "after_backup"), what, "write schedule = { backup = { every = 'hour' } }")
 
 
 def _unreachable(key: Key, project: ProjectSettings) -> Iterator[SettingsFault]:

@@ -13,6 +13,8 @@ webdav            `webdavs://host/path`: a collection of a WebDAV server
 rest              `rest:NAME`, `rest:FILE.toml`: records of a REST interface
 sftp              `sftp://host/path`: a folder over SSH
 ftp               `ftps://host/path`: a folder of an FTP server
+smb               `smb://host/share/path`: a folder of a share
+fsspec_files      `fsspec+PROTOCOL://…`: a file system that fsspec knows
 file_servers      what kinds of files on servers have in common
 imap              `imaps://host/mailbox`: mailboxes of an IMAP server
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vault.source.remote.files import RemoteFiles
     from vault.source.remote.source import RemoteSource
 
-KINDS = ("sftp", "ftp")
+KINDS = ("sftp", "ftp", "smb", "fsspec_files")
 """Modules of this package that have the form of `FileServerKind`."""
 
 PACE = {

@@ -30,6 +30,8 @@ MODULES: Mapping[str, str] = {
     "ftps": "ftp",
     "imap": "imap",
     "imaps": "imap",
+    "smb": "smb",
+    "fsspec+PROTOCOL": "fsspec_files",
 }
 """By scheme, the module of this package."""
 
@@ -58,7 +60,8 @@ def scheme_of(url: str) -> str:
 
 def module_name(url: str) -> str | None:
     """The module for a URL, by name; None where there is none."""
-    return MODULES.get(scheme_of(url))
+    scheme = scheme_of(url)
+    return MODULES.get("fsspec+PROTOCOL" if scheme.startswith("fsspec+") else scheme)
 
 
 def kind_of(url: str) -> SourceKind:
@@ -89,8 +92,9 @@ class OptionFault(UsageError):
 def check_options(url: str, options: Mapping[str, str]) -> None:
     """Raises `OptionFault` for the first option that the kind of a URL does not know, or that cannot be used."""
     kind = kind_of(url)
+    accepts = getattr(kind, "accepts", None)  # of kinds that hand options on
     for name in options:
-        if name in kind.OPTIONS:
+        if name in kind.OPTIONS or (accepts is not None and accepts(name)):
             continue
         if secrets.sounds_secret(name):
             raise OptionFault(name, "is a secret by its name", secrets.hint_for(name, list(kind.OPTIONS)))

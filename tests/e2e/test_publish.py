@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -208,3 +209,39 @@ def test_a_state_that_others_have_written_is_refused(published: Desk) -> None:
 def test_a_publication_is_in_the_log(published: Desk) -> None:
     entries = published.call("audit", "show", "--action", "publish", "--json").text
     assert '"publish"' in entries and "bi" in entries
+
+
+def test_a_run_that_is_killed_is_continued_by_the_next_one(desk: Desk) -> None:
+    """Killed as soon as it has written something down; however far it came by then, the next run makes all of it right."""
+    write_files(desk.folder / "source", {f"{number:03}.csv": b"id,n\n%d,1\n" % number for number in range(300)})
+    desk.init()
+    desk.add("acme", f"raw={desk.folder / 'source'}")
+    desk.call("backup")
+    for _ in range(2):
+        process = desk.start("publish", "acme", "--as", "parquet", "--to", "bi", "--quiet")
+        journal = desk.folder / "bi" / OWN / "journal.jsonl"
+        while process.poll() is None and not journal.exists():
+            time.sleep(0.001)
+        process.kill()
+        process.communicate()
+        assert all(path.name.startswith(".") or rows(path) for path in (desk.folder / "bi").glob("raw/*"))
+    found = publish(desk)
+    assert found["problems"] == 0 and found["new"] + found["unchanged"] == 300
+    desk.call("publish", "acme", "--as", "parquet", "--to", "fresh")
+    assert files(desk.folder / "bi") == files(desk.folder / "fresh")
+
+
+def test_who_may_read_the_folder_may_read_the_files(desk: Desk) -> None:
+    write_files(desk.folder / "source", TICKETS)
+    for path in (desk.folder / "source").iterdir():
+        path.chmod(0o600)
+    bi = desk.folder / "bi"
+    bi.mkdir()
+    bi.chmod(0o750)
+    desk.init()
+    desk.add("acme", f"tickets={desk.folder / 'source'}")
+    desk.call("backup")
+    publish(desk)
+    assert {path.stat().st_mode & 0o777 for path in (bi / "tickets").iterdir()} == {0o640}
+    assert (bi / "tickets").stat().st_mode & 0o777 == 0o750
+    assert (bi / OWN).stat().st_mode & 0o777 == 0o700

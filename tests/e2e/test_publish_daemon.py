@@ -94,3 +94,11 @@ def test_settings_of_publications_are_checked(home: Desk) -> None:  # noqa: F811
     settle(home, SCHEDULE + '[[projects.acme.publications]]\nname = "bi"\nto = "x"\ninclude_deleted = true\n')
     result = home.call("settings", "check", exits=1)
     assert "needs `as`" in result.text + result.err
+
+
+def test_publications_that_cannot_do_what_they_should_look_odd(home: Desk) -> None:  # noqa: F811
+    table = '[[projects.acme.publications]]\nname = "{}"\nto = "bi"\nafter_backup = true\n'
+    settle(home, table.format("one") + table.format("two"))
+    result = home.call("settings", "check").text
+    assert "publications[1].to is where the publication 'one' of 'acme' goes" in result
+    assert "publications[0].after_backup never comes" in result

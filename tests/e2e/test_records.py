@@ -220,3 +220,29 @@ def test_the_primary_key_of_a_database_is_the_key_of_its_rows(desk: Desk) -> Non
     (one,) = (each for each in found if each["key"] == "line")
     assert [change["after"] for event in one["events"] for change in event["field_changes"]] == ["c"]
     assert len(found) == 1, "the code that looks alike is no key"
+
+
+def test_what_cannot_be_read_is_named_and_is_no_deletion(tickets: Tickets) -> None:
+    tickets.snapshot(TICKET)
+    before = set(tickets.desk.folder.glob("repository/projects/*/packs/*/*"))
+    tickets.snapshot(without_comment(8))
+    for pack in set(tickets.desk.folder.glob("repository/projects/*/packs/*/*")) - before:
+        pack.unlink()
+    result = tickets.desk.call("history", "acme", "tickets", "--record", "4711", "--json", exits=3)
+    (one,) = result.document["history_list"]
+    assert [event["what"] for event in one["events"]] == ["created"] and not one["deleted"]
+    assert {problem["what"] for problem in result.document["damage"]} == {"not-read"}
+    assert "problem: tickets/2024-05.jsonl" in result.err
+
+
+def test_a_byte_order_mark_and_lines_that_are_no_json_hide_no_record(desk: Desk) -> None:
+    source = desk.folder / "source"
+    source.mkdir()
+    (source / "2024-05.jsonl").write_bytes(b'\xef\xbb\xbf{"id": 1}\r\n{"id": 2, 1\r\n{"id": 3}\r\n{"id": 4}')
+    desk.init()
+    desk.add("acme", f"tickets={source}")
+    desk.call("backup")
+    for record in ("1", "3", "4"):
+        (one,) = desk.call("history", "acme", "--record", record, "--json").document["history_list"]
+        assert one["events"][0]["record_fields"] == {"id": int(record)}
+    desk.call("history", "acme", "--record", "2", exits=1)

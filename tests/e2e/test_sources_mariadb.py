@@ -335,3 +335,22 @@ def test_an_address_that_cannot_be_is_refused_and_not_repeated(crm: Crm, address
     crm.backup()
     result = crm.call("restore", "acme", "raw/calls/**", "--to", address, "--yes", exits=2)
     assert message in result.err and "geheim" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("mysql://me:geheim@host/db",), "more than a host and a database"),
+        (("mariadb://host",), "names no host, or no database"),
+        (("mariadb://host/db", "--option", "tls=perhaps"), "must be one of"),
+        (("mariadb://host/db", "--option", "timeout=soon"), "soon"),
+        (("mariadb://host/db", "--option", "password=geheim"), "is a secret by its name"),
+        (("maria://host/db",), "did you mean mariadb"),
+    ],
+)
+def test_a_source_that_cannot_be_is_not_added(desk: Desk, words: tuple[str, ...], message: str) -> None:
+    desk.init()
+    desk.call("project", "add", "acme")
+    before = desk.settings.read_text()
+    refused = desk.call("source", "add", "acme", "raw", *words, "--yes", exits=2)
+    assert message in refused.err and desk.settings.read_text() == before

@@ -37,6 +37,7 @@ class DyingPlace:
 
     def __init__(self, inner: PublicationPlace, lives: int, *, after: bool) -> None:
         self._inner = inner
+        self.mode = inner.mode
         self._lives = lives
         self._after = after
         self.effects = 0

@@ -19,6 +19,7 @@ from restore.history.records.record_id import RecordId
 from restore.history.records.table_rows import FoundRecord
 from restore.history.records.timeline import entity_of, histories
 from restore.history.timeline import SnapshotWindow
+from vault.coverage import Coverage
 from vault.errors import StrongroomError
 
 WANTED = RecordId("17")
@@ -113,7 +114,7 @@ class Snapshot(Struct, frozen=True):
 
     id: str
     taken_at: datetime
-    coverage: None = None
+    coverage: Coverage | None = None
     parents: tuple[str, ...] = ()
 
 
@@ -169,11 +170,40 @@ def test_what_happened_is_what_a_walk_through_the_snapshots_says(seed: int) -> N
     ledger = Ledger(records)  # type: ignore[arg-type]  # as much of one as is looked at
     own = list(versions(states, randomness))
     (found,) = histories("desk", ledger, own, SnapshotWindow(0, len(states) - 1))
-    told = [(event.what, int(event.snapshot[1:]), event.path) for event in found.events]
-    assert told == walked(states)
+    events = [(event.what, int(event.snapshot[1:]), event.path) for event in found.events]
+    assert events == walked(states)
     ends = [int(event.until[1:]) for event in found.events]
-    assert [one + 1 for one in ends] == [number for _, number, _ in told[1:]] + [len(states)]
-    assert found.is_there == (told[-1][0] != "deleted")
+    assert [one + 1 for one in ends] == [number for _, number, _ in events[1:]] + [len(states)]
+    assert found.is_there == (events[-1][0] != "deleted")
+
+
+def told(coverages: list[Coverage | None], own: list[RecordVersion]) -> list[tuple[str, int, int | None]]:
+    """What happened, at which snapshot, and after which one."""
+    records = [Snapshot(f"s{number}", NOON + number * timedelta(hours=1), one) for number, one in enumerate(coverages)]
+    ledger = Ledger(records)  # type: ignore[arg-type]  # as much of one as is looked at
+    (found,) = histories("desk", ledger, own, SnapshotWindow(0, len(records) - 1))
+    numbers = {one.taken_at: number for number, one in enumerate(records)}
+    return [(event.what, numbers[event.at], None if event.after is None else numbers[event.after]) for event in found.events]
+
+
+def test_a_deletion_may_have_happened_since_the_last_snapshot_that_saw_everything() -> None:
+    full, news = Coverage("rest", ()), Coverage("rest", (), deletions=False)
+    value = FoundRecord("id", {"id": 17})
+    own = [RecordVersion(ITEMS[0], 0, 4, value), RecordVersion(ITEMS[0], 5, 6, None)]
+    assert told([full, full, news, news, news, full, full], own) == [("created", 0, None), ("deleted", 5, 1)]
+    assert told([None] * 7, own) == [("created", 0, None), ("deleted", 5, 4)]
+
+
+def test_of_a_version_that_cannot_be_read_nothing_is_claimed() -> None:
+    first, second = FoundRecord("id", {"id": 17, "a": 1}), FoundRecord("id", {"id": 17, "a": 2})
+    own = [
+        RecordVersion(ITEMS[0], 0, 1, first),
+        RecordVersion(ITEMS[0], 2, 3, None, known=False),
+        RecordVersion(ITEMS[0], 4, 4, first),
+        RecordVersion(ITEMS[0], 5, 5, None, known=False),
+        RecordVersion(ITEMS[0], 6, 6, second),
+    ]
+    assert told([None] * 7, own) == [("created", 0, None), ("changed", 6, 4)]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.support.quiet_server import QuietServer
 
 SPACES = {
     "d": "DAV:",
@@ -176,8 +178,7 @@ def dav_double(**more: object) -> Iterator[DavDouble]:
         def log_message(self, *_: object) -> None:
             """Nothing is said."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = QuietServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     double.port = server.server_address[1]

@@ -80,6 +80,8 @@ class ImapDouble:
         self.most_connections = 100
         self.connections = 0
         self.password = PASSWORD
+        self.refuses_append = ""
+        self.prefix = ""
         self.port = 0
         self.tls: ssl.SSLContext | None = None
         self.starts_tls: ssl.SSLContext | None = None
@@ -270,7 +272,7 @@ class _Session:
         return "OK welcome" if right else f"NO [AUTHENTICATIONFAILED] wrong {given!r}"
 
     def do_namespace(self, words: list[Any]) -> str:
-        self.send(b'* NAMESPACE (("" "' + self.double.delimiter.encode() + b'")) NIL NIL')
+        self.send(f'* NAMESPACE (("{self.double.prefix}" "{self.double.delimiter}")) NIL NIL'.encode())
         return "OK done"
 
     def do_list(self, words: list[Any]) -> str:
@@ -390,6 +392,9 @@ class _Session:
         self.double.boxes[name] = Box(name)
         return "OK made"
 
+    def do_delete(self, words: list[Any]) -> str:
+        return "OK gone" if self.double.boxes.pop(words[0].decode(), None) else "NO [NONEXISTENT] not there"
+
     def do_subscribe(self, words: list[Any]) -> str:
         self.double.boxes[words[0].decode()].subscribed = True
         return "OK done"
@@ -398,9 +403,11 @@ class _Session:
         box = self.double.boxes.get(words[0].decode())
         if box is None:
             return "NO [TRYCREATE] not there"
+        if self.double.refuses_append:
+            return self.double.refuses_append
         flags = {one.decode() for one in words[1]}
-        moment = datetime.strptime(words[2].decode().strip(), "%d-%b-%Y %H:%M:%S %z")
-        mail = self.double.put(box.name, words[3], moment, tuple(flags))
+        moment = datetime.strptime(words[2].decode().strip(), "%d-%b-%Y %H:%M:%S %z") if len(words) > 3 else MAY
+        mail = self.double.put(box.name, words[-1], moment, tuple(flags))
         return f"OK [APPENDUID {box.validity} {mail.uid}] done" if "UIDPLUS" in self.double.capabilities else "OK done"
 
     def do_uid_store(self, words: list[Any]) -> str:

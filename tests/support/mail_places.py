@@ -1,4 +1,4 @@
-"""Mailboxes as sources, for the contract of sources (`tests/support/source_places.py`): on the double, and on Dovecot.
+"""Mailboxes as sources, for the contract of sources (`tests/support/source_places.py`): on the double, on pymap and on Dovecot.
 
 A name becomes a message with that name as its subject, in the mailbox of its folder.
 """
@@ -6,11 +6,11 @@ A name becomes a message with that name as its subject, in the mailbox of its fo
 from __future__ import annotations
 
 import imaplib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.support import dovecot, imap_double
+from tests.support import dovecot, imap_double, pymap_server
 from tests.support.imap_double import ImapDouble
 from vault.clock import SystemClock
 from vault.source.contract import Source
@@ -104,44 +104,69 @@ class DoubleMailPlace(_MailPlace):
         self.double.put(mailbox, data)
 
 
-class DovecotPlace(_MailPlace):
+class _RealPlace(_MailPlace):
+    """On a server that is nobody's double; a client of somebody else's writes."""
+
+    _writer: imaplib.IMAP4
+
+    def _delete(self, mailbox: str, name: str) -> None:
+        self._writer.select(mailbox)
+        _, (found,) = self._writer.uid("SEARCH", "SUBJECT", f'"{name}"')
+        for uid in found.split():
+            self._writer.uid("STORE", uid.decode(), "+FLAGS", r"(\Deleted)")
+        self._writer.close()
+
+    def _append(self, mailbox: str, data: bytes) -> None:
+        if mailbox != "INBOX":
+            self._writer.create(mailbox)
+        done, said = self._writer.append(mailbox, "", imaplib.Time2Internaldate(imap_double.MAY), data)
+        if done != "OK":
+            raise RuntimeError(said)
+
+
+class DovecotPlace(_RealPlace):
     """On Dovecot, by TLS."""
 
     def __init__(self, folder: Path, served: ExitStack) -> None:
         super().__init__(folder)
         self._server = served.enter_context(dovecot.dovecot())
-        self._port = self._server.secure
         self._writer = imaplib.IMAP4("127.0.0.1", self._server.plain)
         served.callback(self._writer.shutdown)
         self._writer.login("me", dovecot.PASSWORD)
 
     def source(self) -> Source:
-        certificate = str(self._server.certificate)
+        certificate, secret = str(self._server.certificate), dovecot.PASSWORD
         return self._source(
-            ImapAddress("localhost", self._port, user="me", secret=lambda: dovecot.PASSWORD, certificates=certificate)
+            ImapAddress("localhost", self._server.secure, user="me", secret=lambda: secret, certificates=certificate)
         )
 
     def take_away(self) -> None:
         self._server.certificate.unlink()
 
-    def _delete(self, mailbox: str, name: str) -> None:
-        self._writer.select(mailbox)
-        _, (found,) = self._writer.uid("SEARCH", "SUBJECT", name)
-        for uid in found.split():
-            self._writer.uid("STORE", uid.decode(), "+FLAGS", r"(\Deleted)")
-        self._writer.expunge()
-        self._writer.unselect()
 
-    def _append(self, mailbox: str, data: bytes) -> None:
-        self._writer.create(mailbox)
-        done, _ = self._writer.append(mailbox, "", imaplib.Time2Internaldate(imap_double.MAY), data)
-        if done != "OK":
-            raise RuntimeError(done)
+class PymapPlace(_RealPlace):
+    """On pymap, by the plain protocol of 1996."""
+
+    def __init__(self, folder: Path, served: ExitStack) -> None:
+        super().__init__(folder)
+        self._port = served.enter_context(pymap_server.pymap())
+        self._password = pymap_server.PASSWORD
+        self._writer = imaplib.IMAP4("127.0.0.1", self._port)
+        served.callback(self._writer.shutdown)
+        self._writer.login(pymap_server.USER, self._password)
+
+    def source(self) -> Source:
+        secret = self._password
+        return self._source(ImapAddress("127.0.0.1", self._port, secure=False, user=pymap_server.USER, secret=lambda: secret))
+
+    def take_away(self) -> None:
+        self._password = "another"
 
 
-KINDS = ("mail", "mail-dovecot")
+KINDS = ("mail", "mail-dovecot", "mail-pymap")
 
 
 def place_of(kind: str, folder: Path, served: ExitStack) -> _MailPlace:
     """An empty one of a kind."""
-    return DoubleMailPlace(folder, served) if kind == "mail" else DovecotPlace(folder, served)
+    made: dict[str, Callable[[Path, ExitStack], _MailPlace]] = {"mail-dovecot": DovecotPlace, "mail-pymap": PymapPlace}
+    return made.get(kind, DoubleMailPlace)(folder, served)

@@ -18,8 +18,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.support.server_certificates import authority
+
 PASSWORD = "a password of the tests: пароль"
 OWNER = "owner"
+AUTHORITY = "authority of the tests"
 _STARTS, _PATIENCE = 3, 60.0
 _numbers = count(1)
 
@@ -29,12 +32,11 @@ class MariadbUnavailableError(Exception):
 
 
 class MariadbServer(NamedTuple):
-    """A running server. `OWNER` may do everything, with the password `PASSWORD`. certificates: the authority of its TLS, None
-    where it has none."""
+    """A running server. `OWNER` may do everything, with the password `PASSWORD`. certificates: the authority of its TLS."""
 
     port: int
     socket: Path
-    certificates: Path | None = None
+    certificates: Path
 
     def new_database(self, script: str = "", charset: str = "utf8mb4") -> str:
         """The name of a new database, in which statements were run."""
@@ -91,7 +93,7 @@ def mariadb_server() -> Iterator[MariadbServer]:
               "--skip-test-db", *user], folder)  # fmt: skip
         process, port = _started(server, folder, data, user)
         try:
-            yield MariadbServer(port, folder / "socket", _authority(folder))
+            yield MariadbServer(port, folder / "socket", folder / f"{AUTHORITY}.crt")
         finally:
             process.kill()  # nothing of it is kept
             process.wait(timeout=60)
@@ -172,15 +174,9 @@ def _started(server: Path, folder: Path, data: Path, user: list[str]) -> tuple[s
 
 def _certificates(folder: Path) -> dict[str, Path]:
     """A certificate for 127.0.0.1 by an authority of its own."""
-    from tests.support.certificates import make_certificates
-
-    made = make_certificates(folder)
-    return {"ssl-ca": made.authority, "ssl-cert": made.certificate, "ssl-key": made.key}
-
-
-def _authority(folder: Path) -> Path | None:
-    path = folder / "authority.pem"
-    return path if path.exists() else None
+    above = authority(folder, AUTHORITY)
+    certificate, key = above.issue(folder, "127.0.0.1")
+    return {"ssl-ca": above.file, "ssl-cert": certificate, "ssl-key": key}
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -32,9 +32,11 @@ class PostgresUnavailableError(Exception):
 
 
 class PostgresServer(NamedTuple):
-    """A running server. Its superuser is `OWNER`, with the password `PASSWORD`."""
+    """A running server. Its superuser is `OWNER`, with the password `PASSWORD` · process: None where somebody else started
+    it."""
 
     port: int
+    process: ServerProcess | None = None
 
     def new_database(self, script: str = "") -> str:
         """The name of a new database, in which a script was run."""
@@ -69,13 +71,32 @@ class PostgresServer(NamedTuple):
         return f"postgresql://127.0.0.1:{self.port}/{database}"
 
 
+class ServerProcess:
+    """The server's process; it can be stopped and started again with the same data."""
+
+    def __init__(self, command: list[str], here: Path, user: int | None) -> None:
+        self._command, self._here, self._user = command, here, user
+        self.start()
+
+    def start(self) -> None:
+        """Does not wait until it answers."""
+        with (self._here / "log").open("ab") as log:
+            self.running = subprocess.Popen(self._command, **_as(self._here, self._user), stdout=log, stderr=log)
+
+    def stop(self) -> None:
+        """At once, and its children with it, as if the machine had lost its power."""
+        self.running.send_signal(signal.SIGQUIT)
+        self.running.wait(timeout=60)
+
+
 @contextmanager
-def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
-    """A running server. settings: beside those that all have, or in their place. Raises `PostgresUnavailableError`."""
+def postgres_server(settings: Mapping[str, str] | None = None, programs: Path | None = None) -> Iterator[PostgresServer]:
+    """A running server. settings: beside those that all have, or in their place · programs: the folder of another one's. Raises
+    `PostgresUnavailableError`."""
     folder = Path(tempfile.mkdtemp(prefix="strongroom-postgres-"))
     try:
         user = _NOBODY if os.geteuid() == 0 else None
-        programs = programs_folder()
+        programs = programs or programs_folder()
         if user is not None:
             folder.chmod(0o755)
             programs = _readable(programs, folder)
@@ -85,10 +106,10 @@ def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[Postg
             os.chown(here, user, user)
         process, port = _started(programs, here, user, settings or {})
         try:
-            yield PostgresServer(port)
+            yield PostgresServer(port, process)
         finally:
-            process.send_signal(signal.SIGQUIT)  # at once, and its children with it: nothing of it is kept
-            process.wait(timeout=60)
+            if process.running.poll() is None:
+                process.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -115,7 +136,7 @@ def _readable(programs: Path, folder: Path) -> Path:
     return folder / "programs" / "bin"
 
 
-def _started(programs: Path, here: Path, user: int | None, more: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], int]:
+def _started(programs: Path, here: Path, user: int | None, more: Mapping[str, str]) -> tuple[ServerProcess, int]:
     (here / "password").write_text(PASSWORD)
     _run([str(programs / "initdb"), "-D", str(here / "data"), "-U", OWNER, "-A", "scram-sha-256", "-E", "UTF8",
           f"--pwfile={here / 'password'}", "--no-sync", "--no-locale"], here, user)  # fmt: skip
@@ -135,14 +156,11 @@ def _started(programs: Path, here: Path, user: int | None, more: Mapping[str, st
             **more,
         }
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with (here / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [str(programs / "postgres"), "-D", str(here / "data"), *arguments], **_as(here, user), stdout=log, stderr=log
-            )
-        if _answers(process, port):
+        process = ServerProcess([str(programs / "postgres"), "-D", str(here / "data"), *arguments], here, user)
+        if _answers(process.running, port):
             return process, port
-        process.kill()
-        process.wait(timeout=20)
+        process.running.kill()
+        process.running.wait(timeout=20)
     raise PostgresUnavailableError(f"postgres did not start: {(here / 'log').read_text(errors='replace')[-500:]}")
 
 
@@ -159,6 +177,11 @@ def _as(here: Path, user: int | None) -> dict[str, Any]:
     """Whose process it is."""
     own: dict[str, Any] = {"cwd": here, "env": {"HOME": str(here), "TZ": "UTC", "LC_ALL": "C"}, "stdin": subprocess.DEVNULL}
     return own if user is None else own | {"user": user, "group": user, "extra_groups": []}
+
+
+def answers(server: PostgresServer) -> bool:
+    """Waits until a server that was started again can be asked; whether it can."""
+    return server.process is not None and _answers(server.process.running, server.port)
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ftp_server, sftp_server
+from tests.support import ftp_server, sftp_server, smb_server
 from tests.support.source_places import PREFIX, FolderPlace, SourcePlace
 from vault.clock import SystemClock
 from vault.source.contract import Source
 from vault.source.patterns import Rules
 from vault.source.remote.files import RemoteFiles
+from vault.source.remote.fsspec_files import FsspecFiles, FsspecPlace
 from vault.source.remote.ftp import FtpFiles
 from vault.source.remote.sftp import SftpFiles
+from vault.source.remote.smb import SmbFiles
 from vault.source.remote.source import RemoteSource
 
 
@@ -41,7 +43,19 @@ def _ftp(folder: Path, served: ExitStack) -> SourcePlace:
     return ServedPlace(folder, lambda: FtpFiles(server.address(b"/source"), SystemClock()))
 
 
-MADE: dict[str, Callable[[Path, ExitStack], SourcePlace]] = {"sftp": _sftp, "ftp": _ftp}
+def _smb(folder: Path, served: ExitStack) -> SourcePlace:
+    smb_server.skip_without()
+    server = served.enter_context(smb_server.served(folder, folder / "samba"))
+    return ServedPlace(folder, lambda: SmbFiles(server.address(b"source"), SystemClock()))
+
+
+def _fsspec(folder: Path, served: ExitStack) -> SourcePlace:
+    del served
+    place = FsspecPlace("file", str(folder / "source"), {})
+    return ServedPlace(folder, lambda: FsspecFiles(place, SystemClock()))
+
+
+MADE: dict[str, Callable[[Path, ExitStack], SourcePlace]] = {"sftp": _sftp, "ftp": _ftp, "smb": _smb, "fsspec": _fsspec}
 KINDS = tuple(MADE)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk
+from tests.support.mariadb_engine import MariadbEngine
 from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
 from tests.support.sql_types import PG_SETUP, PG_TYPES, SQLITE_TYPES, Types, matrix
 
@@ -156,6 +157,7 @@ def generated(folder: Path) -> SqliteEngine:
 
 ENGINES: dict[str, Callable[[pytest.FixtureRequest, Path], Engine]] = {
     "postgresql": lambda request, folder: PostgresEngine(request.getfixturevalue("postgres"), folder),
+    "mariadb": lambda request, folder: MariadbEngine(request.getfixturevalue("mariadb"), folder),
     "sqlite": lambda _request, folder: SqliteEngine(folder),
     "sqlite-strict": lambda _request, folder: strict(folder),
     "sqlite-without-rowid": lambda _request, folder: without_rowid(folder),

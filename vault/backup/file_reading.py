@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 from msgspec import Struct, field
 
-from vault.backup import unreadable_items
+from vault.backup import read_journal, unreadable_items
 from vault.backup.attribute_changes import AttributeChanges
 from vault.backup.content_writer import ContentWriter
 from vault.backup.large_files import PIECE, LargeFileStream
+from vault.backup.read_journal import JournalItem, ReadJournal
 from vault.backup.read_results import ContentFacts, ReadResults
 from vault.backup.small_files import BATCH_BYTES, BATCH_FILES, BatchColumns, Xattrs
 from vault.format import manifest
@@ -53,6 +54,8 @@ class FileReading(Struct):
     progress: Progress
     stop: Callable[[], None]
     report_progress: Callable[[int, int], None]
+    journal: ReadJournal | None = None
+    """Remembers what was read, should the run be killed."""
     problems: list[Problem] = field(default_factory=list)
     grown: list[tuple[bytes, int]] = field(default_factory=list)
     """Files that grew while they were read: path, and how many of their first bytes were kept."""
@@ -62,19 +65,26 @@ class FileReading(Struct):
     def files(self, wanted: Iterator[FileToRead]) -> None:
         """Read files, in the given order: content into packs, rows into the results."""
         batch: list[FileToRead] = []
-        size = 0
-        for one in wanted:
+        size, most = 0, BATCH_FILES if self.journal is None else read_journal.BATCH_FILES
+        for number, one in enumerate(wanted, 1):
             self.stop()
+            if self.journal is not None and number % read_journal.STORED_EVERY == 0:
+                self.writer.finish()
             if one.size > SMALL or one.size == UNKNOWN_SIZE:
                 self._large(one)
                 continue
             batch.append(one)
             size += one.size
-            if len(batch) >= BATCH_FILES or size >= BATCH_BYTES:
+            if len(batch) >= most or size >= BATCH_BYTES:
                 self._small(batch)
                 batch, size = [], 0
         self._small(batch)
         self.writer.finish()
+
+    def remembered(self, row: int, item: JournalItem) -> None:
+        """An earlier run has read it, and was killed. row: of the scan."""
+        item.add_to(self.results, row)
+        self.advance(items=1, size=item.size)
 
     def attributes(self, scan: pa.Table, marked: AttributeChanges) -> None:
         """Attributes of the files whose content is known."""
@@ -120,6 +130,8 @@ class FileReading(Struct):
 
     def _small_done(self, batch: list[FileToRead], columns: BatchColumns) -> None:
         self.results.add_batch([one.row for one in batch], columns)
+        if self.journal is not None:
+            self.journal.add_batch([one.path for one in batch], columns)
         self.read_bytes += sum(columns.sizes)
         for note in columns.notes:
             path = batch[columns.places[note.row]].path
@@ -189,6 +201,8 @@ class FileReading(Struct):
 
         def done() -> None:
             self.results.add_file(one.row, status, content, refs, xattrs)
+            if self.journal is not None:
+                self.journal.add_file(one.path, status, content, refs, xattrs)
             self.advance(items=1)
 
         self.writer.submit(lambda _cutter, _frames: None, done)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,7 @@ from vault.backup import (
 )
 from vault.backup.attribute_changes import AttributeChanges
 from vault.backup.delta_bases import DeltaBases
+from vault.backup.read_journal import JournalItem, ReadJournal
 from vault.backup.read_results import ReadResults
 from vault.backup.worker_processes import WorkerProcesses
 from vault.problems import Problem
@@ -69,6 +70,7 @@ class ReadTools(Struct, frozen=True):
     - `options`: how periods are found
     - `profiler`: profiles tables; None where none can be read
     - `bases`: of files that may be stored as deltas
+    - `journal`: of what earlier runs have read that were killed; None where reading again costs little
     """
 
     session: Session
@@ -79,6 +81,7 @@ class ReadTools(Struct, frozen=True):
     bases: DeltaBases
     progress: Progress
     stop: Callable[[], None]
+    journal: ReadJournal | None = None
 
 
 def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges | None = None) -> NewContent:
@@ -86,9 +89,11 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
     `path`, `type` and `size` alone: its other columns would take memory while files are read. Raises `StorageError`, and what
     `stop` raises."""
     results = ReadResults()
+    remembered = {} if tools.journal is None else tools.journal.matching(scan.table, fresh, tools.known)
+    files = _without(fresh, remembered)
     processes = _processes(tools, scan.table, fresh)
     try:
-        trained = _trained(tools, scan.table, fresh)
+        trained = _trained(tools, scan.table, files)
         if processes is not None and processes.equip(trained):
             tools.session.packs.seal_with(processes)
         elif processes is not None:
@@ -97,13 +102,15 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
         writer = content_writer.ContentWriter(tools.session, tools.known, trained, tools.reader, tools.bases, processes)
         try:
             work = file_reading.FileReading(
-                tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress
+                tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress, tools.journal
             )
             if marked is not None:
                 work.attributes(scan.table, marked)
             _folders_and_links(work, scan.table, fresh)
             scan.keep_columns("path", "type", "size")
-            work.files(file_reading.wanted_files(scan.table, fresh))
+            for row, item in remembered.items():
+                work.remembered(row, item)
+            work.files(file_reading.wanted_files(scan.table, files))
         finally:
             writer.close()
         of_content = item_classification.periods_of_contents(
@@ -117,6 +124,13 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
     failed = frozenset(one.path for one in work.problems if one.what not in unreadable_items.READ_WITH_PROBLEM)
     grown = tuple(Grown(*one) for one in work.grown)
     return NewContent(results, of_content, profiles, tuple(work.problems), failed, grown, work.read_bytes)
+
+
+def _without(rows: pa.Array, remembered: Mapping[int, JournalItem]) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return rows.filter(pc.invert(pc.is_in(rows, value_set=pa.array(remembered, rows.type)))) if remembered else rows
 
 
 def _processes(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> WorkerProcesses | None:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from vault.backup.new_content import Grown, NewContent
+    from vault.backup.read_journal import ReadJournal
 
 
 class _Reading(Struct, frozen=True):
@@ -109,6 +110,15 @@ class NewSnapshot:
         self.doubtful: list[bytes] = []
         self.grown: tuple[Grown, ...] = ()
         self.read_again: frozenset[bytes] = frozenset()
+        self._journal = self._journal_of(scan)
+
+    def _journal_of(self, scan: Scan) -> ReadJournal | None:
+        """Of what was read, where reading again would cost requests."""
+        if self._options.cache is None or not scan.is_remote:
+            return None
+        from vault.backup.read_journal import ReadJournal
+
+        return ReadJournal(self._session.project, self._source.name, self._options.cache)
 
     def commit(self) -> Record:
         """Compare, read, write the manifest, commit. Raises what `back_up` says."""
@@ -133,7 +143,10 @@ class NewSnapshot:
             if unchanged and lost_content.catalogue_is_stored(view, base.last, packs):
                 return self._commit_unchanged(base.last, reading, packs)
         new = self._read(reading, last, index)
-        return self._commit_changed(reading, new, index, packs)
+        record = self._commit_changed(reading, new, index, packs)
+        if self._journal is not None:
+            self._journal.clear()
+        return record
 
     @property
     def _described_anew(self) -> bool:
@@ -215,7 +228,15 @@ class NewSnapshot:
         known = KnownChunks(usable)
         with source.origin.reader(options.stop) as reader, self._delta_bases(fresh, usable) as bases:
             tools = new_content.ReadTools(
-                self._session, known, reader, source.classify_options, source.profiler, bases, options.progress, options.stop
+                session=self._session,
+                known=known,
+                reader=reader,
+                options=source.classify_options,
+                profiler=source.profiler,
+                bases=bases,
+                progress=options.progress,
+                stop=options.stop,
+                journal=self._journal,
             )
             new = new_content.read(tools, self._scan, fresh, marked)
         unlisted = frozenset(self._scan.unlisted)

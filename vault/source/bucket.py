@@ -145,6 +145,7 @@ class BucketSource(Struct, frozen=True):
             else:
                 self._add_versions(found, now, stop)
         scan = found.scan(frozenset(), self.options.coverage())
+        scan.is_remote = True
         scan.clock_difference, scan.rate_limits = self.objects.clock_difference, self.objects.limits()
         return scan
 

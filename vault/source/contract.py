@@ -137,11 +137,13 @@ class Scan(Struct):
     - `ignored`: columns that say nothing of a change
     - `coverage`: what the source says of itself; None where it says nothing
     - `clock_difference`: seconds that the clock of the source's server was ahead of ours; None where that is not known
+    - `is_remote`: contents cost requests over a network, so that what was read is worth remembering
     - `missing_rights`: what these credentials may not do; each of them is a problem, too
     - `rate_limits`: how many requests its server takes, and what it said of that; None where no requests are sent
     - `record_counts`: after a look at a source of which a scan would fetch everything: how many records there are, by entity;
       None for one of which that is not known
     - `owners`: names of users and groups where their numbers are those of a server; None where they are this machine's
+    - `notes`: what else there is to know of the source, for people who test it
     """
 
     table: pa.Table
@@ -153,10 +155,12 @@ class Scan(Struct):
     ignored: frozenset[ScanColumn] = frozenset()
     coverage: Coverage | None = None
     clock_difference: float | None = None
+    is_remote: bool = False
     missing_rights: list[MissingRight] = field(default_factory=list)
     rate_limits: RateLimits | None = None
     record_counts: dict[str, int | None] | None = None
     owners: OwnerNames | None = None
+    notes: tuple[str, ...] = ()
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import stat
 import struct
 from array import array
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
@@ -38,7 +39,8 @@ BLOCK_BYTES = BLOCK_ROWS * _ROW.size
 BILLION = 1_000_000_000
 STATUS = ("mtime", "mtime_nanos", "ctime_ns", "inode", "mode", "uid", "gid", "nlink", "device")
 """The numbers of `pack_status`, in order."""
-_pack_status = struct.Struct("=qqqQqqqqQ").pack
+_STATUS = struct.Struct("=qqqQqqqqQ")
+_pack_status = _STATUS.pack
 _EARLIEST, _LATEST = -(1 << 63), (1 << 63) - 1
 
 
@@ -144,6 +146,14 @@ def pack_status(status: os.stat_result | ScannedStatus) -> bytes:
         seconds, nanos, bounded_ctime(status.st_ctime_ns), status.st_ino, status.st_mode & 0o7777,
         status.st_uid, status.st_gid, status.st_nlink, status.st_dev,
     )  # fmt: skip
+
+
+def unpack_status(packed: bytes | bytearray | memoryview, sizes: Iterable[int]) -> Iterator[ScannedStatus]:
+    """Statuses out of rows of `pack_status`, which have no size. sizes: of the items, in order."""
+    for size, (seconds, nanos, ctime, inode, mode, uid, gid, nlink, device) in zip(
+        sizes, _STATUS.iter_unpack(packed), strict=True
+    ):
+        yield ScannedStatus(size, seconds * BILLION + nanos, ctime, inode, device, mode, uid, gid, nlink)
 
 
 def bounded_ctime(nanoseconds: int) -> int:

@@ -67,7 +67,8 @@ class FoundObject(NamedTuple):
 class S3SourceObjects:
     """Objects under `prefix` ("" for the whole bucket) of `bucket`. Used by several threads.
 
-    clock_difference: seconds that the server's clock was ahead of ours at the last answer; None where it did not say
+    clock_difference: seconds that the server's clock was ahead of ours at the last answer; None where it did not say ·
+    piece: bytes of an object that are asked for with one request
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class S3SourceObjects:
         per_second: float = 0.0,
     ) -> None:
         self.clock_difference: float | None = None
+        self.piece = IN_MEMORY
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._options = options
@@ -153,8 +155,8 @@ class S3SourceObjects:
         """The content of one version, piece by piece; it ends early where another one takes its place. one: as `look` gave it.
         Raises `ObjectNotFound` and other `StorageError`s."""
         key, shown, etag = self._prefix + one.name, _shown(one.name), one.token or None
-        for start in range(0, one.size, IN_MEMORY):
-            length = min(IN_MEMORY, one.size - start)
+        for start in range(0, one.size, self.piece):
+            length = min(self.piece, one.size - start)
 
             def send(client: S3Client, start: int = start, length: int = length) -> bytes:
                 reader = _VersionClient(client, one.version) if one.version else client

@@ -12,13 +12,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from restore.execution.fetcher import portions, read_portion
+from restore.execution.fetcher import fetch, portions, read_portion
 from restore.execution.stream import stream
 from restore.history.ledger import Ledger, Mask
 from restore.history.records.chunk_lines import ChunkLines, FoundLine, is_at_home, neighbourhood
@@ -27,7 +28,7 @@ from restore.history.records.table_rows import FoundRecord, primary_key, rows_of
 from restore.history.timeline import SnapshotWindow, timeline
 from restore.selection.select import Selection
 from restore.selection.versions import by_snapshot
-from restore.tables.formats import is_table
+from restore.tables.formats import FORMATS, is_table
 from restore.tables.model import Table
 from restore.tables.readers.json_values import parse
 from vault.errors import Damaged, Interrupted, StorageError, StrongroomError
@@ -50,6 +51,18 @@ if TYPE_CHECKING:
 JSON_LINES = "jsonl"
 LARGEST = 1 << 30
 """Bytes of a version of another format; larger ones are not looked into."""
+
+COLUMNS = ["path", "type", "size", "blake3", "chunks", "period_start"]
+"""Of manifests, what getting a content takes."""
+
+READERS = 4
+"""Manifests that are read at once."""
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Before the first line of some files."""
+
+FEW = 8
+"""Chunks that are read without threads of their own."""
 
 AHEAD_VERSIONS, AHEAD_CHUNKS = 64, 256
 """While a record is not met, the chunks of so many versions are read together, as long as there are no more than that."""
@@ -133,25 +146,34 @@ class RecordReader:
         return found
 
     def _rows(self, ledger: Ledger, versions: Sequence[ItemVersion]) -> dict[tuple[bytes, bytes], pa.Table]:
-        """A manifest's row for each content of each item."""
+        """A manifest's row for each content of each item; none for those of manifests that cannot be read."""
+        wanted = {(one.path, one.digest): one for one in reversed(versions) if one.digest is not None and one.is_there}
+        groups = list(by_snapshot(list(wanted.values())))
+        found: dict[tuple[bytes, bytes], pa.Table] = {}
+        self._opening.progress.phase("reading manifests", items=len(groups))
+        pool = ThreadPoolExecutor(READERS, thread_name_prefix="manifests")
+        try:
+            for rows in pool.map(lambda group: self._rows_of(ledger, *group), groups):
+                self._opening.stop()
+                self._opening.progress.advance(items=1)
+                if rows is not None:
+                    for place, key in enumerate(zip(rows["path"].to_pylist(), rows["blake3"].to_pylist(), strict=True)):
+                        found[key] = rows.slice(place, 1)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return found
+
+    def _rows_of(self, ledger: Ledger, number: int, held: Sequence[ItemVersion]) -> pa.Table | None:
+        """The rows of some items in a snapshot's manifest; None where it cannot be read."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        wanted = {(one.path, one.digest): one for one in reversed(versions) if one.digest is not None and one.is_there}
-        found: dict[tuple[bytes, bytes], pa.Table] = {}
-        self._opening.progress.phase("reading manifests", items=len({one.last for one in wanted.values()}))
-        for number, held in by_snapshot(list(wanted.values())):
-            self._opening.stop()
-            try:
-                table = snapshots.read_manifest(self._meta, ledger.records[number])
-            except Damaged:
-                continue  # their contents are not known
-            paths = pa.array(sorted({one.path for one in held}), pa.binary())
-            rows = table.filter(pc.is_in(table["path"], value_set=paths))
-            for place, key in enumerate(zip(rows["path"].to_pylist(), rows["blake3"].to_pylist(), strict=True)):
-                found[key] = rows.slice(place, 1)
-            self._opening.progress.advance(items=1)
-        return found
+        try:
+            table = snapshots.read_manifest(self._meta, ledger.records[number], columns=COLUMNS)
+        except Damaged:
+            return None
+        paths = pa.array(sorted({one.path for one in held}), pa.binary())
+        return table.filter(pc.is_in(table["path"], value_set=paths)).combine_chunks()
 
     def _item(
         self,
@@ -228,6 +250,10 @@ class RecordReader:
         references = located.filter(pc.is_valid(located["chunk"]))
         rows = pa.array(range(references.num_rows), pa.int64())
         references = references.append_column("row", rows).append_column("position", rows)
+        if references.num_rows > FEW:
+            for part in fetch(references, self._packs, self._opening.stop, list):
+                yield from ((use.place.chunk, content) for use, content in part)
+            return
         for portion in portions(references):
             self._opening.stop()
             yield from ((use.place.chunk, content) for use, content in read_portion(self._packs, portion))
@@ -293,7 +319,7 @@ class LineItem:
         """The first of some lines that is the record, and the chunks that it lies in."""
         for line in lines:
             try:
-                value = parse(line.line).value
+                value = parse(line.line.removeprefix(BYTE_ORDER_MARK)).value
             except Damaged:
                 continue  # a line that breaks off, or is no JSON, is no record
             key = self._record.found_in(value, self._stated) if isinstance(value, dict) else None
@@ -304,10 +330,12 @@ class LineItem:
 
 def _versions(ledger: Ledger, mask: Mask | None, over: SnapshotWindow, opening: Opening) -> list[ItemVersion]:
     """The versions of the files that may hold records, by path and time; "" as the format of what has none."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     rows = timeline(ledger, mask, over)
-    rows = rows.filter(pc.equal(rows["type"], manifest.FILE))
+    tables = pc.is_in(rows["format"], value_set=pa.array([name for name in FORMATS if is_table(name)], pa.string()))
+    rows = rows.filter(pc.and_(pc.equal(rows["type"], manifest.FILE), pc.or_(tables, pc.is_null(rows["format"]))))
     names = ("path", "first", "last", "blake3", "size", "format", "present")
     found = []
     for path, first, last, digest, size, format_name, present in zip(*(rows[one].to_pylist() for one in names), strict=True):

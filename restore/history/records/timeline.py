@@ -184,12 +184,18 @@ class _Sweep:
         return CREATED
 
     def _before(self, number: int) -> datetime | None:
-        return self._ledger.records[number - 1].taken_at if number else None
+        """When the last snapshot before one was taken of which everything is known."""
+        unread = [one for versions in self._by_path.values() for one in versions if not one.known]
+        before = number - 1
+        while any(one.first <= before <= one.last for one in unread):
+            before = min(one.first for one in unread if one.first <= before <= one.last) - 1
+        return self._ledger.records[before].taken_at if before >= 0 else None
 
     def _surely_before(self, number: int) -> datetime | None:
         """When the last snapshot was taken that saw everything, before one: from then on a deletion may have gone unseen."""
+        known = self._before(number)
         for record in reversed(self._ledger.records[:number]):
-            if record.coverage is None or record.coverage.deletions:
+            if known is not None and record.taken_at <= known and (record.coverage is None or record.coverage.deletions):
                 return record.taken_at
         return None
 

@@ -7,6 +7,8 @@ import random
 import pytest
 
 from restore.publishing.state import (
+    LARGEST_LINE,
+    MOST_FILES,
     LineSigner,
     PublicationHeader,
     PublicationState,
@@ -15,6 +17,7 @@ from restore.publishing.state import (
     begin_line,
     decode,
     encode,
+    is_too_much,
     read_journal,
 )
 from vault.errors import Damaged
@@ -100,3 +103,46 @@ def test_all_that_interrupted_runs_have_written_stays_known() -> None:
         read_journal([line], state, SIGNER)
     assert [one.size for one in state.versions()[b"raw/a.csv"]] == [1, 2]
     assert state.begun[b"raw/a.jsonl"] == ("token 2", {b"raw/a.csv": file(b"raw/a.csv", 2)})
+
+
+def test_an_item_becomes_no_more_files_than_a_line_can_hold() -> None:
+    """The longest names, none of whose bytes is UTF-8, still make a line that is read back."""
+    names: list[bytes] = []
+    while not is_too_much([*names, b"\xff" * 4000 + b"%d" % len(names)]):
+        names.append(b"\xff" * 4000 + b"%d" % len(names))
+    assert 100 < len(names) < MOST_FILES
+    assert is_too_much([b"a"] * (MOST_FILES + 1)) and not is_too_much([b"a"] * MOST_FILES)
+    assert len(begin_line(b"a" * 4000, "t" * 200, names, file(names[0]), SIGNER)) <= LARGEST_LINE
+    item = PublishedItem(b"a" * 4000, "t" * 200, tuple(file(name) for name in names))
+    assert all(len(line) <= LARGEST_LINE for line in encode(HEADER, [item], SIGNER))
+
+
+def test_whatever_bytes_stand_there_only_own_lines_are_believed() -> None:
+    randomness = random.Random(26)
+    whole = b"".join(encode(HEADER, items(), SIGNER))
+    journal = b"".join(begin_line(b"raw/a", "t", [name], file(name), SIGNER) for name in NAMES)
+    for _ in range(2000):
+        for kind, data in (("state", whole), ("journal", journal)):
+            broken = bytearray(data)
+            for _ in range(randomness.randrange(1, 4)):
+                at = randomness.randrange(len(broken))
+                match randomness.randrange(4):
+                    case 0:
+                        broken[at] ^= 1 << randomness.randrange(8)
+                    case 1:
+                        del broken[at : at + randomness.randrange(200)]
+                    case 2:
+                        broken[at:at] = randomness.randbytes(randomness.randrange(20))
+                    case _:
+                        broken[at:at] = broken[: randomness.randrange(at + 1)]
+                broken = broken or bytearray(b"x")
+            lines = bytes(broken).splitlines(keepends=True)
+            if kind == "state":
+                try:
+                    state = decode(lines, SIGNER)
+                except Damaged:
+                    continue
+            else:
+                state = PublicationState.empty()
+                read_journal(lines, state, SIGNER)
+            assert set(state.versions()) <= set(NAMES)

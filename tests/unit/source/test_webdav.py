@@ -130,6 +130,23 @@ def test_a_folder_that_may_not_be_listed_is_a_problem_and_the_rest_is_taken() ->
     assert found.unlisted == [b"raw/closed"] and b"raw/a" in found.table["path"].to_pylist()
 
 
+def test_a_folder_that_is_listed_and_not_there_is_a_problem_and_one_that_was_deleted_meanwhile_is_none() -> None:
+    """What was in the first has not vanished, whatever the server says."""
+    folders = FILE.format(href="/files/gone/", size=0, etag="e") + FILE.format(href="/files/a", size=1, etag="e")
+    listings = [folders, folders]
+
+    def lying(handler: BaseHTTPRequestHandler) -> tuple[int, dict[str, str], bytes]:
+        return (404, {}, b"") if "gone" in handler.path else (207, {}, LISTING.format(listings.pop(0)).encode())
+
+    with answering(lying) as port:
+        found = scanned(port)
+        assert [(one.path, one.what) for one in found.problems] == [(b"raw/gone", "unlisted")]
+        assert found.unlisted == [b"raw/gone"] and found.missing_rights == []
+        listings[:] = [folders, FILE.format(href="/files/a", size=1, etag="e")]
+        deleted = scanned(port)
+    assert (deleted.problems, deleted.unlisted) == ([], []) and b"raw/a" in deleted.table["path"].to_pylist()
+
+
 def test_a_server_that_sends_us_elsewhere_gets_no_credentials_there(tmp_path: Path) -> None:
     seen: list[str] = []
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from vault.clock import Clock
 from vault.errors import SourceError
 from vault.source.imap.address import ImapAddress
-from vault.source.imap.connection import Disconnected, ImapConnection
+from vault.source.imap.connection import TEMPORARY, Disconnected, ImapConnection, Refused
 
 PATIENCE = 300.0
 """Seconds that a server which is away, or busy, is waited for."""
@@ -17,6 +17,12 @@ PATIENCE = 300.0
 LONGEST_PAUSE = 60.0
 BREAKS = 20
 """Connections that may break off during one task, one after another, each of them after a login."""
+
+RESTED = 20.0
+"""Seconds after which a connection is looked at before something is sent that must not be sent twice."""
+
+REFUSALS = 2
+"""Times that something is asked again of a server that says it cannot just now."""
 
 _T = TypeVar("_T")
 
@@ -31,11 +37,12 @@ class ImapClient:
         self._idle: list[ImapConnection] = []
         self._open = 0
         self._most = max(1, address.connections)
+        self._used = 0.0
 
     def run(self, task: Callable[[ImapConnection], _T], mailbox: object = None) -> _T:
         """What a task gives; it may be begun again on another connection, at its start. mailbox: that it had better be open
         already. Raises `SourceError`, and what the task raises."""
-        reason, begun = "", self._clock.monotonic()
+        reason, refusals, begun = "", 0, self._clock.monotonic()
         for _ in range(BREAKS):
             connection = self._taken(mailbox)
             try:
@@ -46,6 +53,13 @@ class ImapClient:
                 if self._clock.monotonic() - begun > PATIENCE:
                     break
                 continue
+            except Refused as error:  # the answer is whole, and the connection as good as before
+                self._give_back(connection)
+                refusals += 1
+                if error.code not in TEMPORARY or refusals > REFUSALS:
+                    raise
+                self._clock.sleep(1.0)
+                continue
             except BaseException:  # an answer may be under way
                 self._drop(connection)
                 raise
@@ -55,6 +69,7 @@ class ImapClient:
 
     def run_once(self, task: Callable[[ImapConnection], _T]) -> _T:
         """The same for what must not be asked twice. Raises `SourceError` where the connection breaks off."""
+        self.run(self._awake)
         connection = self._taken()
         try:
             done = task(connection)
@@ -62,11 +77,21 @@ class ImapClient:
             self._drop(connection)
             hint = "run it again: what is there already is not put there twice"
             raise SourceError(f"{self.address.text} cannot go on: {error.strerror}", hint=hint) from error
+        except Refused:
+            self._give_back(connection)
+            raise
         except BaseException:
             self._drop(connection)
             raise
         self._give_back(connection)
         return done
+
+    def _awake(self, connection: ImapConnection) -> None:
+        """Whether the server still listens on a connection that waited: it may have closed it meanwhile."""
+        now = self._clock.monotonic()
+        if now - self._used > RESTED:
+            connection.command("NOOP")
+        self._used = now
 
     def close(self) -> None:
         """End the connections that wait; they are made again where they are needed."""

@@ -33,7 +33,7 @@ MOST_LINES = 4_000_000
 
 PIECE = 256 * 1024
 
-_TEMPORARY = ("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG")
+TEMPORARY = ("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG")
 """Codes (RFC 5530) of refusals that may pass."""
 
 
@@ -96,8 +96,6 @@ class ImapConnection:
         done = self._command(name, parts, heard, largest)
         if done.word == "OK":
             return done
-        if done.code in _TEMPORARY:
-            raise Disconnected(f"the server says {done.code} to {name}")
         said = f": {done.text[:200]}" if done.text.isprintable() else ""
         raise Refused(f"{self.address.text} refuses {name} ({done.code or done.word}{said})", done.code)
 
@@ -203,7 +201,7 @@ class ImapConnection:
             answer = self._command("LOGIN", [*_strings(user, secret)], nothing, SMALL_LITERAL)
         if answer.word == "OK":
             return
-        if answer.code in _TEMPORARY or "connections" in answer.text.lower():
+        if answer.code in TEMPORARY or "connections" in answer.text.lower():
             raise Disconnected(f"the server says {answer.code or answer.word} to the login", is_full=True)
         hint = "check the options user, and password_file or token_command"
         raise SourceError(f"{self.address.text} refuses the login: the user or the secret is wrong", hint=hint)

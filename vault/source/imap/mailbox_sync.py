@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from vault.source.imap import messages, syntax
-from vault.source.imap.connection import ImapConnection, Untagged
+from vault.source.imap.connection import Disconnected, ImapConnection, Refused, Untagged
 from vault.source.imap.message_table import MailboxState, MessageTable
 from vault.source.imap.messages import Message
 from vault.source.imap.syntax import BadSyntax
@@ -43,13 +43,14 @@ class ListedMailbox(NamedTuple):
 
 
 class OpenedMailbox(Struct):
-    """A mailbox that is open on a connection. count: of messages by now · keeps: flags that stay (PERMANENTFLAGS)."""
+    """A mailbox that is open on a connection. count: of messages by now · keeps: flags that stay (PERMANENTFLAGS); None
+    where the server does not say."""
 
     validity: int = 0
     next: int = 0
     modseq: int = 0
     count: int = -1
-    keeps: tuple[bytes, ...] = ()
+    keeps: tuple[bytes, ...] | None = None
 
     def hear(self, one: Untagged) -> None:
         """What the server says of it."""
@@ -92,7 +93,10 @@ def leave(connection: ImapConnection) -> None:
     if "UNSELECT" in connection.capabilities:
         connection.command("UNSELECT")
     elif read_only:  # else it would delete what is marked as deleted
-        connection.command("CLOSE")
+        try:
+            connection.command("CLOSE")
+        except Refused as error:  # some do so, against the standard; a new connection has no mailbox open
+            raise Disconnected("it does not close a mailbox") from error
     connection.mailbox = None
 
 

@@ -65,7 +65,9 @@ class MessageReader(StreamReader):
         if message is None:
             return Problem(path, VANISHED, GONE)
         status = item_of(self._relative(path), message, estimated=self._estimated).status()
-        return SequentialStream(path, status, lambda: self._pieces(message), attributes_of(message))
+        return SequentialStream(
+            path, status, lambda: pieces(self._client, message, estimated=self._estimated), attributes_of(message)
+        )
 
     def contents(self, paths: Iterable[bytes], *, limit: int = SMALL) -> Iterator[Content | TooLarge | Problem]:
         """In order; several are asked for together, and some ahead."""
@@ -118,26 +120,28 @@ class MessageReader(StreamReader):
         )
         return {one.waiting.path: _content(one, found.get(one.message.uid)) for one in group}
 
-    def _pieces(self, message: StoredMessage) -> Generator[bytes, None, None]:
-        """A message from its start. Where its size is not known, it ends with a piece that is not full."""
-        at, open_mailbox = 0, (message.mailbox, message.validity, False)
-        while True:
-            size = PIECE if self._estimated else min(PIECE, message.size + 1 - at)
-            begin = at
-            found = self._client.run(
-                lambda connection: _parts(connection, message, [message.uid], begin, size),  # noqa: B023 (it runs at once)
-                open_mailbox,
-            )
-            piece = found.get(message.uid)
-            if piece is None:
-                raise OSError(errno.ENOENT, GONE)
-            at += len(piece)
-            if not self._estimated and at > message.size:
-                raise OSError(errno.EIO, _otherwise(message.size, "more"))
-            if piece:
-                yield piece
-            if len(piece) < size:
-                return
+
+def pieces(client: ImapClient, message: StoredMessage, *, estimated: bool) -> Generator[bytes, None, None]:
+    """A message from its start. estimated: its size is not to be relied on; it ends with a piece that is not full then. Raises
+    OSError where it is gone, or longer than the server says, `SourceError`."""
+    at, open_mailbox = 0, (message.mailbox, message.validity, False)
+    while True:
+        size = PIECE if estimated else min(PIECE, message.size + 1 - at)
+        begin = at
+        found = client.run(
+            lambda connection: _parts(connection, message, [message.uid], begin, size),  # noqa: B023 (it runs at once)
+            open_mailbox,
+        )
+        piece = found.get(message.uid)
+        if piece is None:
+            raise OSError(errno.ENOENT, GONE)
+        at += len(piece)
+        if not estimated and at > message.size:
+            raise OSError(errno.EIO, _otherwise(message.size, "more"))
+        if piece:
+            yield piece
+        if len(piece) < size:
+            return
 
 
 class _Waiting:

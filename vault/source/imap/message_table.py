@@ -28,6 +28,13 @@ create table if not exists message (
 create index if not exists by_name on message (mailbox, name);
 """
 
+_FIND = (
+    "select b.name, b.validity, m.uid, m.size, m.received, m.flags, m.labels "
+    "from message m indexed by by_name cross join mailbox b on b.id = m.mailbox "
+    "where m.mailbox = (select id from mailbox where path = ?) and m.name = ? order by m.uid"
+)
+"""Says how to go about it: without statistics, the planner looks at all messages of a mailbox for each one."""
+
 
 class MailboxState(NamedTuple):
     """What tells whether a mailbox has changed.
@@ -82,6 +89,12 @@ class MessageTable:
             sql = "select count(*) from message where mailbox = (select id from mailbox where path = ?)"
             found: int = self._db.execute(sql, (path,)).fetchone()[0]
         return found
+
+    def size(self, path: bytes) -> int:
+        """Bytes of the messages that are known in a mailbox, as the server says."""
+        with self._lock:
+            sql = "select total(size) from message where mailbox = (select id from mailbox where path = ?)"
+            return int(self._db.execute(sql, (path,)).fetchone()[0])
 
     def uids(self, path: bytes) -> set[int]:
         """The numbers of the messages that are known in a mailbox."""
@@ -153,13 +166,13 @@ class MessageTable:
 
     def find(self, path: bytes, name: bytes, copy: int) -> StoredMessage | None:
         """A message. path: of its mailbox."""
-        sql = (
-            "select b.name, b.validity, m.uid, m.size, m.received, m.flags, m.labels from mailbox b join message m "
-            "on m.mailbox = b.id where b.path = ? and m.name = ? and m.copy = ?"
-        )
+        found = self.find_all(path, name)
+        return found[copy - 1] if copy <= len(found) else None
+
+    def find_all(self, path: bytes, name: bytes) -> list[StoredMessage]:
+        """All messages of a name in a mailbox, in the order of their numbers, as they are counted."""
         with self._lock:
-            row = self._db.execute(sql, (path, name, copy)).fetchone()
-        return None if row is None else StoredMessage(*row)
+            return [StoredMessage(*row) for row in self._db.execute(_FIND, (path, name))]
 
     def _id(self, path: bytes) -> int:
         found: int = self._db.execute("select id from mailbox where path = ?", (path,)).fetchone()[0]

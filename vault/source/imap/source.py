@@ -14,17 +14,21 @@ from pathlib import Path
 
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import Interrupted
+from vault.problems import printable
 from vault.source.attributes import Extended
 from vault.source.contract import Scan, ScanColumn, Stop, never
 from vault.source.imap import listing, messages
 from vault.source.imap.client import ImapClient
 from vault.source.imap.connection import ImapConnection, Refused
 from vault.source.imap.listing import NONEXISTENT, NOSELECT, SUBSCRIBED, USES
-from vault.source.imap.mailbox_sync import GMAIL, ListedMailbox, MailboxSync
+from vault.source.imap.mailbox_sync import CONDSTORE, GMAIL, ListedMailbox, MailboxSync
 from vault.source.imap.message_reader import MessageReader, item_of
 from vault.source.imap.message_table import MessageTable
 from vault.source.item_list import ItemList
 from vault.source.patterns import Rules
+from vault.wording import counted, size
+
+MAILBOXES_NAMED = 20
 
 GAPS = (
     "rules of the server (Sieve), access rights, quotas and annotations of mailboxes are not kept",
@@ -83,10 +87,13 @@ class ImapSource:
                 found.unknown(mailbox.path, reason)
             elif mailbox.path not in closed:
                 self._messages(found, mailbox, stop)
-        fields = ("content", "flags", "date of arrival", *(("labels",) if self.client.run(_is_gmail) else ()))
+        known = self.client.run(lambda connection: connection.capabilities)
+        fields = ("content", "flags", "date of arrival", *(("labels",) if GMAIL in known else ()))
         entities = (CoveredEntity("messages", fields), CoveredEntity("mailboxes", ("subscription", "special use")))
         ignored: frozenset[ScanColumn] = frozenset({"size"}) if self.estimated else frozenset()
-        return found.scan(ignored, Coverage("imap", entities, GAPS))
+        scan = found.scan(ignored, Coverage("imap", entities, GAPS))
+        scan.notes = self._notes([one for one in mailboxes if one.path not in closed], known)
+        return scan
 
     def reader(self, stop: Stop = never) -> MessageReader:
         """Reads messages by what the last scan has found."""
@@ -181,6 +188,20 @@ class ImapSource:
             else:
                 found.excluded += 1
 
-
-def _is_gmail(connection: ImapConnection) -> bool:
-    return GMAIL in connection.capabilities
+    def _notes(self, mailboxes: list[ListedMailbox], known: frozenset[str]) -> tuple[str, ...]:
+        """For people who test the source: mailboxes, and what the server can."""
+        opened = [one.path for one in mailboxes if NOSELECT not in one.marks]
+        notes = [
+            f"{printable(path)}: {counted(self.table.count(path), 'message')}, {size(self.table.size(path))}"
+            for path in opened[:MAILBOXES_NAMED]
+        ]
+        if len(opened) > MAILBOXES_NAMED:
+            notes.append(f"and {counted(len(opened) - MAILBOXES_NAMED, 'more mailbox', 'more mailboxes')}")
+        changes = "tells what has changed" if CONDSTORE in known else "has all flags asked for in every run"
+        notes.append(f"the server {changes} ({CONDSTORE} {'is' if CONDSTORE in known else 'is not'} there)")
+        one_answer = "LIST-STATUS" in known and "LIST-EXTENDED" in known
+        cost = "two commands" if one_answer else "a command for each mailbox"
+        notes.append(f"a run where nothing changed costs {cost}")
+        if "UIDPLUS" not in known:
+            notes.append("the server does not say where it puts a message: labels cannot be put back (UIDPLUS is not there)")
+        return tuple(notes)

@@ -5,5 +5,7 @@ patience          how long a server that is away is waited for, and how often it
 walk              folders listed several at a time
 source            the source: what was listed is read, small files several at once
 sftp              SFTP, by asyncssh; `sftp_session` is its connection, in a thread of its own
+smb               SMB, by smbprotocol
+fsspec_files      whatever fsspec knows
 ftp               FTP, by the standard library; `ftp_connections` are its connections
 """

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import IO, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -51,6 +51,7 @@ class RemoteEntry(NamedTuple):
     - `mtime_ns`: nanoseconds since 1970, 0 where it is not said
     - `mode`: permission bits, None where there are none
     - `uid`, `gid`, `owner`, `group`: the server's numbers and names, where it shows them
+    - `changed_ns`: when anything of it changed, nanoseconds since 1970, 0 where it is not said
     - `token`: changes with every change of the content, where the interface has such a thing; else empty
     """
 
@@ -64,23 +65,28 @@ class RemoteEntry(NamedTuple):
     owner: str = ""
     group: str = ""
     token: str = ""
+    changed_ns: int = 0
 
     def is_version_of(self, other: RemoteEntry) -> bool:
         """Whether two looks at a file saw the same content, as far as can be told."""
-        return (self.kind, self.size, self.mtime_ns, self.token) == (other.kind, other.size, other.mtime_ns, other.token)
+        mine, others = ((one.kind, one.size, one.mtime_ns, one.changed_ns, one.token) for one in (self, other))
+        return mine == others
 
 
 class Keeps(Struct, frozen=True):
-    """What a server can keep of what is put there: times of modification, permission bits, symbolic links."""
+    """What a server can keep of what is put there: times of modification, permission bits, symbolic links; and whether folders
+    have the former two."""
 
     times: bool
     modes: bool
     links: bool
+    of_folders: bool = True
 
     def losses(self) -> tuple[str, ...]:
         """What is not kept, for people."""
         named = (
             (self.times, "times of modification: the server puts the moment of the restore"),
+            (self.of_folders or not self.times, "times of folders"),
             (self.modes, "permissions"),
             (self.links, "symbolic links: each is a problem"),
             (False, "owners, and extended attributes"),
@@ -219,6 +225,3 @@ def status_of(entry: RemoteEntry, ctime_ns: int, inode: int) -> ScannedStatus:
     mode = _FORMATS[entry.kind] | (_MODES[entry.kind] if entry.mode is None else entry.mode & 0o7777)
     size = entry.size if entry.kind == FILE else 0
     return ScannedStatus(size, entry.mtime_ns, ctime_ns, inode, 0, mode, entry.uid, entry.gid, 1)
-
-
-Asked: TypeAlias = Callable[[], None]

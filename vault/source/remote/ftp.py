@@ -61,7 +61,7 @@ class FtpFiles:
     def keeps(self) -> Keeps:
         """Times where the server knows MFMT."""
         self._ask(lambda _: None)
-        return Keeps(times="MFMT" in self._connections.features, modes=False, links=False)
+        return Keeps(times="MFMT" in self._connections.features, modes=False, links=False, of_folders=False)
 
     def list_folder(self, path: bytes) -> list[RemoteEntry]:
         """See `RemoteFiles`."""

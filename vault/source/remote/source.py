@@ -18,7 +18,20 @@ from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
 from vault.problems import Problem, printable
 from vault.source.attributes import NOTHING, GivenOwners
-from vault.source.contract import SMALL, STRONG, Content, Scan, Skipped, Status, Stop, TooLarge, never, token_number
+from vault.source.contract import (
+    NO_TOKEN,
+    SMALL,
+    STRONG,
+    Content,
+    Scan,
+    ScanColumn,
+    Skipped,
+    Status,
+    Stop,
+    TooLarge,
+    never,
+    token_number,
+)
 from vault.source.item_list import ItemList
 from vault.source.patterns import Rules
 from vault.source.remote.files import FILE, FOLDER, LINK, ConnectionCut, RemoteEntry, RemoteFiles, gone, joined, status_of
@@ -58,12 +71,13 @@ class RemoteSource:
         skipped: list[Skipped] = []
         users: dict[int, str] = {}
         groups: dict[int, str] = {}
-        walk, seen = Walk(), 1
+        walk, seen, files, timed = Walk(), 1, False, False
         for folder, listed in walk.listings(self._list, self.files.max_parallel, stop, self.close):
             if isinstance(listed, OSError):
                 self._unknown(folder, listed, found)
                 continue
             for entry in listed:
+                files, timed = files or entry.kind == FILE, timed or (entry.kind == FILE and entry.mtime_ns > 0)
                 if entry.owner:
                     users[entry.uid] = entry.owner
                 if entry.group:
@@ -72,7 +86,9 @@ class RemoteSource:
             if seen > MOST_FOLDERS:
                 raise SourceError(f"{self.files.text} has more than {MOST_FOLDERS} folders", hint="is one in itself?")
         kinds = ("files", "folders", "symbolic links") if self.files.keeps().links else ("files", "folders")
-        scan = found.scan(frozenset(), Coverage(self.files.what, tuple(CoveredEntity(one) for one in kinds), self._gaps))
+        entities = tuple(CoveredEntity(one) for one in kinds)
+        ignored: frozenset[ScanColumn] = frozenset() if timed or not files else frozenset(("mtime", "mtime_nanos"))
+        scan = found.scan(ignored, Coverage(self.files.what, entities, self._gaps, times=not ignored))
         scan.skipped = skipped
         scan.owners = GivenOwners(users, groups)
         return scan
@@ -130,7 +146,8 @@ class RemoteSource:
         """As a scan lists a file or a link."""
         if entry.token:
             return status_of(entry, STRONG, token_number(f"{entry.token} {entry.size}".encode()))
-        return status_of(entry, entry.mtime_ns, token_number(f"{entry.size} {entry.mtime_ns}".encode()))
+        changed = max(entry.mtime_ns, entry.changed_ns) or NO_TOKEN
+        return status_of(entry, changed, token_number(f"{entry.size} {entry.mtime_ns} {entry.changed_ns}".encode()))
 
 
 class RemoteReader(StreamReader):

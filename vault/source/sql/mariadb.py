@@ -130,7 +130,7 @@ class MariadbSource:
         except Exception:
             session = self._session or session
             if session is not None and not session.open:
-                session.kill_query()
+                session.kill_connection()
             raise
 
     def _begin(self, session: Session) -> tuple[dict[str, MdRelation], list[MdRelation]]:

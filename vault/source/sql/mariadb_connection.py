@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vault.source.sql.mariadb_session import Session
 
 CONNECT_WITHIN = 30
+KILL_WITHIN = 5
 WRITE_WITHIN = 300
 LOOK_EVERY = 0.5
 LOCKS_WITHIN = 120

@@ -1,9 +1,10 @@
 """The rows of a partition of a MariaDB or MySQL table, as Arrow batches of exact types.
 
-A type that Parquet has is kept as that, unsigned numbers and decimals of 65 digits too. Every other one (json, enums, sets,
-UUIDs, addresses) is kept as the text that the server writes for it, which it reads again; the field's metadata name the type.
-So is a column of a partition with a value that Parquet's type does not hold: `0000-00-00`, a time of 24 hours and more. Texts
-are Unicode; a column with a text that is none in its own character set is kept as bytes, and the metadata say so.
+A type that Parquet has is kept as that, unsigned numbers too. Every other one (decimals of more than 38 digits, json, enums,
+sets, UUIDs, addresses) is kept as the text that the server writes for it, which it reads again; the field's metadata name the
+type. So is a column of a partition with a value that Parquet's type does not hold: `0000-00-00`, a time of 24 hours and more.
+Texts are Unicode; a column with a text that would not be the same again in its own character set is kept as bytes, and the
+metadata say so.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ _ADDRESSES = ("uuid", "inet4", "inet6")
 _WRITTEN = ("json", *_ADDRESSES, *CHOICES, *TEXTS)
 """Kept as the text that the server writes."""
 
-MOST_DIGITS = 76
+MOST_DIGITS = 38
+"""Of a decimal; with more it is a text: what reads Parquet knows no more, or makes floats of them."""
+
 SHORT = 1024
 """Octets of a text up to which it is a part of what is hashed; longer ones are hashed by themselves."""
 
@@ -72,7 +75,7 @@ def _decimal(column: MdColumn) -> pa.DataType:
     digits, scale = column.precision, column.scale
     if digits is None or scale is None or not 0 <= scale <= digits <= MOST_DIGITS:
         return pa.string()
-    return pa.decimal128(digits, scale) if digits <= 38 else pa.decimal256(digits, scale)
+    return pa.decimal128(digits, scale)
 
 
 def selected(column: MdColumn, kind: pa.DataType) -> str:

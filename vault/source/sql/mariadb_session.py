@@ -14,10 +14,12 @@ from typing import Any
 import pymysql
 from pymysql.connections import Connection
 from pymysql.cursors import SSCursor
+from pymysql.protocol import MysqlPacket
 
 from vault.errors import SourceError
 from vault.source.contract import Stop, never
-from vault.source.sql.mariadb_connection import CONNECT_WITHIN, LOOK_EVERY, WRITE_WITHIN, MariadbAddress
+from vault.source.sql.mariadb_connection import CONNECT_WITHIN, KILL_WITHIN, LOOK_EVERY, WRITE_WITHIN, MariadbAddress
+from vault.source.sql.mariadb_packets import LARGEST_PART, ends_result, is_error, row_of
 
 _READ_AHEAD = 256 * 1024
 _CLEAR_PASSWORDS = ("mysql_clear_password", "dialog")
@@ -80,6 +82,25 @@ class PatientReader:
         self._buffer, self._at = whole[count:], 0
         return whole[:count]
 
+    def packet(self, number: int) -> tuple[bytes, int]:
+        """The next packet of the protocol, whole, and the number of the one after it. number: that it has to have. Raises
+        OSError."""
+        parts: list[bytes] = []
+        while True:
+            head = self.read(4)
+            size = int.from_bytes(head[:3], "little")
+            part = self.read(size)
+            if len(head) < 4 or len(part) < size:
+                raise ConnectionError("the connection was cut")
+            if head[3] != number:
+                raise ConnectionError("the server's packets are out of order")
+            number = (number + 1) & 0xFF
+            if size < LARGEST_PART and not parts:
+                return part, number
+            parts.append(part)
+            if size < LARGEST_PART:
+                return b"".join(parts), number
+
     def close(self) -> None:
         """The socket is closed by whoever opened it."""
 
@@ -96,8 +117,9 @@ class PatientReader:
 class Session:
     """One connection. Queries are without parameters: names and values are in them as SQL."""
 
-    def __init__(self, address: MariadbAddress) -> None:
-        """Raises `pymysql.Error`, and `SourceError` where certificates cannot be read."""
+    def __init__(self, address: MariadbAddress, within: float = CONNECT_WITHIN) -> None:
+        """within: seconds until the connection stands. Raises `pymysql.Error`, and `SourceError` where certificates cannot be
+        read."""
         self._address = address
         wrapped = _tls(address) if address.socket is None else None
         self._connection = Connection(
@@ -108,8 +130,8 @@ class Session:
             database=address.database or None,
             charset="utf8mb4",
             autocommit=True,
-            connect_timeout=CONNECT_WITHIN,
-            read_timeout=CONNECT_WITHIN,
+            connect_timeout=within,
+            read_timeout=within,
             write_timeout=WRITE_WITHIN,
             local_infile=False,
             program_name="strongroom",
@@ -182,15 +204,29 @@ class Session:
             raise
 
     def _read_rows(self, cursor: SSCursor, count: int, size: int) -> list[tuple[bytes | None, ...]]:
+        width, reader, connection = len(cursor.description), self._reader, self._connection
         rows: list[tuple[bytes | None, ...]] = []
-        filled = 0
-        while len(rows) < count and filled < size:
-            row = cursor.read_next()
-            if row is None:
-                self._unfinished = None
-                break
-            rows.append(row)
-            filled += sum(len(cell) for cell in row if cell is not None)
+        filled, number = 0, connection._next_seq_id  # noqa: SLF001 (the library's own count of packets)
+        try:
+            while len(rows) < count and filled < size:
+                payload, number = reader.packet(number)
+                if ends_result(payload):
+                    self._forget_stream()
+                    break
+                if is_error(payload):
+                    MysqlPacket(payload, "utf-8").raise_for_error()
+                rows.append(row_of(payload, width))
+                filled += len(payload)
+        except pymysql.err.Error:
+            raise
+        except (OSError, ValueError) as error:
+            connection._force_close()  # noqa: SLF001
+            raise pymysql.err.OperationalError(2013, f"the connection was lost while rows were read: {error}") from error
+        except BaseException:  # what `stop` raises, in the middle of a packet
+            connection._force_close()  # noqa: SLF001
+            raise
+        finally:
+            connection._next_seq_id = number  # noqa: SLF001
         return rows
 
     def _forget_stream(self) -> None:
@@ -218,10 +254,17 @@ class Session:
 
     def kill_query(self) -> None:
         """End what this session's server is at. Nothing happens where that cannot be."""
+        self._kill("query")
+
+    def kill_connection(self) -> None:
+        """End this session on the server, with its transaction. Nothing happens where that cannot be."""
+        self._kill("connection")
+
+    def _kill(self, what: str) -> None:
         with suppress(pymysql.err.Error, OSError, SourceError):
-            other = Session(self._address)
+            other = Session(self._address, KILL_WITHIN)
             try:
-                other.run(f"kill query {self.id}")
+                other.run(f"kill {what} {self.id}")
             finally:
                 other.close()
 

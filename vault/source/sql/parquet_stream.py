@@ -86,27 +86,53 @@ def _groups(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa
 
 
 def _pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of `BATCH_ROWS`, the last one aside."""
+    """The same rows in batches of `BATCH_ROWS`, or fewer where they have `PIECE_BYTES`; the last one aside."""
     import pyarrow as pa
 
     left: list[pa.RecordBatch] = []
-    count = 0
+    count = size = 0
     for batch in batches:
-        left.append(batch)
-        count += batch.num_rows
-        if count < BATCH_ROWS:
-            continue
-        table = pa.Table.from_batches(left)
-        whole = count - count % BATCH_ROWS
-        yield from (_joined(table.slice(at, BATCH_ROWS)) for at in range(0, whole, BATCH_ROWS))
-        left, count = table.slice(whole).to_batches(), count - whole
+        sizes = _running_sizes(batch)
+        start = done = 0
+        while start < batch.num_rows:
+            end = min(batch.num_rows, start + BATCH_ROWS - count, _first_at(sizes, done + PIECE_BYTES - size) + 1)
+            left.append(batch.slice(start, end - start))
+            count += end - start
+            size += sizes[end - 1].as_py() - done
+            start, done = end, sizes[end - 1].as_py()
+            if count == BATCH_ROWS or size >= PIECE_BYTES:
+                yield _joined(pa.Table.from_batches(left))
+                left, count, size = [], 0, 0
     if count:
         yield _joined(pa.Table.from_batches(left))
 
 
+def _running_sizes(batch: pa.RecordBatch) -> pa.Array:
+    """Bytes of the texts and other values of no fixed length in each row and those before it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    total = pa.repeat(pa.scalar(0, pa.int64()), batch.num_rows)
+    for column in batch.columns:
+        if pa.types.is_binary(column.type) or pa.types.is_string(column.type):
+            total = pc.add(total, pc.fill_null(pc.binary_length(column), 0))
+    return pc.cumulative_sum(total)
+
+
+def _first_at(sizes: pa.Array, wanted: int) -> int:
+    """The first place at which a running sum reaches a number; the length where it does not."""
+    import pyarrow.compute as pc
+
+    return int(pc.sum(pc.less(sizes, wanted)).as_py() or 0)
+
+
 def _joined(table: pa.Table) -> pa.RecordBatch:
-    return table.combine_chunks().to_batches()[0]
+    (batch,) = table.combine_chunks().to_batches()  # `PIECE_BYTES` see to it that it is one: an Arrow array has 2 GiB at most
+    return batch
 
 
 BATCH_ROWS = 4096
 """Groups end at a multiple of so many rows."""
+
+PIECE_BYTES = 32 * 1024 * 1024
+"""Or after a row with which the texts and bytes since the last such place are so many: rows of recordings are large."""

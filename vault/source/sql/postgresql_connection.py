@@ -45,6 +45,12 @@ _SETTINGS: tuple[LiteralString, ...] = (
     "set row_security = off",
 )
 
+_SETTINGS_SINCE: tuple[tuple[int, LiteralString], ...] = (
+    (140000, "set idle_session_timeout = 0"),
+    (170000, "set transaction_timeout = 0"),
+)
+"""With the server's version that has had them from then on."""
+
 
 class PgAddress(HidesFields, frozen=True):
     """How a server is reached. password: None where the server asks for none, or libpq finds it (`~/.pgpass`)."""
@@ -89,9 +95,10 @@ def connect(address: PgAddress, stop: Stop = never) -> StoppableConnection:
     )
     connection.stop = stop
     try:
-        _refuse_too_old(address, connection.info.server_version)
-        for text in (*_SETTINGS, f"set lock_timeout = '{LOCKS_WITHIN}'"):
-            connection.execute(text)
+        version = connection.info.server_version
+        _refuse_too_old(address, version)
+        newer = (text for since, text in _SETTINGS_SINCE if version >= since)
+        connection.execute("; ".join([*_SETTINGS, *newer, f"set lock_timeout = '{LOCKS_WITHIN}'"]))  # one way there and back
     except BaseException:
         connection.close()
         raise

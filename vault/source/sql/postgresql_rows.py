@@ -8,14 +8,13 @@ a numeric, 24:00.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vault.source.sql.layout import UNDATED, Step, days_of
 from vault.source.sql.postgresql_catalog import FIRST_DAY, LAST_DAY, ROW, PgColumn, PgTable, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from psycopg import Connection
 
 DECLARED, KEY, GENERATED = b"postgresql.type", b"postgresql.key", b"postgresql.generated"
 TABLE, SCHEMA = b"postgresql.table", b"postgresql.schema"
@@ -28,12 +27,9 @@ _UNUSUAL = {
     "timestamp": "{c} < '0001-01-01' or {c} >= '9999-12-31 23:59:59.999999'",
     "timestamptz": "{c} < '0001-01-02' or {c} >= '9999-12-31'",
     "time": "{c} = '24:00'",
-    "numeric": "{c} in ('NaN', 'Infinity', '-Infinity')",
+    "numeric": "{c} is not null and scale({c}) is null",
 }
-"""What a value of Parquet's type does not hold."""
-
-_UNUSUAL_BEFORE_14 = {"numeric": "{c} = 'NaN'"}
-"""Numerics have had an infinity since version 14."""
+"""What a value of Parquet's type does not hold: for numerics NaN and, since version 14, infinity."""
 
 
 def arrow_type(column: PgColumn) -> pa.DataType:
@@ -61,13 +57,12 @@ def arrow_type(column: PgColumn) -> pa.DataType:
     return plain.get(column.base, pa.string())
 
 
-def unusual_values(connection: Connection[Any], table: PgTable) -> dict[str, str]:
+def unusual_values(table: PgTable) -> dict[str, str]:
     """By the names of columns: SQL that is true of a value that Parquet's type does not hold."""
-    known = dict(_UNUSUAL) | (_UNUSUAL_BEFORE_14 if connection.info.server_version < 140000 else {})
     return {
-        column.name: known[column.base].format(c=f"{ROW}.{quoted(column.name)}")
+        column.name: _UNUSUAL[column.base].format(c=f"{ROW}.{quoted(column.name)}")
         for column in table.columns
-        if column.base in known and arrow_type(column) != _string()
+        if column.base in _UNUSUAL and arrow_type(column) != _string()
     }
 
 

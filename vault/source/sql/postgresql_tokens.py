@@ -79,7 +79,7 @@ class PartitionTokens:
             hashes = (self._of_bytes(key), self._of_text(key))
         elif self._history and self._is_plain(table):
             version = "null"
-            hashes = (self._of_version(), "")
+            hashes = (self._of_version(table), "")
         else:
             version = "null"
             hashes = (self._of_bytes(f"{ROW}.*"), self._of_text(f"{ROW}.*"))
@@ -91,7 +91,7 @@ class PartitionTokens:
             return self._asked(table, label, hashes[1], version)
 
     def _asked(self, table: PgTable, label: str, hash_: str, version: str) -> list[PartitionToken]:
-        unusual = unusual_values(self._connection, table)
+        unusual = unusual_values(table)
         wanted = ", ".join([version, *(f"coalesce(bool_or({text}), false)" for text in unusual.values())])
         query = (
             f"select coalesce({label}, '{UNDATED}'), count(*), sum({hash_}), {wanted} "  # noqa: S608 (quoted names)
@@ -101,7 +101,7 @@ class PartitionTokens:
             rows = self._connection.execute(query).fetchall()
             defaults = self._connection.execute(_DEFAULTS, (table.relation.oid,)).fetchall()
         facts = [(column.name, column.declared, column.key) for column in table.columns]
-        columns = f"{facts} {defaults} {hash_} {self._history if hash_ == self._of_version() else ''}"
+        columns = f"{facts} {defaults} {hash_} {self._history if hash_ == self._of_version(table) else ''}"
         tokens = []
         for text, count, total, greatest, *flags in rows:
             names = frozenset(name for name, flag in zip(unusual, flags, strict=True) if flag)
@@ -129,8 +129,9 @@ class PartitionTokens:
     def _records_hashed(self) -> bool:
         return self._connection.info.server_version >= RECORDS_HASHED_SINCE
 
-    def _of_version(self) -> str:
-        return f"hashtidextended({ROW}.ctid, {ROW}.xmin::text::bigint) # hashint8extended({ROW}.tableoid::bigint, 0)"
+    def _of_version(self, table: PgTable) -> str:
+        version = f"hashtidextended({ROW}.ctid, {ROW}.xmin::text::bigint)"
+        return version if table.relation.relkind == "r" else f"{version} # hashint8extended({ROW}.tableoid::bigint, 0)"
 
     def _of_bytes(self, row: str) -> str:
         if self._records_hashed:

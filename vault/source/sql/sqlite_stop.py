@@ -31,7 +31,9 @@ class Watched:
         self.stop = stop
         self._database = database
         self._stopped: BaseException | None = None
-        database.set_progress_handler(self._look, LOOK_EVERY)
+        answers = self._answers()
+        next(answers)
+        database.set_progress_handler(answers.__next__, LOOK_EVERY)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -63,10 +65,16 @@ class Watched:
             if self._database.in_transaction and len(statements) > 1:
                 self._database.execute("rollback")
 
-    def _look(self) -> int:
-        try:
-            self.stop()
-        except BaseException as error:  # noqa: BLE001 (it is raised once SQLite has come back)
-            self._stopped = error
-            return 1
-        return 0
+    def _answers(self) -> Iterator[int]:
+        """1 where SQLite is to end what it does. A generator, since a signal that came while SQLite was at work is raised where
+        Python goes on, which is in its `try`; at the beginning of a function SQLite would get the exception, and drop it."""
+        ended = 0
+        while True:
+            try:
+                yield ended
+                self.stop()
+                ended = 0
+            except GeneratorExit:
+                return
+            except BaseException as error:  # noqa: BLE001 (it is raised once SQLite has come back)
+                self._stopped, ended = error, 1

@@ -87,6 +87,7 @@ class DavSource(Struct, frozen=True):
             if len(seen) > MOST_FOLDERS:
                 raise SourceError(f"{self.client.address.text} has more than {MOST_FOLDERS} folders", hint="is one in itself?")
         scan = found.scan(frozenset(), self._coverage())
+        scan.is_remote = True
         scan.clock_difference, scan.rate_limits = self.client.clock_difference, self.client.pace.limits()
         return scan
 
@@ -119,12 +120,26 @@ class DavSource(Struct, frozen=True):
         return Coverage("webdav", entities, PLAIN_GAPS if plain else GAPS)
 
     def _below(self, folder: bytes, found: ItemList) -> list[tuple[bytes, DavEntry]]:
-        """What is in a folder; of one that this user may not see nothing is known."""
+        """What is in a folder; nothing in one that was deleted meanwhile. Of one that may not be seen nothing is known."""
+        collection = DavCollection(self.client)
         try:
-            return self._listing(folder).below
+            listing = collection.listing(folder)
+            if listing is not None:
+                return listing.below
+            if self._stands(folder):
+                found.unknown(folder, f"{collection.text(folder)} is listed, and the server says that it is not there")
         except Forbidden as error:
             found.unknown(folder, str(error), denied=True)
-            return []
+        return []
+
+    def _stands(self, folder: bytes) -> bool:
+        """Whether a folder that is not there is still listed where it should lie. Raises `SourceError` where the source itself
+        is gone."""
+        above = folder.rpartition(b"/")[0]
+        listing = DavCollection(self.client).listing(above) if above else self._listing(b"")
+        if listing is None:
+            return self._stands(above)
+        return any(path == folder for path, _ in listing.below)
 
     def look(self, path: bytes) -> DavEntry | None:
         """What the server says of one file; None where it is not there. Raises `SourceError`."""
@@ -135,8 +150,7 @@ class DavSource(Struct, frozen=True):
         """Raises `SourceError` also where the folder is not there."""
         found = DavCollection(self.client).listing(folder)
         if found is None:
-            hint = "is the address right?" if not folder else "it was moved or deleted meanwhile: run the backup again"
-            raise SourceError(f"{DavCollection(self.client).text(folder)} is not there", hint=hint)
+            raise SourceError(f"{DavCollection(self.client).text(folder)} is not there", hint="is the address right?")
         return found
 
 
