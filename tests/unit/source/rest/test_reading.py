@@ -218,6 +218,27 @@ def test_a_mirror_that_was_deleted_or_damaged_costs_a_full_reading(desk: ModelDe
     assert read(source_of(desk, description, tmp_path))[1] == contents
 
 
+def test_a_mirror_with_a_damaged_page_is_dropped_and_read_again(desk: ModelDesk, tmp_path: Path) -> None:
+    filled(desk, 400)
+    description = described("page", incremental=INCREMENTAL)
+    _, contents = read(source_of(desk, description, tmp_path))
+    file = tmp_path / "mirror.sqlite"
+    data = bytearray(file.read_bytes())
+    for page in range(2, len(data) // 4096):  # all but the first, which has the schema
+        data[page * 4096 : page * 4096 + 12] = b"not a b-tree"
+    file.write_bytes(data)
+    desk.edit(7, title="changed")
+    again, now = read(source_of(desk, description, tmp_path))
+    assert again.problems == [] and lines(now) == expected(desk) and now != contents
+
+
+def test_a_mirror_that_cannot_be_written_is_an_error(desk: ModelDesk, tmp_path: Path) -> None:
+    filled(desk, 5)
+    (tmp_path / "state").write_text("no folder")
+    with pytest.raises(SourceError, match="no mirror can be kept"):
+        read(source_of(desk, described("page"), tmp_path / "state"))
+
+
 def test_two_processes_do_not_read_one_source_at_once(desk: ModelDesk, tmp_path: Path) -> None:
     filled(desk, 5)
     one = source_of(desk, described("page"), tmp_path)
