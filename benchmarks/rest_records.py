@@ -90,6 +90,7 @@ def months(folder: Path, step: str) -> None:
     description = described("keyset", size=PAGE, incremental=INCREMENTAL)
     client = AtOnce(description, "http://127.0.0.1:1/api/", Credentials(), SystemClock())
     source = RestSource(RestOptions(description, "http://127.0.0.1:1/api/", folder), client, b"tickets", SystemClock())
+    ItemList(b"", 0).scan(frozenset(), Coverage("", ()))  # pyarrow is imported, as it is in a backup before its sources
     with _measured(f"{step}: scan of {AtOnce.count} tickets"):
         found = source.scan(never)
     print(f"  of these the interface's own {client.spent:.2f} s; {found.table.num_rows} items, mirror {_size(folder) >> 20} MB")

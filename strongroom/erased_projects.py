@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from strongroom import local_state
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -21,7 +24,8 @@ _OBJECTS = re.compile(r"[0-9a-f]{2}\Z")
 
 
 def meet(context: Context) -> list[ErasedProject]:
-    """The projects that are known here and were erased; what this machine has cached of them goes."""
+    """The projects that are known here and were erased; what this machine has cached of them, and what their sources have
+    remembered, goes."""
     from vault.repository import erasures
 
     found = []
@@ -31,6 +35,8 @@ def meet(context: Context) -> list[ErasedProject]:
             continue
         found.append(erased)
         context.memory.key_copies.delete(project)
+        for name in [name for name, known in context.memory.projects().items() if known == project]:
+            shutil.rmtree(local_state.of_sources(context.settings, name), ignore_errors=True)
         if not context.memory.lines(CLEARED, project):
             _clear(context.cache, project)
             context.memory.save_lines(CLEARED, project, [erased.erasure])

@@ -29,6 +29,13 @@ def folder(settings: Settings) -> Path:
     return state / blake3(f"{address.text} {settings.repository.endpoint or ''}".encode()).hexdigest(length=16)
 
 
+def of_sources(settings: Settings, project: str) -> Path:
+    """The folder of what sources of a project remember, each below its name. project: its name in the settings."""
+    from blake3 import blake3
+
+    return folder(settings) / "sources" / blake3(project.encode()).hexdigest(length=8)
+
+
 def state_store(settings: Settings, report: Callable[[str], None] | None = None) -> StateStore:
     """Opened. report: hears that the file was damaged, deleted or replaced. Raises `StrongroomError`."""
     from policies.monitoring.state_store import StateStore

@@ -37,14 +37,12 @@ def backup_source(project: ProjectSettings, source: SourceSettings, context: Sou
 
 def context_of(settings: Settings, project: str) -> SourceContext:
     """What sources of a project get from this machine."""
-    from blake3 import blake3
-
     from strongroom import context, local_state, own_paths
     from strongroom.source_kinds.context import SourceContext
 
     services = context.services()
     folder = settings.file.absolute().parent
-    state = local_state.folder(settings) / "sources" / blake3(project.encode()).hexdigest(length=8)
+    state = local_state.of_sources(settings, project)
     own = own_paths.paths(settings)
     return SourceContext(folder, own, settings.zone(project), services.clock, services.randomness, state)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -100,6 +101,47 @@ def test_tickets_are_backed_up_by_month_and_come_back_with_what_belongs_to_them(
     assert now["tickets/tickets/2024-02.jsonl"] == then["tickets/tickets/2024-02.jsonl"]
     found = rest.call("find", "acme", "--period", "2024-01", "--json").document["items"]
     assert "tickets/tickets/2024-01.jsonl" in {one["path"] for one in found}
+
+
+def test_the_history_of_a_ticket_shows_a_lost_comment_a_cleared_field_and_a_deletion(rest: Served) -> None:
+    rest.model.comment(4, "call me back")
+    rest.model.edit(4, phone="+380 44 000")
+    rest.backup()
+    rest.model.lose_comment(4)
+    rest.model.edit(4, phone="")
+    rest.backup()
+    rest.model.delete(4)
+    for file in rest.desk.folder.rglob("mirror.sqlite"):
+        file.unlink()  # a full scan
+    rest.backup()
+    (found,) = rest.call("history", "acme", "tickets", "--record", "4", "--json").document["history_list"]
+    assert found["key"] == "id" and [one["what"] for one in found["events"]] == ["created", "changed", "deleted"]
+    changes = {one["field"]: one["what"] for one in found["events"][1]["field_changes"]}
+    assert changes == {"comments[4001]": "removed", "modified": "changed", "phone": "cleared"}
+
+
+def test_no_secret_is_in_debug_output_log_files_or_support_bundles(rest: Served) -> None:
+    """The key in the query, as with ITSM 365: the worst place that there is."""
+    (rest.desk.folder / "desk.toml").write_text(DESCRIPTION.replace('type = "bearer"', 'type = "query"\nname = "accessKey"'))
+    rest.model.secret = ""
+    for traps in (set(), {"html"}, {"forbidden"}, {"elsewhere"}):
+        rest.model.traps = traps
+        rest.call("backup", "--debug", "--log-file", "log.txt", exits=(0, 1, 3))
+        rest.call("source", "test", "acme", "--json", exits=(0, 1, 3))
+    assert rest.model.asked[-1].query["accessKey"] == SECRET
+    rest.call("support-bundle", "bundle.zip", exits=(0, 3))
+    written = [file for file in rest.desk.folder.rglob("*") if file.is_file() and file.name != "secret"]
+    assert not [file for file in written if SECRET.encode() in file.read_bytes()]
+    with ZipFile(rest.desk.folder / "bundle.zip") as bundle:
+        assert not [name for name in bundle.namelist() if SECRET.encode() in bundle.read(name)]
+
+
+def test_when_a_project_is_erased_its_mirror_goes_too(rest: Served) -> None:
+    rest.desk.settings.write_text(rest.desk.settings.read_text() + "\n[erasure]\napprovals = 1\n")
+    rest.backup()
+    assert len(list(rest.desk.folder.rglob("mirror.sqlite"))) == 1
+    rest.call("project", "erase", "acme", "--reason", "the client left", "--confirm", "acme")
+    assert not list(rest.desk.folder.rglob("mirror.sqlite*"))
 
 
 def test_a_page_instead_of_records_makes_no_snapshot_and_a_wrong_secret_is_said(rest: Served) -> None:

@@ -127,3 +127,23 @@ def test_with_comments_too_the_last_word_is_the_state_that_is(
         found = snapshot(desk, description, Path(folder), clock)
         assert found is not None
         assert found[0] == {number: desk.kept(number, comments=True) for number in desk.tickets}
+
+
+faults = st.lists(st.tuples(st.integers(1, 20), st.sampled_from(("429", "503", "500", "cut", "nothing"))), max_size=8)
+
+
+@settings(derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(style=st.sampled_from(STYLES), count=st.integers(0, 12), storm=faults)
+def test_through_a_storm_of_refusals_and_broken_answers_all_records_come(
+    *, style: str, count: int, storm: list[tuple[int, str]]
+) -> None:
+    description = described(style, size=3, incremental=INCREMENTAL, children=COMMENTS)
+    with serving(ModelDesk()) as desk, tempfile.TemporaryDirectory() as folder:
+        for number in range(count):
+            desk.add(title=f"{number}")
+        desk.storm = dict(storm)
+        clock = StillClock()
+        found = snapshot(desk, description, Path(folder), clock)
+        assert found is not None
+        assert found[0] == {number: desk.kept(number, comments=True) for number in desk.tickets}
+        assert sum(clock.slept) >= 7 * sum(what in ("429", "503") and at <= len(desk.asked) for at, what in desk.storm.items())

@@ -122,6 +122,7 @@ class ModelDesk(RestDouble):
     /api/files/ID                 the bytes of an attachment
 
     - `traps`: names of what is wrong; see `answer`
+    - `storm`: what is wrong with the answer to a request, by its number, once: `429`, `503`, `500`, `cut`, `nothing`
     - `between`: what happens to the desk between requests: called with the number of each request before it is answered
     - `now`: the desk's own clock, which stamps modifications; it moves with each change
     """
@@ -135,6 +136,7 @@ class ModelDesk(RestDouble):
         self.now = START
         self.clock_difference = timedelta(0)
         self.busy_answers = 0
+        self.storm: dict[int, str] = {}
         self.secret = ""
         self.notes_states = False
         self.states: list[dict[int, str]] = [{}]
@@ -214,9 +216,15 @@ class ModelDesk(RestDouble):
 
     def answer(self, asked: Asked) -> Answered:
         self.between(len(self.asked))
-        answered = self._trapped(asked) or self._answered(asked)
+        answered = self._stormy() or self._trapped(asked) or self._answered(asked)
         date = format_datetime(self.now + self.clock_difference, usegmt=True)
         return answered._replace(headers={"Date": date, **answered.headers})
+
+    def _stormy(self) -> Answered | None:
+        what = self.storm.get(len(self.asked))
+        if what in ("429", "503", "500"):
+            return Answered(b"busy", int(what), {"Retry-After": "7"})
+        return None if what is None else Answered(b"" if what == "nothing" else b"{", announced=1000)
 
     def _trapped(self, asked: Asked) -> Answered | None:
         traps = self.traps

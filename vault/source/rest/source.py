@@ -10,6 +10,7 @@ import base64
 import binascii
 import errno
 import http.client
+import sqlite3
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ from vault.source.streams import SequentialStream, StreamReader
 from vault.wording import counted
 
 IGNORED: frozenset[ScanColumn] = frozenset({"size", "mtime", "mtime_nanos"})
+MIRROR = "mirror.sqlite"
 PIECE = 1 << 20
 OF_ONE_RESOURCE = (Nonsense, Forbidden, NotThere)
 
@@ -92,6 +94,25 @@ class RestSource:
 
     def scan(self, stop: Stop) -> Scan:
         """Bring the mirror up to date, and list it. Raises `SourceError`, `Busy` where another process reads this source."""
+        try:
+            return self._scanned(stop)
+        except sqlite3.OperationalError as error:
+            raise SourceError(f"the mirror cannot be kept: {error}", hint="free some room in the state folder") from error
+        except sqlite3.DatabaseError:
+            self._drop_mirror()
+        try:
+            return self._scanned(stop)  # it was damaged: everything is read again
+        except sqlite3.Error as error:
+            raise SourceError(f"the mirror cannot be kept: {error}", hint="look at the disk with the state folder") from error
+
+    def _drop_mirror(self) -> None:
+        """Damaged, it is worth nothing."""
+        self.close()
+        if self.options.state is not None:
+            for suffix in ("", "-wal", "-shm"):
+                (self.options.state / f"{MIRROR}{suffix}").unlink(missing_ok=True)
+
+    def _scanned(self, stop: Stop) -> Scan:
         self.close()
         stop()
         self.client.use_stop(stop)
@@ -158,7 +179,7 @@ class RestSource:
         if folder is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="strongroom-")
             folder = Path(self._scratch.name)
-        return Mirror.open(folder / "mirror.sqlite", self.options.fingerprint, self._clock, stop)
+        return Mirror.open(folder / MIRROR, self.options.fingerprint, self._clock, stop)
 
     def _context(self, mirror: Mirror, stop: Stop) -> ReadingContext:
         options = self.options
@@ -259,7 +280,10 @@ class RestReader(StreamReader):
             return Content(bytes(memoryview(buffer)[:count]), stream.status, NOTHING)
 
     def _attachment(self, path: bytes, name: str, below: str, item: ListedItem) -> SequentialStream | Problem:
-        stored = self._source.mirror.attachment(name, below)
+        try:
+            stored = self._source.mirror.attachment(name, below)
+        except sqlite3.Error as error:
+            return Problem(path, "unreadable", f"the mirror cannot be read: {error}")
         if stored is None:
             return Problem(path, "vanished-while-read", "its record was deleted while the backup ran")
         return SequentialStream(path, item.status(), lambda: self._bytes(name, stored))
@@ -288,4 +312,8 @@ class RestReader(StreamReader):
 
 
 def _generated(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:
-    yield from pieces
+    """What the mirror has. Raises OSError where it cannot be read."""
+    try:
+        yield from pieces
+    except sqlite3.Error as error:
+        raise OSError(errno.EIO, f"the mirror cannot be read: {error}") from error

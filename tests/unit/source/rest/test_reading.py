@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 
@@ -179,6 +182,29 @@ def test_a_full_scan_that_was_killed_goes_on_where_it_was(desk: ModelDesk, tmp_p
     assert afters[0] >= 700
 
 
+PROGRAM = """
+import sys
+from pathlib import Path
+from tests.support.rest_sources import INCREMENTAL, described, read, source_of
+desk = type("Desk", (), {"url": sys.argv[1]})
+read(source_of(desk, described(sys.argv[3], size=20, incremental=INCREMENTAL), Path(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("style", ["keyset", "page", "cursor", "next"])
+def test_after_kill_9_a_scan_goes_on_without_asking_for_everything_again(desk: ModelDesk, tmp_path: Path, style: str) -> None:
+    filled(desk, 1000)
+    command = [sys.executable, "-c", PROGRAM, desk.url, str(tmp_path), style]
+    child = subprocess.Popen(command, cwd=Path(__file__).parents[4])
+    desk.between = lambda number: child.kill() if number == 40 else None
+    assert child.wait(timeout=120) == -SIGKILL
+    asked = len(desk.asked)
+    _, contents = read(source_of(desk, described(style, size=20, incremental=INCREMENTAL), tmp_path))
+    assert lines(contents) == expected(desk)
+    begun = {"keyset": ("after", "780"), "page": ("page", "40")}.get(style, ("cursor", "780"))
+    assert begun in desk.asked[asked].query.items()
+
+
 def test_a_mirror_that_was_deleted_or_damaged_costs_a_full_reading(desk: ModelDesk, tmp_path: Path) -> None:
     filled(desk, 50)
     description = described("page", incremental=INCREMENTAL)
@@ -190,6 +216,27 @@ def test_a_mirror_that_was_deleted_or_damaged_costs_a_full_reading(desk: ModelDe
     assert same == contents and again.table["inode"].to_pylist() == first.table["inode"].to_pylist()
     file.unlink()
     assert read(source_of(desk, description, tmp_path))[1] == contents
+
+
+def test_a_mirror_with_a_damaged_page_is_dropped_and_read_again(desk: ModelDesk, tmp_path: Path) -> None:
+    filled(desk, 400)
+    description = described("page", incremental=INCREMENTAL)
+    _, contents = read(source_of(desk, description, tmp_path))
+    file = tmp_path / "mirror.sqlite"
+    data = bytearray(file.read_bytes())
+    for page in range(2, len(data) // 4096):  # all but the first, which has the schema
+        data[page * 4096 : page * 4096 + 12] = b"not a b-tree"
+    file.write_bytes(data)
+    desk.edit(7, title="changed")
+    again, now = read(source_of(desk, description, tmp_path))
+    assert again.problems == [] and lines(now) == expected(desk) and now != contents
+
+
+def test_a_mirror_that_cannot_be_written_is_an_error(desk: ModelDesk, tmp_path: Path) -> None:
+    filled(desk, 5)
+    (tmp_path / "state").write_text("no folder")
+    with pytest.raises(SourceError, match="no mirror can be kept"):
+        read(source_of(desk, described("page"), tmp_path / "state"))
 
 
 def test_two_processes_do_not_read_one_source_at_once(desk: ModelDesk, tmp_path: Path) -> None:
