@@ -22,6 +22,8 @@ from vault.source.remote.files import TIMEOUT, ConnectionCut
 
 CONNECT_TRIES = 3
 _KEEPALIVE = 15.0
+_CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
+"""First, and after them what asyncssh has by itself: its ChaCha20 takes three times as long for small messages."""
 
 T = TypeVar("T")
 
@@ -193,6 +195,7 @@ def _options(address: SftpAddress) -> dict[str, Any]:
         "client_keys": [address.key_file] if address.key_file else None if named and not address.agent else (),
         "gss_host": None,
         "compression_algs": None,
+        "encryption_algs": _CIPHERS,
         "connect_timeout": address.timeout,
         "login_timeout": address.timeout,
         "keepalive_interval": _KEEPALIVE,

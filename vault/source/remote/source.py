@@ -7,6 +7,7 @@ is asked for them: where they differ, it is read again. A folder that cannot be 
 from __future__ import annotations
 
 import errno
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -151,12 +152,13 @@ class RemoteSource:
 
 
 class RemoteReader(StreamReader):
-    """Reads files, small ones several at once."""
+    """Reads files, small ones several at once, by threads that all batches share."""
 
     def __init__(self, source: RemoteSource, stop: Stop) -> None:
         super().__init__(source.prefix)
         self._source = source
         self._stop = stop
+        self._pool = ThreadPoolExecutor(source.files.max_parallel, thread_name_prefix="fetch")
 
     def open_large(self, path: bytes) -> RemoteStream | Problem:
         """The file as it is now."""
@@ -171,23 +173,24 @@ class RemoteReader(StreamReader):
     def contents(self, paths: Iterable[bytes], *, limit: int = SMALL) -> Iterator[Content | TooLarge | Problem]:
         """In order; some are asked for ahead."""
         coming, at_once = iter(paths), self._source.files.max_parallel
-        with ThreadPoolExecutor(at_once, thread_name_prefix="fetch") as pool:
-            waiting = [pool.submit(self._content, path, limit) for path in islice(coming, at_once * _AHEAD)]
-            try:
-                while waiting:
-                    self._stop()
-                    answer = waiting.pop(0).result()
-                    waiting += [pool.submit(self._content, path, limit) for path in islice(coming, 1)]
-                    yield answer
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        waiting = deque(self._pool.submit(self._content, path, limit) for path in islice(coming, at_once * _AHEAD))
+        try:
+            while waiting:
+                self._stop()
+                answer = waiting.popleft().result()
+                waiting.extend(self._pool.submit(self._content, path, limit) for path in islice(coming, 1))
+                yield answer
+        finally:
+            for one in waiting:
+                one.cancel()
 
     def read_links(self, paths: Iterable[bytes]) -> list[bytes | Problem]:
         """Where they point to."""
-        at_once = self._source.files.max_parallel
-        with ThreadPoolExecutor(at_once, thread_name_prefix="link") as pool:
-            return list(pool.map(self._link, paths))
+        return list(self._pool.map(self._link, paths))
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _link(self, path: bytes) -> bytes | Problem:
         relative, source = self._relative(path), self._source
