@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from restore.databases.row_plan import RowPlan, TableRows
+from restore.databases.sqlite_schema import SqliteStatement, key_of, making, statements_of, tables_named
 from restore.databases.sqlite_whole_rows import WholeRows
 from restore.databases.staged_rows import StagedRows, StagedTable
 from restore.planning.conflict_policy import ConflictPolicy
-from vault.errors import Damaged, TargetError, UsageError
+from vault.errors import Damaged, TargetError
 from vault.source.contract import Stop, never
 from vault.source.sql import sqlite_values
 from vault.source.sql.sqlite_catalog import quoted
@@ -53,7 +54,7 @@ class SqliteTarget:
         """What would be done. Raises `TargetError` where the database cannot be read."""
         if not self._path.exists():
             tables = tuple(
-                TableRows(one.table, one.rows, one.rows, 0, 0, 0, _key_of(one), created=True, notes=tuple(_notes(one, None)))
+                TableRows(one.table, one.rows, one.rows, 0, 0, 0, key_of(one), created=True, notes=tuple(_notes(one, None)))
                 for one in staged.tables
             )
             return RowPlan(str(self._path), self._policy, tables, created=True)
@@ -100,10 +101,10 @@ class SqliteTarget:
         database.execute(f"pragma foreign_keys = {int(not created)}")  # a new database may have a part of the tables
         watched.execute_patiently("begin immediate")
         database.execute("pragma defer_foreign_keys = 1")
-        statements = _statements(staged.schema)
+        statements = statements_of(staged.schema)
         for one in staged.tables:
             if _live(database, one.table) is None:
-                for text in _making(one, statements):
+                for text in making(one, statements):
                     database.execute(text)
         found = [(one, self._compared(database, one)) for one in staged.tables]
         plan = RowPlan(str(self._path), self._policy, tuple(rows for _, rows in found), created)
@@ -118,7 +119,7 @@ class SqliteTarget:
     def _compared(self, database: sqlite3.Connection, one: StagedTable) -> TableRows:
         live = _live(database, one.table)
         if live is None:
-            return TableRows(one.table, one.rows, one.rows, 0, 0, 0, _key_of(one), created=True, notes=tuple(_notes(one, None)))
+            return TableRows(one.table, one.rows, one.rows, 0, 0, 0, key_of(one), created=True, notes=tuple(_notes(one, None)))
         parts, notes = _Parts(one, live, self._version_column), tuple(_notes(one, live))
         if not parts.by_key:
             missing = WholeRows(database, one, parts.columns).missing
@@ -156,16 +157,16 @@ class SqliteTarget:
 
     def _make(self, database: sqlite3.Connection, staged: StagedRows) -> None:
         """What must be said of a database before anything is in it."""
-        for text in _statements(staged.schema):
-            if text.upper().startswith("PRAGMA "):
-                database.execute(text)
+        for one in statements_of(staged.schema):
+            if one.text.upper().startswith("PRAGMA "):
+                database.execute(one.text)
 
-    def _finish_new(self, database: sqlite3.Connection, staged: StagedRows, statements: Sequence[str]) -> None:
+    def _finish_new(self, database: sqlite3.Connection, staged: StagedRows, statements: Sequence[SqliteStatement]) -> None:
         """Views and triggers of a new database, once the rows are in it; and the numbers that its tables have given."""
         tables = {one.table.casefold() for one in staged.tables}
-        for text in statements:
-            if _word(text, 1) in ("VIEW", "TRIGGER") and all(name in tables for name in _tables_named(text, statements)):
-                database.execute(text)
+        for one in statements:
+            if one.word in ("VIEW", "TRIGGER") and all(name in tables for name in tables_named(one.text, statements)):
+                database.execute(one.text)
         for table, number in _numbers(staged.sequences).items():
             if table.casefold() in tables:
                 database.execute("update sqlite_sequence set seq = max(seq, ?) where name = ?", (number, table))
@@ -247,61 +248,3 @@ def _notes(one: StagedTable, live: _Live | None) -> Iterator[str]:
         yield f"triggers of the table run: {', '.join(live.triggers)}"
     if not live.key:
         yield "the table has no primary key: whole rows are compared"
-
-
-def _key_of(one: StagedTable) -> tuple[str, ...]:
-    return tuple(column.name for column in sorted(one.columns, key=lambda column: column.key) if column.key)
-
-
-def _statements(schema: str) -> list[str]:
-    """The statements of a schema. Raises `UsageError` for one that makes nothing: a schema has no other."""
-    found, waiting = [], ""
-    for line in schema.splitlines(keepends=True):
-        waiting += line
-        if sqlite3.complete_statement(waiting):
-            found.append(waiting.strip().removesuffix(";"))
-            waiting = ""
-    if waiting.strip() or any(_word(text, 0) not in ("CREATE", "PRAGMA") for text in found):
-        raise UsageError("the schema in the snapshot is not one of SQLite's", hint="restore it as a file with --to DIR")
-    return found
-
-
-def _making(one: StagedTable, statements: Sequence[str]) -> Iterator[str]:
-    """What makes a table and its indexes: the schema of the snapshot, or where that is not there, its columns."""
-    name = one.table.casefold()
-    own = [text for text in statements if _word(text, 1) in ("TABLE", "INDEX", "UNIQUE") and _table_of(text) == name]
-    if own:
-        yield from sorted(own, key=lambda text: _word(text, 1) != "TABLE")
-        return
-    columns = [f"{quoted(column.name)} {column.declared}".strip() for column in one.columns if not column.generated]
-    key = _key_of(one)
-    parts = [*columns, f"PRIMARY KEY ({', '.join(map(quoted, key))})"] if key else columns
-    yield f"CREATE TABLE main.{quoted(one.table)} ({', '.join(parts)})"
-
-
-def _word(text: str, place: int) -> str:
-    words = text.split(None, place + 1)
-    return words[place].upper() if len(words) > place else ""
-
-
-def _table_of(text: str) -> str:
-    """The table that a statement makes, or makes an index on; in small letters."""
-    probe = sqlite3.connect(":memory:")
-    with closing(probe):
-        try:
-            if _word(text, 1) == "TABLE":
-                probe.execute(text)
-                row = probe.execute("select name from sqlite_schema where type = 'table' limit 1").fetchone()
-                return str(row[0]).casefold() if row else ""
-        except sqlite3.Error:
-            return ""
-    upper = text.upper()
-    rest = text[upper.index(" ON ") + 4 :].strip() if " ON " in upper else ""
-    name = rest.partition("(")[0].strip()
-    return name.strip("\"'`[]").replace('""', '"').casefold()
-
-
-def _tables_named(text: str, statements: Sequence[str]) -> list[str]:
-    """The tables of a schema whose names stand in a statement."""
-    made = [_table_of(one) for one in statements if _word(one, 1) == "TABLE"]
-    return [name for name in made if name and name in text.casefold()]

@@ -317,3 +317,26 @@ def test_a_source_is_compared_with_what_it_is_now(cdr: Desk) -> None:
     after = cdr.call("diff", "acme", "--since", "now", "--live", "--json").document
     assert [one["path"] for one in same["items"]] == []
     assert [one["path"] for one in after["items"]] == ["raw/calls/2024-01.parquet"]
+
+
+NAMES = ["a/b", "..", ".", ".hidden", "line\nbreak", "tab\t", "%2F", "a%", "schema.sql", "calls x", "ünïcödé ☎", "Ж" * 31,
+         "a" * 200, " ", "x.parquet", 'q"uote', "it's", "back\\slash", "2024-01", "select", "(a", "on", "a on b"]  # fmt: skip
+
+
+def test_names_that_a_path_cannot_say_come_and_go_back(acme: Desk) -> None:
+    """Of tables and of columns."""
+    quoted = ['"' + name.replace('"', '""') + '"' for name in NAMES]
+    with changing(acme) as database:
+        for place, name in enumerate(quoted):
+            database.execute(f"create table {name} (id integer primary key, {name} text)")
+            index = '"ix' + name[1:]
+            database.execute(f"create index {index} on {name} ({name})")
+            database.execute(f"insert into {name} values ({place}, 'v')")
+    acme.call("source", "add", "acme", "raw", f"sqlite:{acme.folder / 'cdr.db'}", "--name", "cdr", "--yes")
+    acme.call("backup")
+    acme.call("restore", "acme", "raw/**", "--to", "sqlite:new.db", "--yes")
+    with closing(sqlite3.connect(acme.folder / "new.db")) as database:
+        for place, name in enumerate(quoted):
+            assert database.execute(f"select id, {name} from {name}").fetchall() == [(place, "v")]
+        (indexes,) = database.execute("select count(*) from sqlite_schema where type = 'index'").fetchone()
+    assert indexes == len(NAMES)

@@ -500,6 +500,15 @@ table'; comment on column t.v is 'a column';
     assert items(source(postgres, third))["schema.sql"] == found["schema.sql"]
 
 
+def test_a_table_without_columns_is_named_and_not_taken(postgres: PostgresServer) -> None:
+    database = postgres.new_database("create table bare (); insert into bare default values; create table t (id int)")
+    one = source(postgres, database)
+    assert sorted(items(one)) == ["schema.sql", "t.parquet"]
+    with closing(one):
+        coverage = one.scan(never).coverage
+    assert coverage is not None and "the table 'bare' has no columns: it is not taken" in coverage.gaps
+
+
 def test_inherited_rows_are_in_their_own_table_alone(postgres: PostgresServer) -> None:
     database = postgres.new_database(
         "create table a (id int); create table b () inherits (a); insert into a values (1); insert into b values (2)"

@@ -162,9 +162,11 @@ def catalog(connection: Connection[Any], wanted: Sequence[str], time_column: str
     """The tables and views that are wanted; all tables where none are named. Raises `SourceError` where one is not there."""
     listed = relations(connection)
     chosen = wanted_relations(listed, wanted)
-    tables = tuple(table_of(connection, one, time_column) for one in chosen if not one.hidden)
+    found = [table_of(connection, one, time_column) for one in chosen if not one.hidden]
     names = {one.name for one in chosen}
     gaps = [f"the {one.kind} {name!r} is not taken" for name, one in listed.items() if name not in names]
+    gaps += [f"the {one.relation.kind} {one.name!r} has no columns: it is not taken" for one in found if not one.columns]
+    tables = tuple(one for one in found if one.columns)
     return PgCatalog(tables, tuple(one for one in chosen if one.hidden), (*gaps, *_gaps(connection)))
 
 
