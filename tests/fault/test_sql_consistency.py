@@ -95,7 +95,7 @@ class Mariadb:
 
     def __init__(self, server: MariadbServer) -> None:
         self._server = server
-        self._database = server.new_database(TABLES)
+        self._database = server.new_database(TABLES.format(counted="integer auto_increment"))
         server.run(self._database, f"insert into here select seq, '2024-01-01', seq from seq_1_to_{ROWS}")
 
     def source(self) -> Source:
@@ -111,7 +111,7 @@ class Mariadb:
             def move(random: Random) -> bool:
                 try:
                     for text in ("begin", *moved(random), "commit"):
-                        cursor.execute(text)
+                        cursor.execute(text.replace("default values", "() values ()"))
                 except OperationalError:  # two writers met
                     cursor.execute("rollback")
                     return False
