@@ -31,9 +31,9 @@ class Watched:
         self.stop = stop
         self._database = database
         self._stopped: BaseException | None = None
-        looking = self._looking()
-        next(looking)
-        database.set_progress_handler(looking.__next__, LOOK_EVERY)
+        progress = self._progress()
+        next(progress)
+        database.set_progress_handler(progress.__next__, LOOK_EVERY)
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -65,7 +65,7 @@ class Watched:
             if self._database.in_transaction and len(statements) > 1:
                 self._database.execute("rollback")
 
-    def _looking(self) -> Iterator[int]:
+    def _progress(self) -> Iterator[int]:
         """1 where SQLite is to end what it does. A generator, since a signal that came while SQLite was at work is raised where
         Python goes on, which is in its `try`; at the beginning of a function SQLite would get the exception, and drop it."""
         ended = 0
