@@ -250,6 +250,17 @@ def test_a_listing_that_was_not_whole_is_an_error(answer: bytes) -> None:
         scanned(FtpAddress("127.0.0.1", port, b"/", timeout=5.0), StillClock())
 
 
+def test_a_server_that_does_not_answer_any_more_is_an_error_after_a_while() -> None:
+    clock = StillClock()
+
+    def silent(command: str) -> bytes:
+        return b"" if command.startswith("MLST") else _usual(command)
+
+    with answering(silent) as port, pytest.raises(SourceError, match="was cut"):
+        scanned(FtpAddress("127.0.0.1", port, b"/", timeout=0.1), clock)
+    assert 200 < sum(clock.slept) < 600
+
+
 def test_a_body_that_is_cut_short_without_a_word_is_a_problem_and_no_item() -> None:
     def short(command: str) -> bytes:
         if command.startswith("MLST") and command.endswith("/a"):

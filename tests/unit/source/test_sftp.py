@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -241,6 +242,21 @@ def test_a_server_that_cuts_every_connection_is_an_error_and_never_an_empty_snap
                     backed_up(project, opened)
             assert snapshots.read_all(project) == [] and proxy.was_cut > 1
             assert sum(clock.slept) < 600
+
+
+class Silent(sftp_server.Folder):
+    """Says nothing of what is there."""
+
+    async def stat(self, path: bytes) -> os.stat_result:
+        await asyncio.sleep(3600)
+        return Path(os.fsdecode(path)).stat()
+
+
+def test_a_server_that_does_not_answer_any_more_is_an_error_after_a_while(tmp_path: Path) -> None:
+    folder, clock = write_tree(tmp_path / "files", {"a": b"1"}), StillClock()
+    with sftp_server.served(folder, tmp_path / "keys", Silent) as server, pytest.raises(SourceError, match="not answer"):
+        scanned(server.address(timeout=1.0), clock)
+    assert 200 < sum(clock.slept) < 600
 
 
 def test_a_scan_and_a_reading_can_be_stopped(tmp_path: Path) -> None:

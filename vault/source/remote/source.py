@@ -92,6 +92,7 @@ class RemoteSource:
         scan = found.scan(ignored, Coverage(self.files.what, entities, self._gaps, times=not ignored))
         scan.skipped = skipped
         scan.owners = GivenOwners(users, groups)
+        scan.is_remote = True
         return scan
 
     def reader(self, stop: Stop = never) -> RemoteReader:
