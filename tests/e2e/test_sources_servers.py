@@ -66,7 +66,7 @@ def test_a_folder_that_was_deleted_goes_back_and_what_is_newer_stays(served: Ser
     newer = contents(served.folder)
     words = ("restore", "acme", "reports/client 1/**", "--deleted", "--in-place")
     plan = served.call(*words, "--dry-run", "--json").document["plan"]
-    assert plan["files"] == 10 and plan["not_kept"] and contents(served.folder) == newer
+    assert plan["files"] == 10 and plan["not_put_back"] and contents(served.folder) == newer
     done = served.call(*words, "--verify", "--yes", "--json").document
     assert done["verification"]["files"] == 10 and done["verification"]["items_differing"] == 0
     assert contents(served.folder) == newer | {name: data for name, data in REPORTS.items() if name.startswith("client 1/")}
