@@ -89,7 +89,7 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
     `path`, `type` and `size` alone: its other columns would take memory while files are read. Raises `StorageError`, and what
     `stop` raises."""
     results = ReadResults()
-    remembered = {} if tools.journal is None else tools.journal.matching(scan.table, fresh, tools.known)
+    remembered = {} if tools.journal is None else tools.journal.matching(scan, fresh, tools.known)
     files = _without(fresh, remembered)
     processes = _processes(tools, scan.table, fresh)
     try:

@@ -25,7 +25,7 @@ from vault.format.chunks import ID_SIZE
 from vault.repository.project import Project
 from vault.repository.sorted_index import KnownChunks
 from vault.repository.state_files import StateFiles
-from vault.source.contract import STRONG, Status
+from vault.source.contract import STRONG, Scan, ScanColumn, Status
 from vault.source.scan_columns import BILLION, ScannedStatus, unpack_status
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ STORED_EVERY = 1000
 _ITEMS_IN_PIECE = 256
 _MOST_PIECES = 10_000
 _LARGEST_PIECE = 64 * 1024 * 1024
+_KEY: tuple[ScanColumn, ...] = ("size", "mtime", "mtime_nanos", "ctime_ns", "inode")
 _TAG = 32
 _RACY = 2 * BILLION
 """Nanoseconds: what changed so shortly before it was read may change again and look the same."""
@@ -75,9 +76,10 @@ class JournalItem(msgspec.Struct, array_like=True, frozen=True):
         )
 
     @property
-    def key(self) -> tuple[int, int, int, int]:
+    def key(self) -> dict[ScanColumn, int]:
         """What a scan must list for it to be the same."""
-        return self.size, self.mtime_ns, self.ctime_ns, self.inode
+        mtime, nanos = divmod(self.mtime_ns, BILLION)
+        return {"size": self.size, "mtime": mtime, "mtime_nanos": nanos, "ctime_ns": self.ctime_ns, "inode": self.inode}
 
     def add_to(self, results: ReadResults, row: int) -> None:
         """As if it had been read now. row: of the scan."""
@@ -96,19 +98,20 @@ class ReadJournal:
         self._items: list[JournalItem] = []
         self._number = len(self._pieces())
 
-    def matching(self, scan: pa.Table, rows: pa.Array, known: KnownChunks) -> dict[int, JournalItem]:
+    def matching(self, scan: Scan, rows: pa.Array, known: KnownChunks) -> dict[int, JournalItem]:
         """Of rows of a scan, by number, the items that an earlier run has read and that are as they were. known: the chunks
         that are stored."""
         found = {item.path: item for item in self._load()}
         if not found:
             return {}
-        columns = [scan[name].take(rows).to_pylist() for name in ("path", "size", "mtime", "mtime_nanos", "ctime_ns", "inode")]
-        listed = zip(rows.to_pylist(), *columns, strict=True)
+        said = [name for name in _KEY if name not in scan.ignored]
+        path, *columns = [scan.table[name].take(rows).to_pylist() for name in ("path", *said)]
+        listed = zip(rows.to_pylist(), path, zip(*columns, strict=True), strict=True)
         return {
             row: item
-            for row, path, size, mtime, nanos, ctime, inode in listed
+            for row, path, key in listed
             if (item := found.get(path)) is not None
-            and item.key == (size, mtime * BILLION + nanos, ctime, inode)
+            and key == tuple(item.key[name] for name in said)
             and all(chunk in known for chunk, _ in item.chunks)
         }
 

@@ -42,7 +42,7 @@ def known(project: Project, *chunks: bytes) -> KnownChunks:
 
 def remembered(project: Project, folder: Path, *items: ListedItem, chunks: tuple[bytes, ...] = (CHUNK,)) -> set[bytes]:
     scan, rows = scanned(*items)
-    found = ReadJournal(project, "server", folder).matching(scan.table, rows, known(project, *chunks))
+    found = ReadJournal(project, "server", folder).matching(scan, rows, known(project, *chunks))
     assert all(one.xattrs == list(XATTRS) and one.chunks == [(CHUNK, 5)] for one in found.values())
     paths = scan.table["path"].to_pylist()
     return {paths[row] for row in found}
@@ -86,7 +86,7 @@ def test_another_source_or_a_damaged_piece_has_nothing(project: Project, tmp_pat
     (piece,) = [one for one in (tmp_path / FOLDER).rglob("*") if one.is_file()]
     assert b"raw/a" not in piece.read_bytes() and piece.stat().st_mode & 0o777 == 0o600
     scan, rows = scanned(item(b"a"))
-    assert ReadJournal(project, "another", tmp_path).matching(scan.table, rows, known(project, CHUNK)) == {}
+    assert ReadJournal(project, "another", tmp_path).matching(scan, rows, known(project, CHUNK)) == {}
     for data in (b"", b"nonsense", bytes(project.seal_catalogue(b"\x93\x01\x02\x03")), piece.read_bytes()[:-1]):
         piece.write_bytes(data)
         assert remembered(project, tmp_path, item(b"a")) == set()

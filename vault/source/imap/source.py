@@ -102,6 +102,7 @@ class ImapSource:
         entities = (CoveredEntity("messages", fields), CoveredEntity("mailboxes", ("subscription", "special use")))
         ignored: frozenset[ScanColumn] = frozenset({"size"}) if self.estimated else frozenset()
         scan = found.scan(ignored, Coverage("imap", entities, GAPS))
+        scan.is_remote = True
         scan.attribute_tokens = True
         scan.notes = self._notes([one for one in mailboxes if one.path not in closed], known)
         return scan

@@ -141,6 +141,7 @@ class RestSource:
             else:
                 self._list(found, mirror, name)
         scan = found.scan(IGNORED, self._coverage(readings, failed))
+        scan.is_remote = True
         scan.clock_difference, scan.rate_limits = self.client.clock_difference, self.client.pace.limits()
         if self.options.sample:
             scan.record_counts = {name: reading.total for name, reading in readings.items()}

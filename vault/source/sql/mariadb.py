@@ -100,6 +100,7 @@ class MariadbSource:
             difference = self._clock_difference(session)
             session.watch(never)
         scan = found.scan(IGNORED, coverage)
+        scan.is_remote = True
         scan.clock_difference = difference
         return scan
 

@@ -110,6 +110,7 @@ class PostgresqlSource:
             difference = self._clock_difference(connection)
         coverage = Coverage("postgresql", tuple(entities), tuple(gaps), times=False, one_moment=True)
         scan = found.scan(IGNORED, coverage)
+        scan.is_remote = True
         scan.clock_difference = difference
         return scan
 
