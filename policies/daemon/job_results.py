@@ -131,9 +131,11 @@ _DONE: dict[str, Callable[[dict[str, Any]], str]] = {
     "snapshots": _snapshot,
     "drills": _drilled,
     "projects": _of_project,
-    "copies": _copied,
+    "copy_list": _copied,
     "publication_list": _published,
 }
+DOCUMENTS = tuple(_DONE)
+"""The parts of documents that say what was done."""
 
 
 def _size(count: int) -> str:
@@ -150,7 +152,9 @@ def log_heads(ended: ProcessResult) -> list[str]:
 def _problems(ended: ProcessResult) -> tuple[int, str]:
     snapshots = [one for one in ended.document.get("snapshots", []) if isinstance(one, dict)]
     count = sum(int(one.get("problems", 0)) for one in snapshots)
-    copied = [found for one in ended.document.get("copies", []) if isinstance(one, dict) for found in one.get("projects", [])]
+    copied = [
+        found for one in ended.document.get("copy_list", []) if isinstance(one, dict) for found in one.get("projects", [])
+    ]
     published = [one for one in ended.document.get("publication_list", []) if isinstance(one, dict)]
     listed = [problem for one in (*snapshots, *copied, *published) for problem in one.get("problem_list", [])]
     count = count or len(listed)

@@ -14,6 +14,7 @@ from policies.daemon.job_results import RunFailed, outcome
 from policies.scheduling import parser
 from policies.scheduling.job_policy import JobPolicy
 from policies.scheduling.jobs import Outcome, Stop
+from strongroom import schemas
 from tests.support.stage import StageClock
 from vault.errors import Interrupted
 
@@ -31,6 +32,16 @@ def test_problems_are_counted_and_the_first_is_named() -> None:
     found = outcome(ProcessResult(3, {"snapshots": [SNAPSHOT | {"problems": 2, "problem_list": [problem]}]}, ""))
     assert found == Outcome(2, "reports/a.csv: it cannot be read")
     assert outcome(ProcessResult(3, {}, "something odd")) == Outcome(1, "something odd")
+
+
+def test_a_copy_and_a_publication_tell_what_they_did_by_the_names_that_their_documents_have() -> None:
+    problem = {"path": "reports/a.csv", "what": "unreadable", "message": "it cannot be read"}
+    copied = {"project": "acme", "snapshots_copied": 2, "bytes_copied": 3_000_000}
+    told = {"copy_list": [{"copy_name": "offsite", "projects": [copied]}]}
+    assert outcome(ProcessResult(0, told, "")) == Outcome(0, "2 snapshots copied, 3.0 MB")
+    copied["problem_list"] = [problem]
+    assert outcome(ProcessResult(3, told, "")) == Outcome(1, "reports/a.csv: it cannot be read")
+    assert all(any(name in schemas.load(one)["properties"] for one in schemas.names()) for name in job_results.DOCUMENTS)
 
 
 @pytest.mark.parametrize(
