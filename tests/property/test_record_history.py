@@ -192,6 +192,10 @@ def test_a_deletion_may_have_happened_since_the_last_snapshot_that_saw_everythin
     own = [RecordVersion(ITEMS[0], 0, 4, value), RecordVersion(ITEMS[0], 5, 6, None)]
     assert told([full, full, news, news, news, full, full], own) == [("created", 0, None), ("deleted", 5, 1)]
     assert told([None] * 7, own) == [("created", 0, None), ("deleted", 5, 4)]
+    edited = FoundRecord("id", {"id": 17, "status": "closed"})
+    own = [RecordVersion(ITEMS[0], 0, 2, value), RecordVersion(ITEMS[0], 3, 4, edited), RecordVersion(ITEMS[0], 5, 6, None)]
+    seen = [("created", 0, None), ("changed", 3, 2), ("deleted", 5, 3)]
+    assert told([full, full, news, news, news, full, full], own) == seen, "it was there when it was seen to change"
 
 
 def test_of_a_version_that_cannot_be_read_nothing_is_claimed() -> None:

@@ -5,7 +5,7 @@ corrected moves from one to the other, and was not deleted. A record that is gon
 source lists; which of the two, only the source knows.
 
 A snapshot that a source made of news alone believes in no deletions. So the last moment at which a record was surely there is
-that of the last snapshot before that saw everything.
+that of the last snapshot before that saw everything, or saw it change.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class _Sweep:
             now = self._state(number, None if before is None else before[0])
             if now is None and before is not None and self._is_unknown(number, before[0]):
                 continue  # nobody can tell: the next version that can be read says more
-            event = self._event(number, before, now, ever=bool(happened))
+            event = self._event(number, before, now, seen=happened[-1][0] if happened else None)
             if event is not None:
                 happened.append((number, event))
             before = now
@@ -158,16 +158,17 @@ class _Sweep:
         before: tuple[bytes, FoundRecord] | None,
         now: tuple[bytes, FoundRecord] | None,
         *,
-        ever: bool,
+        seen: int | None,
     ) -> RecordEvent | None:
+        """seen: the number of the snapshot that saw the last thing that happened."""
         if now is None:
             if before is None:
                 return None
             gone = not any(one.is_there for one in self._by_path[before[0]] if one.first <= number <= one.last)
-            event = self._made(DELETED, number, before[0], None, self._surely_before(number))
+            event = self._made(DELETED, number, before[0], None, self._surely_before(number, seen))
             return replace(event, item_is_gone=gone)
         if before is None:
-            what = BACK if ever else self._first(number)
+            what = BACK if seen is not None else self._first(number)
             return self._made(what, number, now[0], now[1], self._before(number) if what in (CREATED, BACK) else None)
         changes = compare(before[1].value, now[1].value)
         is_moved = before[0] != now[0]
@@ -191,11 +192,14 @@ class _Sweep:
             before = min(one.first for one in unread if one.first <= before <= one.last) - 1
         return self._ledger.records[before].taken_at if before >= 0 else None
 
-    def _surely_before(self, number: int) -> datetime | None:
-        """When the last snapshot was taken that saw everything, before one: from then on a deletion may have gone unseen."""
+    def _surely_before(self, number: int, seen: int | None) -> datetime | None:
+        """When the last snapshot was taken that saw everything, or saw the record change, before one: from then on a deletion
+        may have gone unseen."""
         known = self._before(number)
-        for record in reversed(self._ledger.records[:number]):
-            if known is not None and record.taken_at <= known and (record.coverage is None or record.coverage.deletions):
+        for place in range(number - 1, -1, -1):
+            record = self._ledger.records[place]
+            is_sure = place == seen or record.coverage is None or record.coverage.deletions
+            if known is not None and record.taken_at <= known and is_sure:
                 return record.taken_at
         return None
 
