@@ -1,4 +1,4 @@
-"""`kill -9` of a backup out of a database, mailboxes and an SFTP server, in the middle of its contents: the next one has
+"""`kill -9` of a backup out of databases, mailboxes and an SFTP server, in the middle of its contents: the next one has
 everything, and does not ask for everything again."""
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.support import imap_double, sftp_server
+from tests.support import imap_double, mariadb_server, sftp_server
 from tests.support.desk import Desk
 from tests.support.imap_double import ImapDouble
+from tests.support.mariadb_server import MariadbServer
 from tests.support.message_proxy import MessageProxy
 from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
 from tests.support.randomness import SeededChance
@@ -136,15 +137,40 @@ class Rows(MessageProxy):
         return f"postgresql://127.0.0.1:{self.port}/{self._database}", [*options, "--time-column", "at"]
 
 
-@pytest.fixture(params=["imap", "sftp", "postgresql"])
+class Packets(MessageProxy):
+    """Before a MariaDB server; its packets are counted: three bytes of length, a number, and at least one byte."""
+
+    def __init__(self, stack: ExitStack, server: MariadbServer) -> None:
+        super().__init__(server.port)
+        self.contents = Contents()
+        self._database = server.new_database(
+            "create table calls (id int primary key, at date, text text);"
+            f"insert into calls select seq, date '2024-01-01' + interval seq % {COUNT} day, "
+            f"repeat(md5(seq), 10) from seq_1_to_{20 * COUNT}"
+        )
+        stack.enter_context(self)
+
+    def rest_of(self, head: bytes) -> int:
+        self.contents.asked()
+        return int.from_bytes(head[:3], "little") - 1
+
+    def words(self, desk: Desk) -> tuple[str, list[str]]:
+        (desk.folder / "password").write_text(mariadb_server.PASSWORD)
+        options = [f"user={mariadb_server.OWNER}", "password_file=password", "tls=off", "step=day"]
+        return f"mariadb://127.0.0.1:{self.port}/{self._database}", [*options, "--time-column", "at"]
+
+
+@pytest.fixture(params=["imap", "sftp", "postgresql", "mariadb"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     with ExitStack() as stack:
         if request.param == "imap":
             yield Mail(stack)
         elif request.param == "sftp":
             yield Sftp(stack, tmp_path)
-        else:
+        elif request.param == "postgresql":
             yield Rows(stack, request.getfixturevalue("postgres"))
+        else:
+            yield Packets(stack, request.getfixturevalue("mariadb"))
 
 
 def backup(desk: Desk, project: str) -> dict[str, Any]:
