@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-# a worker for each processor; one that is done takes over from the others
-SPREAD := --numprocesses auto --dist worksteal
+# half as many workers again as processors, since tests wait for servers and time-outs for a third of their time; one that is
+# done takes over from the others
+WORKERS ?= $(shell $(PYTHON) -c "import os; print(max(2, (os.cpu_count() or 2) * 3 // 2))")
+SPREAD := --numprocesses $(WORKERS) --dist worksteal
 
 .PHONY: help demo test test-full check lint types layers bench clean
 

@@ -153,7 +153,7 @@ def _clock(difference: float) -> str:
 
 def _limits(limits: RateLimits) -> str:
     """How many requests the settings let go out, and what the server made of them."""
-    own = "none of ours" if limits.per_second is None else f"{limits.per_second:g} requests a second, by the settings"
+    own = "none of ours" if limits.per_second is None else f"at most {limits.per_second:g} a second, by the settings"
     sent = f"{counted(limits.requests, 'request')} sent"
     if not limits.refusals:
         return f"{own}; {sent}, none was refused as one too many"

@@ -38,6 +38,7 @@ from vault.errors import Busy, Damaged, TargetError, UsageError
 from vault.format import manifest
 from vault.problems import Problem
 from vault.progress import NoProgress, Progress
+from vault.wording import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -98,7 +99,7 @@ def compare(request: PublicationRequest, place: PublicationPlace) -> Comparison:
     items = only_files(selection.table)
     if items.num_rows > MOST_ITEMS:
         raise UsageError(
-            f"{items.num_rows} items are more than one publication takes, which is {MOST_ITEMS}",
+            f"{counted(items.num_rows, 'item')} are more than one publication takes, which is {MOST_ITEMS}",
             hint="publish some of them, with --kind or --period, to a place of their own",
         )
     found_tokens = tokens(items, request)

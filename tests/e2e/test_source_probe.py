@@ -50,7 +50,7 @@ def test_a_bucket_shows_its_limits_and_how_often_the_store_was_busy(desk: Desk) 
         }
         server.before = None
         shown = desk.call("source", "test", "acme").text
-    assert "limits    50 requests a second, by the settings; 1 request sent, none was refused as one too many" in shown
+    assert "limits    at most 50 a second, by the settings; 1 request sent, none was refused as one too many" in shown
 
 
 def test_a_webdav_server_shows_its_limits_and_a_folder_that_is_closed(desk: Desk) -> None:

@@ -171,7 +171,7 @@ def rows_of(project: Project) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("kind", ["webdav", "bucket"])
-@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.slow)])
 def test_whatever_changes_at_whatever_request_each_item_is_of_one_moment(kind: str, change: str, every: int) -> None:
     with served(kind) as server:
         server.at(0, lambda: None)

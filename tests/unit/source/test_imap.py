@@ -420,7 +420,7 @@ def filled(double: ImapDouble) -> None:
     double.put("Clients", mail("c"))
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in (1, 2, 3))])
 def test_a_connection_that_breaks_off_at_any_line_is_made_again_and_nothing_is_missing(part: int) -> None:
     broken = 0
     lines = range(1 + part, lines_of_a_backup() + 1, 4)
