@@ -23,18 +23,20 @@ _FLAGS = {"times": True, "deletions": True, "one_moment": False}
 
 def bounded(coverage: Coverage) -> Coverage:
     """As much of a statement as a record holds; what is left out is a gap of its own."""
-    fields, entities = MOST_FIELDS, MOST_ENTITIES
+    fields, entities, gaps = MOST_FIELDS, MOST_ENTITIES, MOST_GAPS - 2
     while True:
-        found = _bounded(coverage, fields, entities)
-        if len(strict_json.dump(as_json(found))) <= LARGEST or not entities:
+        found = _bounded(coverage, fields, entities, gaps)
+        if len(strict_json.dump(as_json(found))) <= LARGEST:
             return found
         if fields:
             fields //= 2
-        else:
+        elif entities:
             entities //= 2
+        else:
+            gaps //= 2
 
 
-def _bounded(coverage: Coverage, most_fields: int, most_entities: int) -> Coverage:
+def _bounded(coverage: Coverage, most_fields: int, most_entities: int, most_gaps: int) -> Coverage:
     entities = tuple(
         CoveredEntity(
             _cut(one.name, LONGEST_NAME),
@@ -43,8 +45,8 @@ def _bounded(coverage: Coverage, most_fields: int, most_entities: int) -> Covera
         )
         for one in coverage.entities[:most_entities]
     )
-    gaps = [_cut(gap, LONGEST_GAP) for gap in coverage.gaps[: MOST_GAPS - 2]]
-    if len(coverage.entities) > most_entities or len(coverage.gaps) > MOST_GAPS - 2:
+    gaps = [_cut(gap, LONGEST_GAP) for gap in coverage.gaps[:most_gaps]]
+    if len(coverage.entities) > most_entities or len(coverage.gaps) > most_gaps:
         entity_count, gap_count = len(coverage.entities) - len(entities), len(coverage.gaps) - len(gaps)
         gaps.append(f"this statement is cut short: {entity_count} further entities, {gap_count} further gaps")
     if any(len(one.fields) > most_fields for one in coverage.entities):
