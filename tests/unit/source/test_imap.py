@@ -574,14 +574,25 @@ class TestLogins:
         with pytest.raises(SourceError, match="logs us in before TLS"):
             scanned(double)
 
-    def test_a_server_that_is_away_is_waited_for_and_then_given_up(self, double: ImapDouble) -> None:
+    def test_an_address_where_nobody_was_ever_met_is_given_up_at_once(self) -> None:
         clock = StillClock()
         away = ImapAddress("127.0.0.1", 1, secure=False, user=USER)
         with (
             closing(ImapSource(ImapClient(away, clock), b"mail", Rules())) as one,
-            pytest.raises(SourceError, match="cannot be"),
+            pytest.raises(SourceError, match="it cannot be reached"),
         ):
             one.scan(never)
+        assert clock.slept == []
+
+    def test_a_server_that_was_there_and_is_away_is_waited_for_and_then_given_up(self) -> None:
+        clock, double = StillClock(), ImapDouble()
+        with double.served():
+            address = ImapAddress("127.0.0.1", double.port, secure=False, user=USER, secret=lambda: PASSWORD)
+            client = ImapClient(address, clock)
+            client.run(lambda connection: connection.command("NOOP"))
+            client.close()
+        with pytest.raises(SourceError, match="it cannot be reached"):
+            client.run(lambda connection: connection.command("NOOP"))
         assert 200 < sum(clock.slept) <= 300
 
 

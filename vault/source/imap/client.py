@@ -38,6 +38,7 @@ class ImapClient:
         self._open = 0
         self._most = max(1, address.connections)
         self._used = 0.0
+        self._was_there = False
 
     def run(self, task: Callable[[ImapConnection], _T], mailbox: object = None) -> _T:
         """What a task gives; it may be begun again on another connection, at its start. mailbox: that it had better be open
@@ -114,15 +115,18 @@ class ImapClient:
                     return self._idle.pop(next(fitting, -1))
                 self._open += 1
             try:
-                return ImapConnection(self.address)
+                made = ImapConnection(self.address)
+                self._was_there = True
+                return made
             except Disconnected as error:
                 others, reason = self._forget(is_full=error.is_full), error.strerror
+                is_unknown = error.is_away and not self._was_there  # it is the address, more likely than the server
             except BaseException:
                 self._forget(is_full=False)
                 raise
             if others:
                 continue
-            if self._clock.monotonic() - begun + pause > PATIENCE:
+            if is_unknown or self._clock.monotonic() - begun + pause > PATIENCE:
                 hint = "is the address right? Try again later"
                 raise SourceError(f"{self.address.text} cannot be used: {reason}", hint=hint)
             self._clock.sleep(pause)

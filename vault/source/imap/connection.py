@@ -38,11 +38,13 @@ TEMPORARY = ("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG")
 
 
 class Disconnected(OSError):
-    """The connection is gone, or the server says that it cannot just now. is_full: it has too many of this user already."""
+    """The connection is gone, or the server says that it cannot just now. is_full: it has too many of this user already ·
+    is_away: there was none."""
 
-    def __init__(self, message: str, *, is_full: bool = False) -> None:
+    def __init__(self, message: str, *, is_full: bool = False, is_away: bool = False) -> None:
         super().__init__(0, message)
         self.is_full = is_full
+        self.is_away = is_away
 
 
 class Refused(SourceError):
@@ -119,7 +121,7 @@ class ImapConnection:
         try:
             opened = socket.create_connection((address.host, address.port), TIMEOUT)
         except (OSError, UnicodeError) as error:
-            raise Disconnected(f"it cannot be reached ({type(error).__name__})") from error
+            raise Disconnected(f"it cannot be reached ({type(error).__name__})", is_away=True) from error
         opened.settimeout(TIMEOUT)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self._protected(opened) if address.secure else opened
