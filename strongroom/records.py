@@ -215,7 +215,7 @@ def stated_key(ledger: Ledger, path: bytes) -> str:
     below = printable(path).partition("/")[2]
     for entity in coverage.entities if coverage is not None else ():
         if below == f"{entity.name}.jsonl" or (below.startswith(f"{entity.name}/") and below.endswith(".jsonl")):
-            return str(getattr(entity, "key", ""))
+            return entity.key
     return ""
 
 

@@ -30,7 +30,7 @@ SILENT = 60.0
 
 
 class Contents:
-    """Counts what is asked for; from a number on nothing is answered any more, and somebody is told."""
+    """Counts what is asked for; from a number on nothing is answered any more, and a function is called."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -24,7 +24,7 @@ PREFIX = b"raw"
 
 
 def as_mail(name: str, content: bytes) -> bytes:
-    """A message with a content; its name is told by its header."""
+    """A message with a content; its name comes from its header."""
     lines = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     return b"Message-ID: <%b@tests>\r\nSubject: %b\r\n\r\n%b" % (name.encode(), name.encode(), lines)
 

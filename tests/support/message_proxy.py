@@ -2,7 +2,7 @@
 
 with MessageProxy(server.port) as proxy:
     proxy.cut_at(17)            the 17th message from now on is not passed on, and all connections are cut
-    proxy.silence_at(17)        it is not passed on, nor anything after it; nobody is told
+    proxy.silence_at(17)        it is not passed on, nor anything after it; the connection stays open
     proxy.delays = 0.01         seconds that every message waits
     proxy.seen                  messages that were passed on since
 

@@ -1,6 +1,6 @@
 """The history of one record: a line of JSON Lines, a row of a table, over all versions of the items that it may be in.
 
-record_id        how a record is told from others: its key, and the bytes to look for
+record_id        what identifies a record: its key, and the bytes to look for
 chunk_lines      lines of JSON Lines out of chunks, each chunk read once, however many versions share it
 table_rows       rows of other tables, each content read once
 item_records     what each version of an item has of the record

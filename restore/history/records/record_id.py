@@ -1,4 +1,4 @@
-"""How a record is told from others: by a field that somebody names, that the source states, or that is guessed by its name."""
+"""What identifies a record: a field that somebody names, that the source states, or that is guessed by its name."""
 
 from __future__ import annotations
 

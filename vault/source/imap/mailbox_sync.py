@@ -1,6 +1,6 @@
 """One mailbox: what is new, what is gone, whose flags changed; asked for with suspicion.
 
-Whether there is anything to ask is told by four numbers (`MailboxState`). What is gone is told by a full list of numbers alone,
+Four numbers say whether there is anything to ask (`MailboxState`). What is gone is known from a full list of numbers alone,
 which has to have as many as the server counts; what is new is asked for in batches. A server that counts otherwise than it
 lists, or lists a number twice, is an error: nothing is taken for deleted then.
 """
