@@ -69,7 +69,9 @@ def templates() -> Mapping[str, Environment]:
 def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        console.known.warm_up(console.repositories)
         yield
+        await run_in_threadpool(console.known.close)
         await run_in_threadpool(console.repositories.close)
 
     return lifespan

@@ -9,8 +9,9 @@ in code `marked("…")`.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
@@ -119,6 +120,26 @@ class Texts:
         shown = round(value, 1) if step > 0 and value < 10 else round(value)
         return units.format_unit(shown, _SIZES[step], length="short", locale=self.locale)
 
+    def at(self, zone: ZoneInfo) -> Texts:
+        """The same language, with moments in another zone."""
+        return self if zone == self.zone else Texts(self.language, zone)
+
+    def period(self, text: str) -> str:
+        """A period as `--period` takes it, for people: `2024-05` as May 2024. What has no usual form stays as it is."""
+        found = _PERIOD.fullmatch(text)
+        if found is None:
+            return text
+        year, quarter, month, day, hour = found["year"], found["quarter"], found["month"], found["day"], found["hour"]
+        if quarter:
+            return dates.format_date(date(int(year), int(quarter) * 3 - 2, 1), "QQQ y", locale=self.locale)
+        if not month:
+            return year
+        first = date(int(year), int(month), int(day or 1))
+        if not day:
+            return dates.format_skeleton("yMMMM", first, locale=self.locale)
+        shown = dates.format_skeleton("yMMMEd", first, locale=self.locale)
+        return f"{shown}, {dates.format_time(time(int(hour)), 'short', locale=self.locale)}" if hour else shown
+
     def joined(self, words: Sequence[str]) -> str:
         """As `a, b and c`."""
         from babel.lists import format_list
@@ -126,4 +147,7 @@ class Texts:
         return format_list(list(words), locale=self.locale)
 
 
+_PERIOD = re.compile(
+    r"(?P<year>[1-9]\d{3})(?:-Q(?P<quarter>[1-4])|-(?P<month>\d\d)(?:-(?P<day>\d\d)(?:T(?P<hour>\d\d))?)?)?", re.ASCII
+)
 _SIZES = ("digital-byte", "digital-kilobyte", "digital-megabyte", "digital-gigabyte", "digital-terabyte", "digital-petabyte")

@@ -18,6 +18,7 @@ from console.errors import NotSignedIn
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from console.known_items import KnownItems
     from console.repositories import RepositoryPool
     from console.texts import Texts
     from vault.clock import Clock
@@ -43,14 +44,16 @@ class Authenticator(Protocol):
 
 
 class Console(Struct, frozen=True):
-    """The parts of one console, made when it starts. templates: an environment by language · zone: in which moments are shown
-    where no project says another one · secure: whether it is reached by HTTPS."""
+    """The parts of one console, made when it starts. templates: an environment by language · known: what stays in memory of
+    projects' items · zone: in which moments are shown where no project says another one · secure: whether it is reached by
+    HTTPS."""
 
     repositories: RepositoryPool
     authenticator: Authenticator
     templates: Mapping[str, Environment]
     clock: Clock
     randomness: Randomness
+    known: KnownItems
     zone: str = "UTC"
     secure: bool = False
 

@@ -13,7 +13,7 @@ year of hours has a few million of them.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -142,6 +142,11 @@ class Ledger:
 
     def pieces(self, mask: Mask | None = None) -> Iterator[pa.Table]:
         """The versions that are meant, some at a time, in no order."""
+        yield from self.closed_pieces(mask)
+        yield self.open_rows if mask is None else self.open_rows.filter(mask(self.open_rows))
+
+    def closed_pieces(self, mask: Mask | None = None) -> Iterator[pa.Table]:
+        """The same without those of the last snapshot."""
         import pyarrow.compute as pc
 
         for piece in self.closed:
@@ -151,8 +156,27 @@ class Ledger:
             meant = mask(decode(piece, columns=list(PICKED)))
             if pc.any(meant).as_py():
                 yield decode(piece).filter(meant)
-        for table in (*self._closing, self.open_rows):
+        for table in self._closing:
             yield table if mask is None else table.filter(mask(table))
+
+    def state(self, number: int, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of the rows of the `number`th snapshot's manifest, some rows at a time, in no order."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        at = pa.scalar(number, pa.int32())
+
+        def there(table: pa.Table) -> pa.ChunkedArray:
+            return pc.and_(pc.less_equal(table["first"], at), pc.greater_equal(table["last"], at))
+
+        if number < len(self.records) - 1:
+            for piece in self.closed:
+                meant = there(decode(piece, columns=["first", "last"]))
+                if pc.any(meant).as_py():
+                    yield decode(piece, columns=list(columns)).select(columns).filter(meant)
+            for table in self._closing:
+                yield table.filter(there(table)).select(columns)
+        yield self.open_rows.filter(there(self.open_rows)).select(columns)
 
     def settle(self) -> None:
         """Make pieces of the closed rows that are in none yet."""

@@ -21,6 +21,7 @@ from starlette.testclient import TestClient
 import strongroom
 from console.access.rights import Assignment, Person, Role
 from console.app import application, templates
+from console.known_items import KnownItems
 from console.repositories import RepositoryPool
 from console.visit import Caller, Console
 from tests.support.desk import Desk
@@ -76,7 +77,9 @@ def console_of(desk: Desk, *persons: Person, clock: Clock | None = None) -> Iter
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
-        console = Console(pool, FakeAuthenticator(persons), templates(), clock, SystemRandomness())
+        console = Console(
+            pool, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), KnownItems(clock, fresh_for=0)
+        )
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
 
