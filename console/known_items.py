@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from strongroom.project_items import ProjectItems, load_project_items, stored_version
-from vault.clock import Clock
+from vault.clock import Clock, SystemClock
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ class _Kept(Struct):
 class KnownItems:
     """See this module's text. fresh_for: seconds, 0 to ask the store for every page."""
 
-    def __init__(self, clock: Clock, *, fresh_for: float = FRESH_FOR, largest: int = LARGEST) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock | None = None, *, fresh_for: float = FRESH_FOR, largest: int = LARGEST) -> None:
+        self._clock = clock or SystemClock()
         self._fresh_for = fresh_for
         self._largest = largest
         self._lock = threading.Lock()

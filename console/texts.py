@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -98,7 +98,7 @@ class Texts:
 
     def moment(self, moment: datetime, form: str = "medium") -> str:
         """A moment in the zone. form: short, medium, long, full."""
-        return dates.format_datetime(moment, form, tzinfo=self.zone, locale=self.locale)
+        return _moment(moment, form, self.zone, self.locale)
 
     def day(self, moment: datetime, form: str = "long") -> str:
         """Its day."""
@@ -114,11 +114,7 @@ class Texts:
 
     def size(self, count: int) -> str:
         """Bytes as 1.2 MB, by thousands."""
-        value, step = float(count), 0
-        while value >= 999.5 and step < len(_SIZES) - 1:
-            value, step = value / 1000, step + 1
-        shown = round(value, 1) if step > 0 and value < 10 else round(value)
-        return units.format_unit(shown, _SIZES[step], length="short", locale=self.locale)
+        return _size(count, self.locale)
 
     def at(self, zone: ZoneInfo) -> Texts:
         """The same language, with moments in another zone."""
@@ -145,6 +141,20 @@ class Texts:
         from babel.lists import format_list
 
         return format_list(list(words), locale=self.locale)
+
+
+@lru_cache(maxsize=16_384)
+def _moment(moment: datetime, form: str, zone: ZoneInfo, locale: Locale) -> str:
+    return dates.format_datetime(moment, form, tzinfo=zone, locale=locale)
+
+
+@lru_cache(maxsize=16_384)
+def _size(count: int, locale: Locale) -> str:
+    value, step = float(count), 0
+    while value >= 999.5 and step < len(_SIZES) - 1:
+        value, step = value / 1000, step + 1
+    shown = round(value, 1) if step > 0 and value < 10 else round(value)
+    return units.format_unit(shown, _SIZES[step], length="short", locale=locale)
 
 
 _PERIOD = re.compile(

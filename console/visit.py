@@ -7,18 +7,18 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import Struct, field
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console.access.rights import Action, Person
 from console.errors import NotSignedIn
+from console.known_items import KnownItems
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from console.known_items import KnownItems
     from console.repositories import RepositoryPool
     from console.texts import Texts
     from vault.clock import Clock
@@ -44,18 +44,17 @@ class Authenticator(Protocol):
 
 
 class Console(Struct, frozen=True):
-    """The parts of one console, made when it starts. templates: an environment by language · known: what stays in memory of
-    projects' items · zone: in which moments are shown where no project says another one · secure: whether it is reached by
-    HTTPS."""
+    """The parts of one console, made when it starts. templates: an environment by language · zone: in which moments are shown
+    where no project says another one · secure: whether it is reached by HTTPS · known: what stays in memory of projects."""
 
     repositories: RepositoryPool
     authenticator: Authenticator
     templates: Mapping[str, Environment]
     clock: Clock
     randomness: Randomness
-    known: KnownItems
     zone: str = "UTC"
     secure: bool = False
+    known: KnownItems = field(default_factory=KnownItems)
 
 
 class Visit:

@@ -158,16 +158,11 @@ class ProjectItems:
 
     def events(self, path: bytes, source: str | None = None) -> tuple[ItemHistory, ...]:
         """What became of one item, of each source that ever had it; none where there was no such item."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         from restore.history.events import history
+        from restore.history.ledger import OnePath
         from restore.history.timeline import Question
 
-        def meant(table: pa.Table) -> pa.ChunkedArray:
-            return pc.equal(table["path"], pa.scalar(path, pa.binary()))
-
-        return history(self._history, Question(meant, source), most=len(self._ledgers)).items
+        return history(self._history, Question(OnePath(path), source), most=len(self._ledgers)).items
 
 
 def stored_version(project: Project) -> str:

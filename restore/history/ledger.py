@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from restore.history import versions
 from restore.history.alignment import Match, match
 from vault.format import parquet
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PIECE_ROWS = 65_536
+GROUP_ROWS = 16_384
+"""In a row group of a piece: versions of one item are read out of few of them."""
+
 MOST_ROWS = PIECE_ROWS * 4
 """No piece that is read back has more."""
 
@@ -38,6 +43,19 @@ Mask = Callable[["pa.Table"], "pa.ChunkedArray"]
 
 PICKED = ("path", "kind", "type", "format", "period_start", "period_end")
 """What a mask may look at."""
+
+
+class OnePath(Struct, frozen=True):
+    """A mask that means the items of one path; what is closed need not be read whole for it."""
+
+    path: bytes
+
+    def __call__(self, table: pa.Table) -> pa.ChunkedArray:
+        """Which rows are meant."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return pc.equal(table["path"], pa.scalar(self.path, pa.binary()))
 
 
 class Ledger:
@@ -150,8 +168,8 @@ class Ledger:
         import pyarrow.compute as pc
 
         for piece in self.closed:
-            if mask is None:
-                yield decode(piece)
+            if mask is None or isinstance(mask, OnePath):
+                yield decode(piece, path=None if mask is None else mask.path)
                 continue
             meant = mask(decode(piece, columns=list(PICKED)))
             if pc.any(meant).as_py():
@@ -224,13 +242,17 @@ def only(rolled: Rollup, snapshots: Collection[str]) -> Rollup:
 
 
 def encode(rows: pa.Table) -> bytes:
-    """Versions as a piece of Parquet."""
-    return bytes(parquet.write(rows.sort_by("path"), compression="zstd", compression_level=1, write_statistics=False))
+    """Versions as a piece of Parquet, which says of each row group between which paths it lies."""
+    ordered = rows.sort_by("path")
+    groups = [ordered.slice(start, GROUP_ROWS) for start in range(0, max(1, len(ordered)), GROUP_ROWS)]
+    written = parquet.write(ordered, groups=groups, compression="zstd", compression_level=1, write_statistics=["path"])
+    return bytes(written)
 
 
-def decode(data: bytes, *, columns: list[str] | None = None) -> pa.Table:
-    """Read back, all columns or those named. Raises `Damaged`."""
-    return parquet.read(data, versions.schema(), WHAT, most_rows=MOST_ROWS, columns=columns)
+def decode(data: bytes, *, columns: list[str] | None = None, path: bytes | None = None) -> pa.Table:
+    """Read back, all columns or those named, all rows or those of a path. Raises `Damaged`."""
+    only = None if path is None else ("path", path)
+    return parquet.read(data, versions.schema(), WHAT, most_rows=MOST_ROWS, columns=columns, only=only)
 
 
 def _first_of(rows: pa.Table, before: pa.Table, found: Match, number: int) -> pa.Table:

@@ -78,7 +78,7 @@ def console_of(desk: Desk, *persons: Person, clock: Clock | None = None) -> Iter
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
         console = Console(
-            pool, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), KnownItems(clock, fresh_for=0)
+            pool, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=KnownItems(clock, fresh_for=0)
         )
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
