@@ -49,6 +49,7 @@ _RESULTS: dict[int, Result] = {
 _BY_WEIGHT: tuple[Result, ...] = ("ok", "problems", "interrupted", "refused", "failed")
 
 _current: ContextVar[Recording | None] = ContextVar("recording", default=None)
+_actor: ContextVar[tuple[str, str] | None] = ContextVar("actor", default=None)
 _unstored: list[str] = []
 
 
@@ -85,6 +86,17 @@ def recorded(
         entry.end(None)
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def acting_as(person: str, face: str) -> Iterator[None]:
+    """Entries of the block name this person as who did it, in place of the user of the operating system. face: by what they did
+    it, as `console`."""
+    token = _actor.set((person, face))
+    try:
+        yield
+    finally:
+        _actor.reset(token)
 
 
 def require_reading(context: Context, project: Project, action: str) -> None:
@@ -251,10 +263,11 @@ class Recording:
         if self._writer is None:
             return None
         log_values.lock_uploads(self._context, self._writer.store, self._writer.principal, self._about)
+        person, face = _actor.get() or (environment.user_name(), "")
         who = Actor(
-            user=log_values.text(environment.user_name()),
+            user=log_values.text(person),
             host=log_values.text(services.host),
-            program=services.writer,
+            program=f"{services.writer} {face}".rstrip(),
             daemon=environment.parent() is not None,
         )
         run, process = new_run(services), services.processes.own()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tests.docs.generated import all_errors
 from tests.docs.pages import ROOT
 
-PACKAGES = ("classify", "cli", "policies", "restore", "strongroom", "vault")
+PACKAGES = ("classify", "cli", "console", "policies", "restore", "strongroom", "vault")
 KINDS = {"notice": "notice", "warn": "warning", "Problem": "problem", "Alert": "alert"}
 """Calls beside those of errors whose texts are shown."""
 

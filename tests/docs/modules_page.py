@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.docs.pages import DOCS
 
-FLOORS = ("classify", "vault", "restore", "policies", "strongroom", "cli")
+FLOORS = ("classify", "vault", "restore", "policies", "strongroom", "console", "cli")
 """From the bottom."""
 
 _SYNOPSIS = re.compile(r"`(strongroom [^`]*)`")

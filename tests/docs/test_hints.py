@@ -24,7 +24,7 @@ from policies.monitoring.alerts import COMMANDS
 from tests.docs.generated import commands, option_names
 from tests.docs.pages import ROOT, blocks, pages
 
-PACKAGES = ("classify", "cli", "policies", "restore", "strongroom", "vault")
+PACKAGES = ("classify", "cli", "console", "policies", "restore", "strongroom", "vault")
 FILLED_IN = "42"
 """Stands for what a text fills in: a name, a number, an id."""
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(
     file
-    for top in ("classify", "vault", "restore", "policies", "strongroom", "cli")
+    for top in ("classify", "vault", "restore", "policies", "strongroom", "console", "cli")
     for file in (ROOT / top).rglob("__init__.py")
 )
 

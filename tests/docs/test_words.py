@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("classify", "vault", "restore", "policies", "strongroom", "cli")
+PACKAGES = ("classify", "vault", "restore", "policies", "strongroom", "console", "cli")
 
 WORDS = {
     "apprises": "the channel is apprise",

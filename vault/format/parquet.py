@@ -83,7 +83,7 @@ def read(
     *,
     most_rows: int,
     columns: list[str] | None = None,
-    only: tuple[str, int] | None = None,
+    only: tuple[str, int | bytes] | None = None,
     expected: ExpectedTable = ANYTHING,
 ) -> pa.Table:
     """The columns of `schema` (or those of them that `columns` names) out of a Parquet file; further ones are passed over.
@@ -181,11 +181,17 @@ def _spelt_out(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
     return pa.repeat(words[0], len(column)) if len(words) == 1 and not column.null_count else column
 
 
-def _groups_with(file: pq.ParquetFile, column: str, value: int) -> list[int]:
-    """The row groups of a file in which a column somewhere has a value."""
+def _groups_with(file: pq.ParquetFile, column: str, value: int | bytes) -> list[int]:
+    """The row groups of a file in which a column somewhere has a value. Where a group says what its least and greatest values
+    are, that is believed: whoever lies there could as well have left rows out."""
     import pyarrow.compute as pc
 
+    number = file.schema_arrow.names.index(column)
+
     def has(group: int) -> bool:
+        said = file.metadata.row_group(group).column(number).statistics
+        if said is not None and said.has_min_max and not said.min <= value <= said.max:
+            return False
         values = file.read_row_group(group, [column], use_threads=False)[column]
         return pc.any(pc.equal(values, value)).as_py() or False
 

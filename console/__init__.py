@@ -1,0 +1,15 @@
+"""The console: pages in a browser for people who find, restore and prove without a command line.
+
+    app          the application: routes, sessions before them, headers after them
+    visit        what a page's function is given: who asks, in which language, for what
+    routing      a page's function as a route: forms bounded, forged requests refused, work in threads
+    access/      who may what, as values: roles, assignments, scopes
+    gateway/     the only way to the library: rights are checked there, and what is done is recorded
+    pages/       one module an area: home, browsing, …
+    repositories open repositories, lent one at a time
+    responses    headers that keep browsers from doing harm; errors as pages
+    texts        languages: catalogues, dates, numbers
+    templates/, static/, locale/
+
+A page knows nothing of snapshots or rights: it asks the gateway, which asks the library. See ADR 26.
+"""

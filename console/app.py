@@ -1,0 +1,100 @@
+"""The application: the pages of all areas, what answers a request before and after them, and files that never change."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from console import routing, texts
+from console.errors import NotThere
+from console.pages import PAGES
+from console.responses import Headers, error_page, failure_page
+from console.visit import Console, Visit
+from vault.errors import StrongroomError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_HERE = Path(__file__).parent
+
+
+def application(console: Console) -> Starlette:
+    """The console as an ASGI application."""
+    return Starlette(
+        routes=[
+            *(routing.route(console, one) for one in PAGES),
+            Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
+        ],
+        middleware=[Middleware(Headers, secure=console.secure)],
+        exception_handlers={
+            StrongroomError: _handler(console, lambda visit, error: error_page(visit, _expected(error))),
+            HTTPException: _handler(console, lambda visit, error: error_page(visit, _of_http(error))),
+            Exception: _handler(console, lambda visit, error: failure_page(visit, visit.request, error)),
+        },
+        lifespan=_closing(console),
+    )
+
+
+def templates() -> Mapping[str, Environment]:
+    """An environment for each language: everything is escaped, and a name that is not there is an error."""
+    found = {}
+    for language in texts.LANGUAGES:
+        environment = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            extensions=["jinja2.ext.i18n", "jinja2.ext.loopcontrols"],
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.install_gettext_translations(texts.translations(language), newstyle=True)  # type: ignore[attr-defined]
+        environment.globals["LANGUAGES"] = texts.LANGUAGES
+        found[language] = environment
+    return found
+
+
+def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        console.known.warm_up(console.repositories)
+        yield
+        await run_in_threadpool(console.known.close)
+        await run_in_threadpool(console.repositories.close)
+
+    return lifespan
+
+
+def _handler(console: Console, show: Callable[[Visit, Exception], Response]) -> Callable[..., Awaitable[Response]]:
+    async def handler(request: Request, error: Exception) -> Response:
+        def answer() -> Response:
+            caller = console.authenticator.caller(request)
+            return show(Visit(console, request, caller, routing.texts_of(console, request, caller), FormData()), error)
+
+        return await run_in_threadpool(answer)
+
+    return handler
+
+
+def _expected(error: Exception) -> StrongroomError:
+    return error if isinstance(error, StrongroomError) else StrongroomError(str(error))
+
+
+def _of_http(error: Exception) -> StrongroomError:
+    """What the framework itself refuses, as an error of the tree."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 404:
+        return NotThere("there is no such page", hint="go back to the beginning")
+    return UsageError(str(getattr(error, "detail", error)))

@@ -1,0 +1,25 @@
+"""The console's own errors, of the one tree."""
+
+from __future__ import annotations
+
+from vault.errors import NothingFound, RefusedByRule, UsageError
+
+
+class NotThere(NothingFound):
+    """There is no such page, project or item, or whoever asks may not know that there is. Both look alike."""
+
+
+class NotAllowed(RefusedByRule):
+    """Whoever asks may see it, and not do this."""
+
+
+class NotSignedIn(RefusedByRule):
+    """Nobody is known to have asked."""
+
+
+class ForgedRequest(RefusedByRule):
+    """What came did not come from a page of this console, or from one of a session that is over."""
+
+
+class TooLarge(UsageError):
+    """More was sent than any form of the console holds."""

@@ -1,0 +1,52 @@
+"""May they? And whose name stands in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from console.access.rights import Action, Scope
+from console.errors import NotAllowed, NotThere
+from console.visit import Visit
+from strongroom import command_log
+from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    from strongroom.repository import Project, Repository
+
+
+def allowed(visit: Visit, action: Action, project: str) -> Scope:
+    """In what of a project whoever asks may do something.
+
+    Raises `NotThere` where they may not even see the project, in the very words that are used where there is none; `NotAllowed`
+    where they may see it, and not do this; `NotSignedIn`."""
+    if not visit.person.scope(Action.SEE, project, visit.now) and not visit.person.scope(action, project, visit.now):
+        raise no_project()
+    scope = visit.person.scope(action, project, visit.now)
+    if not scope:
+        raise NotAllowed("you may not do this in this project", hint="ask whoever administers the console for the role")
+    return scope
+
+
+def no_project() -> NotThere:
+    """There is no such project, or they may not know."""
+    return NotThere("there is no such project", hint="choose one of yours on the first page")
+
+
+@contextmanager
+def opened(visit: Visit, name: str) -> Iterator[tuple[Repository, Project]]:
+    """A project that whoever asks may see, under their name in the log. Raises `NotThere`, and what opening raises."""
+    with acting(visit), visit.console.repositories.lent() as repository:
+        try:
+            project = repository.project(name)
+        except UsageError as error:
+            raise no_project() from error
+        yield repository, project
+
+
+@contextmanager
+def acting(visit: Visit) -> Iterator[None]:
+    """What is recorded meanwhile has the name of whoever asks."""
+    with command_log.acting_as(visit.person.name, "console"):
+        yield

@@ -1,0 +1,111 @@
+"""What every answer has: headers that keep a browser from doing harm; and errors as pages."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from console.errors import ForgedRequest, NotAllowed, NotSignedIn, NotThere, TooLarge
+from console.visit import Visit
+from vault.errors import (
+    Busy,
+    Damaged,
+    KeyRefused,
+    NothingFound,
+    RefusedByRule,
+    StorageError,
+    StrongroomError,
+    TargetError,
+    UsageError,
+)
+
+_log = logging.getLogger("strongroom.console")
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "media-src 'self'",
+        "connect-src 'self'",
+        "frame-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+"""Content-Security-Policy of pages. What shows content of users has a stricter one of its own."""
+
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "x-frame-options": "DENY",
+    "cache-control": "no-store",
+}
+
+_STATUS: tuple[tuple[type[StrongroomError], int], ...] = (
+    (NotSignedIn, 401),
+    (ForgedRequest, 403),
+    (NotAllowed, 403),
+    (NotThere, 404),
+    (NothingFound, 404),
+    (TooLarge, 413),
+    (UsageError, 400),
+    (RefusedByRule, 403),
+    (Busy, 409),
+    (KeyRefused, 403),
+    (TargetError, 507),
+    (Damaged, 500),
+    (StorageError, 503),
+)
+
+
+def status_of(error: StrongroomError) -> int:
+    """The status of HTTP for an error."""
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+
+
+class Headers:
+    """Middleware: `HEADERS` on every answer that does not say otherwise. secure: HTTPS, which browsers shall insist on."""
+
+    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+        self._app = app
+        self._headers = HEADERS | ({"strict-transport-security": "max-age=31536000"} if secure else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the class."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def error_page(visit: Visit, error: StrongroomError) -> Response:
+    """An error of the tree as a page. Whoever has not signed in is sent to do so, and comes back."""
+    if isinstance(error, NotSignedIn) and not visit.is_fragment and visit.request.method == "GET":
+        back = visit.request.url.path + (f"?{visit.request.url.query}" if visit.request.url.query else "")
+        return visit.redirect(visit.path_to("login", back=back))
+    status = status_of(error)
+    if status >= 500:
+        _log.error("%s %s: %s", visit.request.method, visit.request.url.path, error)
+    return visit.render("error.html", status, error=error, number=status)
+
+
+def failure_page(visit: Visit, request: Request, error: Exception) -> Response:
+    """Of an error that nobody expected: its words may hold content, so they are in the log alone."""
+    _log.exception("%s %s", request.method, request.url.path, exc_info=error)
+    return visit.render("error.html", 500, error=None, number=500)

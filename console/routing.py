@@ -1,0 +1,120 @@
+"""A page's function as a route of the application.
+
+    ROUTES = (page("GET", "/projects/{project}", project_page), page("POST", "/basket", put_into_basket))
+
+A function takes a `Visit`, gives a response, and runs in a thread. Before it runs, what was sent is bounded and read, and a
+request that changes something must come from a page of the same session: it brings back the session's token in a field or a
+header, and where the browser says from which site it comes, it must be this one.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.formparsers import FormParser, MultiPartException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from console import texts
+from console.errors import ForgedRequest, TooLarge
+from console.visit import Caller, Console, Visit
+
+Method = Literal["GET", "POST"]
+PageFunction = Callable[[Visit], Response]
+
+LARGEST_FORM = 4 << 20
+"""Bytes: a basket of 20,000 ticked items with long names is 2 MB."""
+
+MOST_FIELDS = 100_000
+CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
+
+
+class Page(Struct, frozen=True):
+    """A page's function, and where it is. public: also for those who have not signed in · forms: whether what is sent is a form
+    of this console, with its token; what comes from another site by design says False and guards itself."""
+
+    method: Method
+    path: str
+    function: PageFunction
+    public: bool = False
+    forms: bool = True
+
+
+def page(method: Method, path: str, function: PageFunction, *, public: bool = False, forms: bool = True) -> Page:
+    """See `Page`."""
+    return Page(method, path, function, public, forms)
+
+
+def route(console: Console, one: Page) -> Route:
+    """The route of a page."""
+    return Route(one.path, _endpoint(console, one), methods=[one.method], name=one.function.__name__)
+
+
+def _endpoint(console: Console, one: Page) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        caller = await run_in_threadpool(console.authenticator.caller, request)
+        form = await _form(request) if one.method == "POST" and one.forms else FormData()
+        visit = Visit(console, request, caller, texts_of(console, request, caller), form)
+        if one.method == "POST" and one.forms:
+            _refuse_forged(visit, caller)
+        if not one.public:
+            _ = visit.caller
+        return await run_in_threadpool(one.function, visit)
+
+    return endpoint
+
+
+def texts_of(console: Console, request: Request, caller: Caller | None) -> texts.Texts:
+    """The language for whoever asks."""
+    wanted = caller.person.language if caller is not None else request.cookies.get("language", "")
+    language = texts.chosen(wanted, request.headers.get("accept-language", ""))
+    return texts.Texts(language, ZoneInfo(console.zone))
+
+
+async def _form(request: Request) -> FormData:
+    """Raises `TooLarge`, `ForgedRequest` for what is no form."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("", "application/x-www-form-urlencoded"):
+        raise ForgedRequest("what was sent is no form of this console", hint="open the page anew, and send it again")
+    size = 0
+
+    async def bounded() -> object:
+        nonlocal size
+        async for piece in request.stream():
+            size += len(piece)
+            if size > LARGEST_FORM:
+                raise TooLarge(
+                    f"more was sent than {LARGEST_FORM >> 20} MiB", hint="choose whole folders in place of many files"
+                )
+            yield piece
+
+    try:
+        form = await FormParser(request.headers, bounded()).parse()  # type: ignore[arg-type]
+    except MultiPartException as error:
+        raise ForgedRequest(f"what was sent is no form: {error.message}") from error
+    except ClientDisconnect as error:
+        raise ForgedRequest("the form was not sent to its end") from error
+    if len(form) > MOST_FIELDS:
+        raise TooLarge(f"more was sent than {MOST_FIELDS} fields", hint="choose whole folders in place of many files")
+    return form
+
+
+def _refuse_forged(visit: Visit, caller: Caller | None) -> None:
+    """Raises `ForgedRequest`."""
+    headers = visit.request.headers
+    site = headers.get("sec-fetch-site", "same-origin")
+    origin = headers.get("origin")
+    expected = {f"http://{headers.get('host')}", f"https://{headers.get('host')}"}
+    if site not in ("same-origin", "none") or (origin is not None and origin not in expected):
+        raise ForgedRequest("this was sent by a page of another site", hint="open the console itself, and do it there")
+    if caller is not None and caller.csrf:
+        brought = visit.sent(CSRF_FIELD) or headers.get(CSRF_HEADER, "")
+        if not hmac.compare_digest(brought.encode(), caller.csrf.encode()):
+            raise ForgedRequest("the page is from a session that is over", hint="open it anew, and send it again")

@@ -1,0 +1,124 @@
+"""What a page's function is given: who asks, in which language, for what; and how it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import quote
+
+from msgspec import Struct, field
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from console.access.rights import Action, Person
+from console.errors import NotSignedIn
+from console.known_items import KnownItems
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from console.repositories import RepositoryPool
+    from console.texts import Texts
+    from vault.clock import Clock
+    from vault.randomness import Randomness
+
+
+class Caller(Struct, frozen=True):
+    """Who asks, and how that is known. address: of the client · csrf: what a form must bring back; "" where the request cannot
+    be forged by another site, as with a token in a header."""
+
+    person: Person
+    by: Literal["session", "token", "proxy"]
+    address: str = ""
+    csrf: str = ""
+
+
+class Authenticator(Protocol):
+    """Who asks: sessions, tokens, a proxy's header."""
+
+    def caller(self, request: Request) -> Caller | None:
+        """None where nobody is known to ask. Never raises for what is wrong in a request."""
+        ...
+
+
+class Console(Struct, frozen=True):
+    """The parts of one console, made when it starts. templates: an environment by language · zone: in which moments are shown
+    where no project says another one · secure: whether it is reached by HTTPS · known: what stays in memory of projects."""
+
+    repositories: RepositoryPool
+    authenticator: Authenticator
+    templates: Mapping[str, Environment]
+    clock: Clock
+    randomness: Randomness
+    zone: str = "UTC"
+    secure: bool = False
+    known: KnownItems = field(default_factory=KnownItems)
+
+
+class Visit:
+    """One request to one page. form: what was sent; empty for GET."""
+
+    def __init__(self, console: Console, request: Request, caller: Caller | None, texts: Texts, form: FormData) -> None:
+        self.console = console
+        self.request = request
+        self._caller = caller
+        self.texts = texts
+        self.form = form
+        self.now: datetime = console.clock.now()
+
+    @property
+    def caller(self) -> Caller:
+        """Who asks. Raises `NotSignedIn`."""
+        if self._caller is None:
+            raise NotSignedIn("nobody is signed in", hint="sign in, and try again")
+        return self._caller
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether anybody is known to ask."""
+        return self._caller is not None
+
+    @property
+    def person(self) -> Person:
+        """Who asks. Raises `NotSignedIn`."""
+        return self.caller.person
+
+    @property
+    def is_fragment(self) -> bool:
+        """Whether htmx asks for a part of a page; never relied on: without scripts the whole page is asked for."""
+        return self.request.headers.get("hx-request") == "true"
+
+    def value(self, name: str) -> str:
+        """A part of the path."""
+        return str(self.request.path_params[name])
+
+    def asked(self, name: str, default: str = "") -> str:
+        """A parameter of the query."""
+        return self.request.query_params.get(name, default)
+
+    def sent(self, name: str, default: str = "") -> str:
+        """A field of the form; a file that was sent in its place counts for nothing."""
+        found = self.form.get(name, default)
+        return found if isinstance(found, str) else default
+
+    def may(self, action: Action, project: str | None = None) -> bool:
+        """For what is shown at all; what is done is checked by the gateway."""
+        return self._caller is not None and self.person.may(action, self.now, project)
+
+    def render(self, template: str, status: int = 200, **values: object) -> HTMLResponse:
+        """A page, or a part of one."""
+        environment = self.console.templates[self.texts.language]
+        page = environment.get_template(template).render(visit=self, texts=self.texts, counted=self.texts.ngettext, **values)
+        return HTMLResponse(page, status)
+
+    def redirect(self, path: str) -> Response:
+        """To another page of the console, after a form was sent. path: as `path_to` gives it."""
+        return RedirectResponse(path, 303)
+
+    def path_to(self, *parts: str | bytes, **query: str) -> str:
+        """The path of a page: parts are quoted, names with strange bytes survive."""
+        path = "/" + "/".join(quote(part, safe="") for part in parts)
+        asked = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items() if value)
+        return f"{path}?{asked}" if asked else path

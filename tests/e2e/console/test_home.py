@@ -1,0 +1,53 @@
+"""The first page: the projects of whoever asks, and nothing of others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from console.access.rights import Role
+from tests.support.console import console_of, links_of, person, text_of
+from tests.support.desk import Desk, Place
+from tests.support.tree_facts import write_files
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    made = Desk(tmp_path / "desk", Place("repository"))
+    write_files(made.folder / "source", {"2024-05.csv": b"agent,calls\nolena,17\n", "2024-06.csv": b"agent,calls\nivan,23\n"})
+    made.init()
+    made.add("acme", f"reports={made.folder / 'source'}")
+    made.add("parcelo", f"reports={made.folder / 'source'}")
+    made.call("backup")
+    return made
+
+
+def test_somebody_sees_their_projects_with_what_was_kept(desk: Desk) -> None:
+    with console_of(desk, person("anna", Role.VIEWER, projects=["acme"])) as console:
+        page = console.get("/")
+        assert page.status_code == 200
+        assert links_of(page)["acme"] == "/projects/acme"
+        assert "2 files" in text_of(page) and "parcelo" not in page.text
+
+
+def test_the_page_is_in_the_language_of_the_person_or_the_browser(desk: Desk) -> None:
+    with console_of(desk, person("anna", Role.VIEWER, language="ru"), person("ivan", Role.VIEWER)) as console:
+        assert "2 файла" in text_of(console.get("/"))
+        console.person = "ivan"
+        assert "2 файли" in text_of(console.get("/", accept_language="uk"))
+
+
+def test_who_has_not_signed_in_is_sent_to_do_so_and_comes_back(desk: Desk) -> None:
+    with console_of(desk) as console:
+        page = console.get("/?x=1")
+        assert (page.status_code, page.headers["location"]) == (303, "/login?back=%2F%3Fx%3D1")
+
+
+def test_every_answer_has_the_headers_that_keep_browsers_from_harm(desk: Desk) -> None:
+    with console_of(desk, person("anna", Role.VIEWER)) as console:
+        for path in ("/", "/nowhere", "/static/console.css"):
+            headers = console.get(path).headers
+            assert "default-src 'none'" in headers["content-security-policy"], path
+            assert headers["x-content-type-options"] == "nosniff"
+        assert console.get("/nowhere").status_code == 404

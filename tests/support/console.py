@@ -1,0 +1,124 @@
+"""The console over a desk's repository, asked through its application without a socket, as persons that a test names.
+
+    with console_of(desk, manager) as console:
+        page = console.get("/projects/acme")
+        console.post("/basket", {"path": "reports/2024-05.csv"})
+
+`FakeAuthenticator` believes the header `x-person`; how people really sign in has tests of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from html.parser import HTMLParser
+
+import httpx2 as httpx
+from starlette.requests import Request
+from starlette.testclient import TestClient
+
+import strongroom
+from console.access.rights import Assignment, Person, Role
+from console.app import application, templates
+from console.known_items import KnownItems
+from console.repositories import RepositoryPool
+from console.visit import Caller, Console
+from tests.support.desk import Desk
+from vault.clock import Clock, SystemClock
+from vault.randomness import SystemRandomness
+
+CSRF = "a-token-of-the-session"
+
+
+def person(name: str, *roles: Role, projects: Sequence[str] = ("*",), kinds: Sequence[str] = (), language: str = "") -> Person:
+    """Somebody with roles."""
+    assignments = tuple(Assignment(one, tuple(projects), tuple(kinds)) for one in roles)
+    return Person(name, name.title(), assignments=assignments, language=language)
+
+
+class FakeAuthenticator:
+    """Believes the header `x-person`."""
+
+    def __init__(self, persons: Sequence[Person]) -> None:
+        self.persons = {one.name: one for one in persons}
+
+    def caller(self, request: Request) -> Caller | None:
+        """See `console.visit.Authenticator`."""
+        found = self.persons.get(request.headers.get("x-person", ""))
+        return None if found is None else Caller(found, "session", "192.0.2.7", CSRF)
+
+
+class ConsoleClient:
+    """Asks as one person after another."""
+
+    def __init__(self, client: TestClient, first: str) -> None:
+        self._client = client
+        self.person = first
+
+    def get(self, path: str, *, follow_redirects: bool = False, **headers: str) -> httpx.Response:
+        """A page."""
+        return self._client.get(path, headers=self._headers(headers), follow_redirects=follow_redirects)
+
+    def post(
+        self, path: str, form: Mapping[str, str | Sequence[str]] | None = None, *, csrf: str = CSRF, **headers: str
+    ) -> httpx.Response:
+        """A form of a page."""
+        data = {name: value if isinstance(value, str) else list(value) for name, value in (form or {}).items()}
+        return self._client.post(path, data={"csrf": csrf, **data}, headers=self._headers(headers), follow_redirects=False)
+
+    def _headers(self, others: Mapping[str, str]) -> dict[str, str]:
+        return {"x-person": self.person} | {name.replace("_", "-"): value for name, value in others.items()}
+
+
+@contextmanager
+def console_of(desk: Desk, *persons: Person, clock: Clock | None = None) -> Iterator[ConsoleClient]:
+    """The console of a desk; the first person asks until another one is named."""
+    clock = clock or SystemClock()
+    with desk.surroundings(["console"]):
+        pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
+        console = Console(
+            pool, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=KnownItems(clock, fresh_for=0)
+        )
+        with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
+            yield ConsoleClient(client, persons[0].name if persons else "")
+
+
+def text_of(page: httpx.Response | str) -> str:
+    """What a person reads of a page, with single spaces."""
+    reader = _Reader()
+    reader.feed(page if isinstance(page, str) else page.text)
+    return re.sub(r"\s+", " ", " ".join(reader.parts)).strip()
+
+
+def links_of(page: httpx.Response) -> dict[str, str]:
+    """Addresses by what is written on them."""
+    reader = _Reader()
+    reader.feed(page.text)
+    return reader.links
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.links: dict[str, str] = {}
+        self._silent = 0
+        self._link: tuple[str, int] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "style", "head"):
+            self._silent += 1
+        if tag == "a":
+            self._link = dict(attrs).get("href") or "", len(self.parts)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("script", "style", "head"):
+            self._silent -= 1
+        if tag == "a" and self._link is not None:
+            self.links[" ".join("".join(self.parts[self._link[1] :]).split())] = self._link[0]
+            self._link = None
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.parts.append(data)
