@@ -10,7 +10,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console.errors import ForgedRequest, LoginRefused, NotAllowed, NotSignedIn, NotThere, TooLarge, TooManyTries
+from console.errors import (
+    ForgedRequest,
+    LoginRefused,
+    NotAllowed,
+    NotSignedIn,
+    NotThere,
+    ProviderFailed,
+    TooLarge,
+    TooManyTries,
+)
 from console.visit import Visit
 from vault.errors import (
     Busy,
@@ -57,6 +66,7 @@ _STATUS: tuple[tuple[type[StrongroomError], int], ...] = (
     (NotSignedIn, 401),
     (LoginRefused, 401),
     (TooManyTries, 429),
+    (ProviderFailed, 502),
     (ForgedRequest, 403),
     (NotAllowed, 403),
     (NotThere, 404),
