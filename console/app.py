@@ -21,8 +21,8 @@ from starlette.staticfiles import StaticFiles
 from console import routing, texts
 from console.errors import NotThere
 from console.pages import PAGES
-from console.responses import Headers, error_page, failure_page
-from console.visit import Console, Visit
+from console.responses import Headers, Hosts, error_page, failure_page
+from console.visit import Caller, Console, Visit
 from vault.errors import StrongroomError, UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def application(console: Console) -> Starlette:
             *(routing.route(console, one) for one in PAGES),
             Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
         ],
-        middleware=[Middleware(Headers, secure=console.secure)],
+        middleware=[Middleware(Headers, secure=console.secure), Middleware(Hosts, hosts=console.hosts)],
         exception_handlers={
             StrongroomError: _handler(console, lambda visit, error: error_page(visit, _expected(error))),
             HTTPException: _handler(console, lambda visit, error: error_page(visit, _of_http(error))),
@@ -73,6 +73,7 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
         yield
         await run_in_threadpool(console.known.close)
         await run_in_threadpool(console.repositories.close)
+        await run_in_threadpool(console.state.close)
 
     return lifespan
 
@@ -80,12 +81,20 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
 def _handler(console: Console, show: Callable[[Visit, Exception], Response]) -> Callable[..., Awaitable[Response]]:
     async def handler(request: Request, error: Exception) -> Response:
         def answer() -> Response:
-            caller = console.authenticator.caller(request)
+            caller = _caller_anyhow(console, request)
             return show(Visit(console, request, caller, routing.texts_of(console, request, caller), FormData()), error)
 
         return await run_in_threadpool(answer)
 
     return handler
+
+
+def _caller_anyhow(console: Console, request: Request) -> Caller | None:
+    """Nobody, where even that cannot be found out."""
+    try:
+        return console.authenticator.caller(request)
+    except StrongroomError:
+        return None
 
 
 def _expected(error: Exception) -> StrongroomError:

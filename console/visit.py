@@ -13,13 +13,17 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console.access.rights import Action, Person
+from console.accounts import proxy
+from console.accounts.sessions import Way
 from console.errors import NotSignedIn
 from console.known_items import KnownItems
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from console.accounts.accounts import Accounts
     from console.repositories import RepositoryPool
+    from console.state import ConsoleState
     from console.texts import Texts
     from vault.clock import Clock
     from vault.randomness import Randomness
@@ -27,12 +31,15 @@ if TYPE_CHECKING:
 
 class Caller(Struct, frozen=True):
     """Who asks, and how that is known. address: of the client · csrf: what a form must bring back; "" where the request cannot
-    be forged by another site, as with a token in a header."""
+    be forged by another site, as with a token in a header · session: the id of the session, "" where there is none · way: who
+    vouches for them."""
 
     person: Person
     by: Literal["session", "token", "proxy"]
     address: str = ""
     csrf: str = ""
+    session: str = ""
+    way: Way = "local"
 
 
 class Authenticator(Protocol):
@@ -44,16 +51,20 @@ class Authenticator(Protocol):
 
 
 class Console(Struct, frozen=True):
-    """The parts of one console, made when it starts. templates: an environment by language · zone: in which moments are shown
-    where no project says another one · secure: whether it is reached by HTTPS · known: what stays in memory of projects."""
+    """The parts of one console, made when it starts. state: its own memory · accounts: who people are · templates: by
+    language · zone: in which moments are shown where no project says another one · secure: whether it is reached by HTTPS ·
+    hosts: the names by which it may be asked; empty for any · known: what stays in memory of projects."""
 
     repositories: RepositoryPool
+    state: ConsoleState
+    accounts: Accounts
     authenticator: Authenticator
     templates: Mapping[str, Environment]
     clock: Clock
     randomness: Randomness
     zone: str = "UTC"
     secure: bool = False
+    hosts: frozenset[str] = frozenset()
     known: KnownItems = field(default_factory=KnownItems)
 
 
@@ -84,6 +95,11 @@ class Visit:
     def person(self) -> Person:
         """Who asks. Raises `NotSignedIn`."""
         return self.caller.person
+
+    @property
+    def address(self) -> str:
+        """Of the client, also where nobody has signed in."""
+        return proxy.address(self.console.accounts.settings().proxy, self.request)
 
     @property
     def is_fragment(self) -> bool:

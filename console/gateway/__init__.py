@@ -10,4 +10,5 @@ content, and calls the library. A page never sees what its reader may not.
     searching   items over all snapshots
     items       one item and its versions
     differences two versions of a table
+    people      the accounts of others
 """

@@ -20,15 +20,20 @@ from starlette.testclient import TestClient
 
 import strongroom
 from console.access.rights import Assignment, Person, Role
+from console.accounts import accounts
+from console.accounts.passwords import Work
 from console.app import application, templates
 from console.known_items import KnownItems
 from console.repositories import RepositoryPool
+from console.state import ConsoleState
 from console.visit import Caller, Console
+from strongroom.settings.console import ConsoleSettings
 from tests.support.desk import Desk
 from vault.clock import Clock, SystemClock
 from vault.randomness import SystemRandomness
 
 CSRF = "a-token-of-the-session"
+CHEAP = Work(1, 8, 1)
 
 
 def person(name: str, *roles: Role, projects: Sequence[str] = ("*",), kinds: Sequence[str] = (), language: str = "") -> Person:
@@ -77,9 +82,11 @@ def console_of(desk: Desk, *persons: Person, clock: Clock | None = None) -> Iter
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
-        console = Console(
-            pool, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=KnownItems(clock, fresh_for=0)
-        )
+        settings = ConsoleSettings.model_construct()
+        state = ConsoleState(desk.folder / "console" / "console.sqlite")
+        people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)
+        known = KnownItems(clock, fresh_for=0)
+        console = Console(pool, state, people, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=known)
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
 
