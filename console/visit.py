@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
-from msgspec import Struct
+from msgspec import Struct, field
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console.access.rights import Action, Person
 from console.errors import NotSignedIn
+from console.previews.views import KnownViews
+from console.previews.workers import PreviewWorkers
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,7 +46,8 @@ class Authenticator(Protocol):
 
 class Console(Struct, frozen=True):
     """The parts of one console, made when it starts. templates: an environment by language · zone: in which moments are shown
-    where no project says another one · secure: whether it is reached by HTTPS."""
+    where no project says another one · secure: whether it is reached by HTTPS · previews: processes that open what others
+    wrote · views: which looks at content are in the log already · masked: patterns of columns that previews do not show."""
 
     repositories: RepositoryPool
     authenticator: Authenticator
@@ -53,6 +56,9 @@ class Console(Struct, frozen=True):
     randomness: Randomness
     zone: str = "UTC"
     secure: bool = False
+    previews: PreviewWorkers = field(default_factory=PreviewWorkers)
+    views: KnownViews = field(default_factory=KnownViews)
+    masked: tuple[str, ...] = ()
 
 
 class Visit:
@@ -96,6 +102,15 @@ class Visit:
         """A parameter of the query."""
         return self.request.query_params.get(name, default)
 
+    def asked_bytes(self, name: str) -> bytes:
+        """A parameter of the query as its bytes: a path need not be text."""
+        wanted = quote(name, safe="").encode()
+        for part in self.request.scope["query_string"].split(b"&"):
+            key, _, value = part.partition(b"=")
+            if key == wanted:
+                return unquote_to_bytes(value.replace(b"+", b" "))
+        return b""
+
     def sent(self, name: str, default: str = "") -> str:
         """A field of the form; a file that was sent in its place counts for nothing."""
         found = self.form.get(name, default)
@@ -115,7 +130,7 @@ class Visit:
         """To another page of the console, after a form was sent. path: as `path_to` gives it."""
         return RedirectResponse(path, 303)
 
-    def path_to(self, *parts: str | bytes, **query: str) -> str:
+    def path_to(self, *parts: str | bytes, **query: str | bytes) -> str:
         """The path of a page: parts are quoted, names with strange bytes survive."""
         path = "/" + "/".join(quote(part, safe="") for part in parts)
         asked = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items() if value)

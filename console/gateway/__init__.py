@@ -3,4 +3,5 @@ content, and calls the library. A page never sees what its reader may not.
 
     checks      may they? As an error where not, that looks like nothing being there where they may not know
     projects    the projects that somebody sees
+    previews    the content of one item, for a browser
 """

@@ -1,11 +1,12 @@
 """One module an area; each has its pages as `ROUTES`.
 
-home    my projects
+home      my projects
+previews  what is in an item
 """
 
 from __future__ import annotations
 
-from console.pages import home
+from console.pages import home, previews
 from console.routing import Page
 
-PAGES: tuple[Page, ...] = (*home.ROUTES,)
+PAGES: tuple[Page, ...] = (*home.ROUTES, *previews.ROUTES)

@@ -71,12 +71,14 @@ class ConsoleClient:
 
 
 @contextmanager
-def console_of(desk: Desk, *persons: Person, clock: Clock | None = None) -> Iterator[ConsoleClient]:
-    """The console of a desk; the first person asks until another one is named."""
+def console_of(
+    desk: Desk, *persons: Person, clock: Clock | None = None, masked: tuple[str, ...] = ()
+) -> Iterator[ConsoleClient]:
+    """The console of a desk; the first person asks until another one is named. masked: as for `Console`."""
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
-        console = Console(pool, FakeAuthenticator(persons), templates(), clock, SystemRandomness())
+        console = Console(pool, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), masked=masked)
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
 
