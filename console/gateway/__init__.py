@@ -4,5 +4,6 @@ content, and calls the library. A page never sees what its reader may not.
     checks      may they? As an error where not, that looks like nothing being there where they may not know
     projects    the projects that somebody sees
     proofs      the log, evidence and holds, for auditors
+    watching    how everything is, and what operators may do
     previews    the content of one item, for a browser
 """

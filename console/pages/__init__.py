@@ -3,11 +3,12 @@
 home      my projects
 previews  what is in an item
 prove     the log, evidence, holds
+watch     how everything is, runs, drills, storage, retention
 """
 
 from __future__ import annotations
 
-from console.pages import home, previews, prove
+from console.pages import home, previews, prove, watch
 from console.routing import Page
 
-PAGES: tuple[Page, ...] = (*home.ROUTES, *previews.ROUTES, *prove.ROUTES)
+PAGES: tuple[Page, ...] = (*home.ROUTES, *previews.ROUTES, *prove.ROUTES, *watch.ROUTES)
