@@ -72,6 +72,7 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
         yield
         await run_in_threadpool(console.repositories.close)
         await run_in_threadpool(console.previews.close)
+        await run_in_threadpool(console.state.close)
 
     return lifespan
 
