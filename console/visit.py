@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from vault.randomness import Randomness
 
 
+MOST_ASKING = 2
+"""Questions in SQL at once: each may take half a GiB."""
+
+
 class Caller(Struct, frozen=True):
     """Who asks, and how that is known. address: of the client · csrf: what a form must bring back; "" where the request cannot
     be forged by another site, as with a token in a header."""
@@ -48,8 +53,8 @@ class Authenticator(Protocol):
 class Console(Struct, frozen=True):
     """The parts of one console, made when it starts. state: its own memory · templates: an environment by language · zone: in
     which moments are shown where no project says another one · secure: whether it is reached by HTTPS · previews: processes
-    that open what others wrote · views: which looks at content are in the log already · masked: patterns of columns that
-    previews do not show."""
+    that open what others wrote · views: which looks at content are in the log already · asking: room for questions
+    in SQL · masked: patterns of columns that previews do not show."""
 
     repositories: RepositoryPool
     state: ConsoleState
@@ -61,6 +66,7 @@ class Console(Struct, frozen=True):
     secure: bool = False
     previews: PreviewWorkers = field(default_factory=PreviewWorkers)
     views: KnownViews = field(default_factory=KnownViews)
+    asking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_ASKING))
     masked: tuple[str, ...] = ()
 
 

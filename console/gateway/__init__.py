@@ -5,6 +5,7 @@ content, and calls the library. A page never sees what its reader may not.
     scoped      rows of a table of items that are in somebody's scope
     projects    the projects that somebody sees
     proofs      the log, evidence and holds, for auditors
+    asking      questions in SQL, within what somebody may see
     watching    how everything is, and what operators may do
     previews    the content of one item, for a browser
 """
