@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from msgspec import Struct
 
 from console.access.rights import Action, Scope
-from console.errors import TooLarge
+from console.errors import NotThere, TooLarge
 from console.gateway import checks
 from console.gateway.scoped import within
 from console.questions.records import LONGEST_SQL, Question, Questions, chosen
@@ -69,6 +69,8 @@ def tables(visit: Visit, project: str, asked: Asked) -> list[TableInfo]:
     try:
         with _opened(visit, project, asked, Action.ASK) as found:
             return found.describe()
+    except NotThere:
+        raise
     except NothingFound:
         return []
 
