@@ -19,6 +19,8 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from console import routing, texts
+from console.api import routing as api_routing
+from console.api.operations import OPERATIONS
 from console.errors import NotThere
 from console.pages import PAGES
 from console.responses import Headers, Hosts, error_page, failure_page
@@ -36,6 +38,7 @@ def application(console: Console) -> Starlette:
     return Starlette(
         routes=[
             *(routing.route(console, one) for one in PAGES),
+            *(api_routing.route(console, one) for one in OPERATIONS),
             Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
         ],
         middleware=[Middleware(Headers, secure=console.secure), Middleware(Hosts, hosts=console.hosts)],
@@ -73,6 +76,7 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
         yield
         await run_in_threadpool(console.known.close)
         await run_in_threadpool(console.repositories.close)
+        await run_in_threadpool(console.previews.close)
         await run_in_threadpool(console.state.close)
 
     return lifespan
@@ -80,6 +84,9 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
 
 def _handler(console: Console, show: Callable[[Visit, Exception], Response]) -> Callable[..., Awaitable[Response]]:
     async def handler(request: Request, error: Exception) -> Response:
+        if api_routing.is_below(request.url.path):
+            return _of_api(request, error)
+
         def answer() -> Response:
             caller = _caller_anyhow(console, request)
             return show(Visit(console, request, caller, routing.texts_of(console, request, caller), FormData()), error)
@@ -95,6 +102,14 @@ def _caller_anyhow(console: Console, request: Request) -> Caller | None:
         return console.authenticator.caller(request)
     except StrongroomError:
         return None
+
+
+def _of_api(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        return api_routing.refused(_of_http(error))
+    if isinstance(error, StrongroomError):
+        return api_routing.refused(error)
+    return api_routing.failed(request, error)
 
 
 def _expected(error: Exception) -> StrongroomError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct, field
 from starlette.datastructures import FormData
@@ -17,6 +18,8 @@ from console.accounts import proxy
 from console.accounts.sessions import Way
 from console.errors import NotSignedIn
 from console.known_items import KnownItems
+from console.previews.views import KnownViews
+from console.previews.workers import PreviewWorkers
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
     from console.texts import Texts
     from vault.clock import Clock
     from vault.randomness import Randomness
+
+
+MOST_ASKING = 2
+"""Questions in SQL at once: each may take half a GiB."""
 
 
 class Caller(Struct, frozen=True):
@@ -53,7 +60,9 @@ class Authenticator(Protocol):
 class Console(Struct, frozen=True):
     """The parts of one console, made when it starts. state: its own memory · accounts: who people are · templates: by
     language · zone: in which moments are shown where no project says another one · secure: whether it is reached by HTTPS ·
-    hosts: the names by which it may be asked; empty for any · known: what stays in memory of projects."""
+    hosts: the names by which it may be asked; empty for any · known: what stays in memory of projects · previews: processes
+    that open what others wrote · views: which looks at content are in the log already · asking: room for questions in SQL ·
+    masked: patterns of columns that previews do not show."""
 
     repositories: RepositoryPool
     state: ConsoleState
@@ -66,6 +75,10 @@ class Console(Struct, frozen=True):
     secure: bool = False
     hosts: frozenset[str] = frozenset()
     known: KnownItems = field(default_factory=KnownItems)
+    previews: PreviewWorkers = field(default_factory=PreviewWorkers)
+    views: KnownViews = field(default_factory=KnownViews)
+    asking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_ASKING))
+    masked: tuple[str, ...] = ()
 
 
 class Visit:
@@ -114,6 +127,15 @@ class Visit:
         """A parameter of the query."""
         return self.request.query_params.get(name, default)
 
+    def asked_bytes(self, name: str) -> bytes:
+        """A parameter of the query as its bytes: a path need not be text."""
+        wanted = quote(name, safe="").encode()
+        for part in self.request.scope["query_string"].split(b"&"):
+            key, _, value = part.partition(b"=")
+            if key == wanted:
+                return unquote_to_bytes(value.replace(b"+", b" "))
+        return b""
+
     def sent(self, name: str, default: str = "") -> str:
         """A field of the form; a file that was sent in its place counts for nothing."""
         found = self.form.get(name, default)
@@ -133,7 +155,7 @@ class Visit:
         """To another page of the console, after a form was sent. path: as `path_to` gives it."""
         return RedirectResponse(path, 303)
 
-    def path_to(self, *parts: str | bytes, **query: str) -> str:
+    def path_to(self, *parts: str | bytes, **query: str | bytes) -> str:
         """The path of a page: parts are quoted, names with strange bytes survive."""
         path = "/" + "/".join(quote(part, safe="") for part in parts)
         asked = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items() if value)

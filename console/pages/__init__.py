@@ -1,25 +1,33 @@
 """One module an area; each has its pages as `ROUTES`.
 
 account    my account: password, second factor, sessions, tokens
+ask        questions in SQL
 browse     a project: folders, periods, snapshots, what vanished
 home       my projects
 item       one item: versions, and how two of them differ
 login      signing in and out
 people     the accounts of others
+previews   what is in an item
+prove      the log, evidence, holds
 search     in a project
+watch      how everything is, runs, drills, storage, retention
 """
 
 from __future__ import annotations
 
-from console.pages import account, browse, home, item, login, people, search
+from console.pages import account, ask, browse, home, item, login, people, previews, prove, search, watch
 from console.routing import Page
 
 PAGES: tuple[Page, ...] = (
-    *home.ROUTES,
-    *login.ROUTES,
     *account.ROUTES,
-    *people.ROUTES,
+    *ask.ROUTES,
     *browse.ROUTES,
-    *search.ROUTES,
+    *home.ROUTES,
     *item.ROUTES,
+    *login.ROUTES,
+    *people.ROUTES,
+    *previews.ROUTES,
+    *prove.ROUTES,
+    *search.ROUTES,
+    *watch.ROUTES,
 )
