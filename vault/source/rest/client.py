@@ -23,7 +23,8 @@ from vault.source.contract import Stop
 from vault.source.rest import exact_json
 from vault.source.rest.connections import IDENTITY, Connections, CutShort, Origin, Request, Sent
 from vault.source.rest.credentials import Authorization, Credentials
-from vault.source.rest.description import Description, duration
+from vault.source.rest.description import Description
+from vault.source.rest.description_faults import duration
 from vault.source.rest.patience import BurstPace
 
 PATIENCE = 300.0

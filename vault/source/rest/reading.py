@@ -12,10 +12,7 @@ is not in the next, so two listings that are equal have skipped nothing.
 
 from __future__ import annotations
 
-import base64
-import fnmatch
 from collections import Counter
-from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,11 +25,13 @@ from vault.clock import Clock
 from vault.problems import Problem
 from vault.source.contract import Stop
 from vault.source.rest import attachments, exact_json, templates, times
-from vault.source.rest.client import Nonsense, NotThere, Question, RestClient
-from vault.source.rest.description import Child, Resource, duration
+from vault.source.rest.client import Nonsense, NotThere, RestClient
+from vault.source.rest.description import Resource
+from vault.source.rest.description_faults import duration
 from vault.source.rest.mirror import Mirror, NewRecord, ResourceState
-from vault.source.rest.paging import Listing, ListingQuestion, Page, PageState, all_records
+from vault.source.rest.paging import Listing, ListingQuestion, Page, PageState
 from vault.source.rest.patience import BurstPace
+from vault.source.rest.whole_records import RecordReader, shown, without
 from vault.source.sql.layout import UNDATED, Step
 
 MOST_PASSES = 5
@@ -42,7 +41,6 @@ MOST_ROUNDS = 10
 RESUMED_WITHIN = 86_400.0
 """Seconds for which the place of an interrupted pass is worth anything."""
 
-MOST_CHILDREN = 100_000
 SAMPLED = 3
 """Records of a look."""
 
@@ -311,7 +309,7 @@ class ResourceReading(Struct):
             listed = _hashed(entry, self.resource.drop)
             if in_page.setdefault(key, listed) != listed:
                 raise Nonsense(
-                    f"{self.context.client.text} gives {self.name} {_shown(key)} twice in one answer, with other content"
+                    f"{self.context.client.text} gives {self.name} {shown(key)} twice in one answer, with other content"
                 )
             if not is_full or self.context.mirror.meet(self.name, key):
                 fresh += 1
@@ -334,20 +332,22 @@ class ResourceReading(Struct):
 
     def _take(self, key: str, entry: dict[str, Any], listed: bytes, done: _Outcome, *, refetch: bool) -> None:
         mirror, resource = self.context.mirror, self.resource
+        reader = RecordReader(self.context.client, self.context.stop, self.name, resource)
         old = mirror.record(self.name, key)
-        has_more = bool(resource.detail or resource.children)
-        if old is not None and old.listed == listed and not (refetch and has_more):
+        if old is not None and old.listed == listed and not (refetch and reader.has_more):
             return
         try:
-            record = self._whole(key, entry, done) if has_more else entry
+            record = reader.whole(key, entry)
         except NotThere as error:
             self.missing, done.missing = error, done.missing + 1
-            if done.missing == done.asked > MOST_MISSING:
+            if done.missing == done.asked + reader.asked > MOST_MISSING:
                 raise  # it is nowhere
             done.changed += 1  # it was deleted meanwhile: another pass will tell
             return
+        finally:
+            done.asked += reader.asked
         label = self._label(key, record)
-        line = exact_json.dump(_without(record, self._dropped)) + b"\n"
+        line = exact_json.dump(without(record, self._dropped)) + b"\n"
         if mirror.put(self.name, NewRecord(key, label, listed, line), old):
             done.changed += 1
         if resource.attachments is not None:
@@ -355,54 +355,6 @@ class ResourceReading(Struct):
             mirror.put_attachments(self.name, key, found)
             if bad:
                 self.wrong["has attachments that cannot be fetched: there is no key or address"] += 1
-
-    def _whole(self, key: str, entry: dict[str, Any], done: _Outcome) -> dict[str, Any]:
-        """A record with its own page, and with its children."""
-        resource, client = self.resource, self.context.client
-        record = entry
-        if resource.detail:
-            done.asked += 1
-            path = templates.path(resource.detail, lambda name: _filled(name, key, "record.", entry))
-            found = exact_json.at(client.ask(Question(path)).value, resource.detail_record)
-            if not isinstance(found, dict) or exact_json.as_text(exact_json.at(found, resource.key)) not in (key, None):
-                raise Nonsense(f"{client.text} answers something else to {self.name} {_shown(key)}")
-            record = found
-        record = dict(record)
-        for name, child in resource.children.items():
-            if name in record:
-                hint = "give the child another name in the description"
-                raise Nonsense(f"{self.name} have a field {name!r} of their own", hint=hint)
-            record[name] = self._children(key, record, child, name, done)
-        return record
-
-    def _children(self, key: str, record: dict[str, Any], child: Child, name: str, done: _Outcome) -> list[dict[str, Any]]:
-        nothing = child.when and exact_json.at(record, child.when) in (None, "", False, "0", [], {})
-        if nothing or (child.unless and _matches(record, child.unless)):
-            return []
-        done.asked += 1
-
-        def fill(place: str) -> str:
-            return _filled(place, key, "record.", record)
-
-        path = templates.path(child.path, fill)
-        own = templates.values(child.parameters, fill)
-        what = ListingQuestion(path, own, None, child.records, child.paging, child.key, map=child.map)
-        client = self.context.client
-        listing = Listing(client, lambda _: what, f"{name} of {self.name} {_shown(key)}")
-        found = list(all_records(listing, self.context.stop, MOST_CHILDREN))
-        if child.detail:
-            found = [self._detail_of(one, child, name) if _matches(one, child.detail_if) else one for one in found]
-        for one in found if child.base64_text else ():
-            _decode(one, child.base64_text)
-        return _sorted(found, child.key)
-
-    def _detail_of(self, one: dict[str, Any], child: Child, name: str) -> dict[str, Any]:
-        client, number = self.context.client, exact_json.as_text(exact_json.at(one, child.key)) or ""
-        path = templates.path(child.detail, lambda place: _filled(place, number, "child.", one))
-        found = exact_json.at(client.ask(Question(path)).value, child.detail_record)
-        if not isinstance(found, dict):
-            raise Nonsense(f"{client.text} answers something else to one of the {name} of {self.name}")
-        return found
 
     @property
     def _dropped(self) -> list[str]:
@@ -428,69 +380,4 @@ class ResourceReading(Struct):
 
 
 def _hashed(entry: dict[str, Any], drop: list[str]) -> bytes:
-    return blake2b(exact_json.dump(_without(entry, drop)), digest_size=16).digest()
-
-
-def _without(record: dict[str, Any], drop: list[str]) -> dict[str, Any]:
-    """A copy without some fields; what is not changed is shared."""
-    kept = dict(record)
-    for pointer in drop:
-        _drop(kept, pointer.split("."))
-    return kept
-
-
-def _drop(place: dict[str, Any], names: list[str]) -> None:
-    """Take a field out of an object that is a copy already."""
-    first, *rest = names
-    inner = place.get(first)
-    if not rest:
-        place.pop(first, None)
-    elif isinstance(inner, dict):
-        place[first] = dict(inner)
-        _drop(place[first], rest)
-    elif isinstance(inner, list):
-        place[first] = [dict(one) if isinstance(one, dict) else one for one in inner]
-        for one in place[first]:
-            if isinstance(one, dict):
-                _drop(one, rest)
-
-
-def _filled(name: str, key: str, prefix: str, record: dict[str, Any]) -> str:
-    if name == "key":
-        return key
-    return exact_json.as_text(exact_json.at(record, name.removeprefix(prefix))) or ""
-
-
-def _matches(one: dict[str, Any], patterns: dict[str, str]) -> bool:
-    """Whether all of a child's fields are as they should be; an empty pattern is for one that is empty or missing."""
-    return all(
-        fnmatch.fnmatchcase(exact_json.as_text(exact_json.at(one, pointer)) or "", pattern)
-        for pointer, pattern in patterns.items()
-    )
-
-
-def _decode(one: dict[str, Any], names: list[str]) -> None:
-    """Texts in the place of their base64; what is none stays as it is."""
-    for name in names:
-        with suppress(ValueError):  # UnicodeDecodeError and binascii.Error are
-            if isinstance(one.get(name), str):
-                one[name] = base64.b64decode("".join(one[name].split()), validate=True).decode()
-
-
-def _sorted(found: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """By key, where they have one; equal ones once."""
-    if not key:
-        return found
-    from vault.source.rest.mirror import sort_key
-
-    by_key: dict[bytes, dict[str, Any]] = {}
-    for one in found:
-        number = exact_json.as_text(exact_json.at(one, key))
-        if not number:
-            raise Nonsense(f"what belongs to a record has no {key!r}", hint="is `key` of the child right?")
-        by_key[sort_key(number)] = one
-    return [by_key[one] for one in sorted(by_key)]
-
-
-def _shown(key: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in key[:60])
+    return blake2b(exact_json.dump(without(entry, drop)), digest_size=16).digest()
