@@ -193,6 +193,10 @@ class ModelDesk(RestDouble):
         self.tickets[into] |= {"merged": [*self.tickets[into].get("merged", []), number, text], "modified": self._tick()}
         self._note()
 
+    def set_archived(self, number: int) -> None:
+        """A ticket that nobody works on any more."""
+        self.edit(number, status="archived")
+
     def listed(self, number: int) -> dict[str, Any]:
         """As a listing has a ticket."""
         return {name: value for name, value in self.tickets[number].items() if name != "comments"}

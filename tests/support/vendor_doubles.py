@@ -115,7 +115,13 @@ class FreshdeskDouble(VendorDouble):
     def _file(self, number: int) -> dict[str, Any]:
         self.signature += 1
         url = f"{self.url}files/signed/{number}?Signature={self.signature}"
-        return {"id": number, "name": f"{number}.txt", "size": 9, "updated_at": iso(NOW), "attachment_url": url}
+        return {
+            "id": number,
+            "name": f"{number}.txt",
+            "size": len(f"bytes {number}"),
+            "updated_at": iso(NOW),
+            "attachment_url": url,
+        }
 
 
 class JiraDouble(VendorDouble):

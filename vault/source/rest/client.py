@@ -35,6 +35,8 @@ TRIES_OF_ERRORS = 3
 """An internal error of a server may be of the moment."""
 
 MOST_REDIRECTS = 5
+LARGEST_ERROR = 64 * 1024
+"""Bytes of an answer in the place of a file that is looked into for an error."""
 
 
 Value = TypeVar("Value")
@@ -125,27 +127,34 @@ class RestClient:
 
         return self._until_answered(question, body, read)
 
-    def stream(self, url: str, hosts: list[str]) -> Generator[bytes, None, None]:
-        """The bytes at an address, or at a path below the base. hosts: patterns of others, which get no credentials. Raises
-        `SourceError` as `ask` does, OSError where it is cut short."""
+    def stream(self, url: str, hosts: list[str], *, may_be_page: bool = False) -> Generator[bytes, None, None]:
+        """The bytes at an address, or at a path below the base. hosts: patterns of others, which get no credentials ·
+        may_be_page: whether a page of HTML is wanted. Raises `SourceError` as `ask` does, OSError where it is cut short."""
         parts = urlsplit(url)
         if parts.scheme or url.startswith("//"):
             origin = self._origin(url)
             if not self._is_own(origin):
                 if not any(fnmatch.fnmatchcase(origin.host, one.lower()) for one in hosts):
                     raise Nonsense(f"an attachment lies at {origin.host}, which the description does not name in hosts")
-                yield from self._from_other(origin, url, hosts)
+                yield from self._from_other(origin, url, hosts, may_be_page=may_be_page)
                 return
             question = Question(parts.path or "/", parts.query)
         else:
             question = Question(parts.path, parts.query)
-        sent = self._until_answered(question, b"", lambda sent: (sent, None), accept="*/*", hosts=hosts)
-        where = sent.header("Location")
-        if 300 <= sent.status < 400:
-            sent.end()
-            yield from self.stream(urljoin(f"{self.origin.text}{self._target(question)}", where), hosts)
-            return
-        yield from self._connections.pieces(sent)
+
+        def read(sent: Sent) -> tuple[Sent | bytes, float | None]:
+            return self._file_or_error(question, sent, may_be_page=may_be_page)
+
+        found = self._until_answered(question, b"", read, accept="*/*", hosts=hosts)
+        if isinstance(found, bytes):
+            yield found
+        elif 300 <= found.status < 400:
+            where = found.header("Location")
+            found.end()
+            target = urljoin(f"{self.origin.text}{self._target(question)}", where)
+            yield from self.stream(target, hosts, may_be_page=may_be_page)
+        else:
+            yield from self._connections.pieces(found)
 
     def own_path(self, url: str) -> Question:
         """A URL that the server has given, as a question to the same server. Raises `Nonsense` where it is of another one."""
@@ -161,6 +170,10 @@ class RestClient:
     def hide(self, text: str) -> str:
         """A text of the server without secrets."""
         return self._authorization.hide(text)
+
+    def without_secrets(self, line: bytes) -> bytes:
+        """A record without secrets that the server repeats in it."""
+        return self._authorization.without_secrets(line)
 
     def close(self) -> None:
         """Close the connections; they are made again where they are needed."""
@@ -237,22 +250,44 @@ class RestClient:
         return f"{self._base}{self._authorization.path()}{question.path}"
 
     def _reply(self, question: Question, sent: Sent, data: bytes) -> tuple[Reply, float | None]:
-        limits = self.description.limits
         try:
             value = exact_json.parse(data)
         except exact_json.NotJson as error:
-            kind = sent.header("Content-Type").partition(";")[0].strip()[:60] or "no type"
+            kind = kind_of(sent) or "no type"
             text = f"{self.text} answers something else than JSON to {question.text} ({kind}): {error}"
             raise Nonsense(text, hint="is the address right, and is nothing in between that asks for a login?") from error
-        code = exact_json.at(value, self.description.errors.at) if self.description.errors.at else None
-        if code not in (None, False, "", []):
-            if isinstance(code, str) and code in limits.busy_errors:
-                return Reply(None, {}, 0.0), self._until_reset(value) or 0.0
-            shown = printable(str(code).encode("utf-8", "replace"))[:80] if isinstance(code, str) else "an error"
-            raise Nonsense(f"{self.text} answers {self.hide(shown)} to {question.text}", hint="is the description right?")
+        wait = self._busy_error(question, value)
+        if wait is not None:
+            return Reply(None, {}, 0.0), wait
         self._mind_operating(value)
         headers = {name.lower(): text for name, text in sent.answer.getheaders()}
         return Reply(value, headers, self._clock.now().timestamp() + (self.clock_difference or 0.0)), None
+
+    def _busy_error(self, question: Question, value: object) -> float | None:
+        """For how long an answer says that the server is busy; None where it is one. Raises `Nonsense` for other errors."""
+        code = exact_json.at(value, self.description.errors.at) if self.description.errors.at else None
+        if code in (None, False, "", []):
+            return None
+        if isinstance(code, str) and code in self.description.limits.busy_errors:
+            return self._until_reset(value) or 0.0
+        shown = printable(str(code).encode("utf-8", "replace"))[:80] if isinstance(code, str) else "an error"
+        raise Nonsense(f"{self.text} answers {self.hide(shown)} to {question.text}", hint="is the description right?")
+
+    def _file_or_error(self, question: Question, sent: Sent, *, may_be_page: bool) -> tuple[Sent | bytes, float | None]:
+        """A file, yet to be read or read already: an error, or a page that asks for a login, is none, whatever its status is.
+        What has a name of its own (`Content-Disposition`) is believed to be one."""
+        if 300 <= sent.status < 400 or sent.header("Content-Disposition"):
+            return sent, None
+        refuse_page(sent, question.text, may_be_page=may_be_page)
+        length = sent.answer.length
+        if not self.description.errors.at or kind_of(sent) != "application/json" or length is None or length > LARGEST_ERROR:
+            return sent, None
+        data = self._connections.whole(sent, LARGEST_ERROR)
+        try:
+            value = exact_json.parse(data)
+        except exact_json.NotJson:
+            return data, None
+        return data, self._busy_error(question, value)
 
     def _mind_operating(self, value: object) -> None:
         """Wait for the reset where the time that the server works for us is almost used up."""
@@ -282,7 +317,7 @@ class RestClient:
     def _asked_wait(self, sent: Sent) -> float | None:
         """How long the server asks us to wait; None where it does not say."""
         text = sent.header(RETRY_AFTER)
-        wait = seconds_to_wait(text, self._clock.now()) if text else None
+        wait = seconds_to_wait(text, http_moment(sent.header("Date")) or self._clock.now()) if text else None
         if self.description.limits.operating is not None and wait is None:
             try:
                 return self._until_reset(exact_json.parse(self._connections.whole(sent, 1 << 20)))
@@ -336,7 +371,7 @@ class RestClient:
     def _is_own(self, origin: Origin) -> bool:
         return origin == self.origin
 
-    def _from_other(self, origin: Origin, url: str, hosts: list[str]) -> Generator[bytes, None, None]:
+    def _from_other(self, origin: Origin, url: str, hosts: list[str], *, may_be_page: bool) -> Generator[bytes, None, None]:
         """Bytes that lie elsewhere, without credentials."""
         for _ in range(MOST_REDIRECTS):
             if not any(fnmatch.fnmatchcase(origin.host, one.lower()) for one in hosts):
@@ -353,12 +388,26 @@ class RestClient:
                 if sent.status != 200:
                     sent.end()
                     raise OSError(0, f"{origin.text} answers {sent.status}")
+                if not sent.header("Content-Disposition"):
+                    refuse_page(sent, "a file", may_be_page=may_be_page)
                 yield from connections.pieces(sent)
                 return
             url = urljoin(url, sent.header("Location"))
             sent.end()
             origin = self._origin(url)
         raise OSError(0, f"{origin.text} sends us round in circles")
+
+
+def kind_of(sent: Sent) -> str:
+    """The content type of an answer, in small letters."""
+    return sent.header("Content-Type").partition(";")[0].strip().lower()[:60]
+
+
+def refuse_page(sent: Sent, what: str, *, may_be_page: bool) -> None:
+    """Raises `Nonsense` for a page of HTML in the place of a file."""
+    if kind_of(sent) == "text/html" and not may_be_page:
+        sent.end()
+        raise Nonsense(f"a page of HTML was sent in the place of {what}", hint="is a login asked for?")
 
 
 def _flag(value: object) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,9 @@ from vault.source.rest.connections import Connections, CutShort, Origin, Request
 from vault.source.rest.description import Auth
 
 LARGEST_TOKEN_ANSWER = 1 << 20
+RECOGNISED = 12
+"""Characters from which on a secret is known within what an interface answers: a shorter one may be a word like others."""
+
 EARLY = 60.0
 """Seconds before its end at which a token is renewed."""
 
@@ -46,6 +50,8 @@ class Authorization:
         self._token, self._until = "", 0.0
         self._refresh_token = credentials.refresh_token
         self._secret = credentials.secret or ""
+        self._tokens: set[str] = set()
+        self._forms: tuple[int, tuple[str, ...]] = (-1, ())
         if auth.type != "none" and credentials.secret is None:
             raise SourceError("the interface needs a secret", hint="name it with the option password_file or password_command")
         if any(sign in self._secret for sign in "\r\n"):
@@ -86,10 +92,30 @@ class Authorization:
 
     def hide(self, text: str) -> str:
         """A text of others without the secrets that it may repeat."""
-        for secret in (self._secret, quote(self._secret, safe=""), self._token, self._refresh_token or ""):
+        for secret in self._written():
             if len(secret) > 3:
                 text = text.replace(secret, "…")
         return text
+
+    def without_secrets(self, line: bytes) -> bytes:
+        """A record without the secrets that the interface may repeat in it, such as a key in the address of a file."""
+        for secret in self._written():
+            if len(secret) >= RECOGNISED and (data := secret.encode("utf-8", "surrogatepass")) in line:
+                line = line.replace(data, "…".encode())
+        return line
+
+    def _written(self) -> tuple[str, ...]:
+        """The secrets as they may stand in a text, long ones first."""
+        count, forms = self._forms
+        if count != len(self._tokens):
+            count, plain = len(self._tokens), {self._secret, *self._tokens, self._refresh_token or ""} - {""}
+            written = {form for one in plain for form in (one, quote(one, safe=""), quote(one), json.dumps(one)[1:-1])}
+            if self._secret:
+                pairs = ((self._credentials.user, self._secret), (self._secret, "X"))
+                written |= {_basic(user, password).removeprefix("Basic ") for user, password in pairs}
+            forms = tuple(sorted(written, key=lambda one: (-len(one), one)))
+            self._forms = count, forms
+        return forms
 
     def renew(self) -> None:
         """The token was refused."""
@@ -105,6 +131,7 @@ class Authorization:
         with self._lock:
             if not self._token or self._clock.monotonic() >= self._until:
                 self._token, lasts = self._new_token()
+                self._tokens.add(self._token)
                 self._until = self._clock.monotonic() + max(0.0, lasts - EARLY)
             return self._token
 
@@ -163,6 +190,7 @@ class Authorization:
                 hint="name a file with the option refresh_token_file",
             )
         keep(new)
+        self._tokens |= {self._refresh_token or "", new} - {""}
         self._refresh_token = new
 
 

@@ -195,6 +195,7 @@ class Incremental(Table, frozen=True, forbid_unknown_fields=True):
     - `format`: of `{since}`; see `TimeFormat`
     - `overlap`: how far before the last run is asked
     - `shows_deletions`: deleted records are listed as modified ones, which say so
+    - `leaves_out`: what was modified so recently is not listed at all, neither as it is nor as it was; empty where it is
     - `full_from`: a full scan asks with these parameters too, from this moment on; empty where it does without
     """
 
@@ -204,6 +205,7 @@ class Incremental(Table, frozen=True, forbid_unknown_fields=True):
     shows_deletions: bool = False
     format: TimeFormat = "iso"
     overlap: str = "10 minutes"
+    leaves_out: str = ""
     full_from: str = ""
 
     def faults(self) -> Iterator[tuple[str, str]]:
@@ -211,6 +213,8 @@ class Incremental(Table, frozen=True, forbid_unknown_fields=True):
         if "{since}" not in repr(self.parameters):
             yield "parameters", "must have {since} in one of them"
         yield from duration_faults("overlap", self.overlap)
+        if self.leaves_out:
+            yield from duration_faults("leaves_out", self.leaves_out)
         if self.full_from:
             try:
                 from datetime import datetime
@@ -266,6 +270,7 @@ class Attachments(Table, frozen=True, forbid_unknown_fields=True):
     - `url`: pointer to the address of the bytes; or `path`: a template with `{key}`, `{attachment.FIELD}`
     - `base64`: pointer to the bytes within an answer of JSON; empty where the answer is the bytes
     - `version`: pointers to what changes with the content
+    - `size`: pointer to how many bytes there are; a file that has another number of them is none
     - `hosts`: other hosts, from which bytes are fetched without credentials: `*.files.example.com`
     - `when`: pointer within the description: only where something is there it is a file
     """
@@ -276,6 +281,7 @@ class Attachments(Table, frozen=True, forbid_unknown_fields=True):
     url: str = ""
     path: str = ""
     base64: str = ""
+    size: str = ""
     version: list[str] = []
     hosts: list[str] = []
     when: str = ""

@@ -231,6 +231,8 @@ class RestSource:
                 gaps.append(f"{name}: {children} are of the moment at which each record was read")
                 if resource.incremental is not None:
                     gaps.append(f"{name}: {children} that change without a modification of their record: by full scans alone")
+            if reading.with_secret:
+                gaps.append(f"{name}: the secret, which the interface repeats in records, stands there as …")
             texts = [f"{child}.{one}" for child, of in resource.children.items() for one in of.base64_text]
             if texts:
                 gaps.append(f"{name}: {', '.join(texts)} are the texts that the interface encodes as base64")
@@ -290,6 +292,18 @@ class RestReader(StreamReader):
         return SequentialStream(path, item.status(), lambda: self._bytes(name, stored))
 
     def _bytes(self, name: str, stored: StoredAttachment) -> Generator[bytes, None, None]:
+        """As many as were announced. Raises OSError."""
+        announced, count = AttachmentSource.of_text(stored.source).size, 0
+        for piece in self._fetched(name, stored):
+            count += len(piece)
+            if announced is not None and count > announced:
+                break
+            yield piece
+        if announced is not None and count != announced:
+            which = "more" if count > announced else f"{count}"
+            raise OSError(errno.EIO, f"it has {which} bytes, and {announced} were announced")
+
+    def _fetched(self, name: str, stored: StoredAttachment) -> Generator[bytes, None, None]:
         wanted = self._source.options.description.resources[name].attachments
         client, where = self._source.client, AttachmentSource.of_text(stored.source)
         if wanted is None:
@@ -302,7 +316,8 @@ class RestReader(StreamReader):
                     raise OSError(errno.EIO, "the answer has no content in it")
                 yield base64.b64decode("".join(text.split()), validate=True)
             else:
-                yield from client.stream(where.url or where.path, wanted.hosts)
+                is_page = stored.path.lower().endswith((".html", ".htm", ".xhtml"))
+                yield from client.stream(where.url or where.path, wanted.hosts, may_be_page=is_page)
         except (NotThere, Forbidden, Nonsense) as error:
             raise OSError(errno.EIO, str(error)) from error
         except binascii.Error as error:

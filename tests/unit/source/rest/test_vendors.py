@@ -88,7 +88,7 @@ def test_zendesk_has_archived_and_deleted_tickets_and_comments_with_attachments(
             desk.put(2, status="closed")  # archived: in no listing
             url = f"{desk.url}attachments/1"
             desk.comments[3] = [
-                {"id": 9, "body": "hi", "attachments": [{"id": 1, "file_name": "a.wav", "content_url": url, "size": 3}]}
+                {"id": 9, "body": "hi", "attachments": [{"id": 1, "file_name": "a.wav", "content_url": url, "size": 13}]}
             ]
             desk.now += timedelta(minutes=10)
             reading = Reading("zendesk", desk, tmp_path, user="me@example.com/token")
