@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -69,15 +70,17 @@ def what_nobody_says(desk: TrapDesk, happening: list[tuple[str, int]]) -> None:
             desk.lose_comment(there[which % len(there)])
 
 
-@settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-@given(
+several_traps = given(
     style=st.sampled_from(STYLES), wanted=st.sets(st.sampled_from(sorted(TRAPS)), max_size=6), count=st.integers(0, 14),
     first=happenings, second=happenings, third=happenings, quietly=silent,
 )  # fmt: skip
-def test_whatever_traps_an_interface_has_nothing_is_lost(
+
+
+def whatever_traps(
     *, style: str, wanted: set[str], count: int, first: Happenings, second: Happenings, third: Happenings,
     quietly: list[tuple[str, int]],
 ) -> None:  # fmt: skip
+    """An interface with some traps, backed up again and again while it changes."""
     traps, clock = fitting(style, wanted), StillClock()
     with serving(TrapDesk(clock, traps)) as desk, tempfile.TemporaryDirectory() as folder:
         desk.notes_states = True
@@ -99,6 +102,19 @@ def test_whatever_traps_an_interface_has_nothing_is_lost(
         last = records(desk, description, Path(folder))
         assert last is not None or traps & NAMED
         assert last is None or last[0] == now(desk)
+
+
+@settings(derandomize=True, deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@several_traps
+def test_whatever_traps_an_interface_has_nothing_is_lost(**more: Any) -> None:
+    whatever_traps(**more)
+
+
+@pytest.mark.slow
+@settings(derandomize=True, deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@several_traps
+def test_whatever_traps_an_interface_has_nothing_is_lost_at_depth(**more: Any) -> None:
+    whatever_traps(**more)
 
 
 def _is_of_one_moment(desk: ModelDesk, found: dict[int, str]) -> bool:

@@ -54,6 +54,10 @@ class NotThere(SourceError):
     """Nothing is at this path. One resource is concerned."""
 
 
+class Away(SourceError):
+    """A server that did not answer, or was busy, for as long as it was waited for."""
+
+
 class Question(Struct, frozen=True):
     """What is asked. path: below the base, encoded; or, from its first slash on, on the server · query: encoded · body: of a
     POST, as JSON."""
@@ -100,7 +104,7 @@ class RestClient:
         self.pace = BurstPace(clock, description.limits.requests_per_second, description.limits.burst)
         self._clock = clock
         self._certificates = certificates
-        self._authorization = Authorization(description.auth, credentials, base, clock, certificates)
+        self._authorization = Authorization(description.auth, credentials, base, clock, certificates, self.pace.sleep)
         self._base = urlsplit(base).path or "/"
         self._connections = Connections(self.origin, certificates)
         self._others: dict[Origin, Connections] = {}
@@ -116,18 +120,20 @@ class RestClient:
         """stop: called while the client waits; what it raises ends the request."""
         self.pace.stop = stop
 
-    def ask(self, question: Question) -> Reply:
-        """One request and its answer as JSON. Raises `SourceError` where the server is away or refuses us, and for one resource
-        `Nonsense`, `Forbidden`, `NotThere`."""
+    def ask(self, question: Question, *, impatient: bool = False) -> Reply:
+        """One request and its answer as JSON. impatient: a server that is away or busy is not waited for. Raises `SourceError`
+        where the server is away or refuses us, and for one resource `Nonsense`, `Forbidden`, `NotThere`."""
         body = b"" if question.body is None else msgspec.json.encode(question.body)
 
         def read(sent: Sent) -> tuple[Reply, float | None]:
             data = self._connections.whole(sent, self._largest)
             return self._reply(question, sent, data)
 
-        return self._until_answered(question, body, read)
+        return self._until_answered(question, body, read, impatient=impatient)
 
-    def stream(self, url: str, hosts: list[str], *, may_be_page: bool = False) -> Generator[bytes, None, None]:
+    def stream(
+        self, url: str, hosts: list[str], *, may_be_page: bool = False, impatient: bool = False
+    ) -> Generator[bytes, None, None]:
         """The bytes at an address, or at a path below the base. hosts: patterns of others, which get no credentials ·
         may_be_page: whether a page of HTML is wanted. Raises `SourceError` as `ask` does, OSError where it is cut short."""
         parts = urlsplit(url)
@@ -142,17 +148,19 @@ class RestClient:
         else:
             question = Question(parts.path, parts.query)
 
-        def read(sent: Sent) -> tuple[Sent | bytes, float | None]:
+        def read(sent: Sent) -> tuple[Sent | bytes | CutShort, float | None]:
             return self._file_or_error(question, sent, may_be_page=may_be_page)
 
-        found = self._until_answered(question, b"", read, accept="*/*", hosts=hosts)
+        found = self._until_answered(question, b"", read, accept="*/*", hosts=hosts, impatient=impatient)
+        if isinstance(found, CutShort):
+            raise found
         if isinstance(found, bytes):
             yield found
         elif 300 <= found.status < 400:
             where = found.header("Location")
             found.end()
             target = urljoin(f"{self.origin.text}{self._target(question)}", where)
-            yield from self.stream(target, hosts, may_be_page=may_be_page)
+            yield from self.stream(target, hosts, may_be_page=may_be_page, impatient=impatient)
         else:
             yield from self._connections.pieces(found)
 
@@ -189,6 +197,7 @@ class RestClient:
         *,
         accept: str = "application/json",
         hosts: list[str] | None = None,
+        impatient: bool = False,
     ) -> Value:
         """What `read` makes of the first answer that is one. read: gives also for how long the server is busy; None where it is
         not."""
@@ -225,8 +234,8 @@ class RestClient:
                 reason = str(error.strerror) if isinstance(error, CutShort) else type(error).__name__
             longest = PATIENCE if wait is None else max(self._longest, PATIENCE)
             wait = max(pause, wait or 0.0)
-            if self._clock.monotonic() - begun + wait > longest:
-                raise SourceError(f"{self.text} cannot be read: {reason}", hint="is the address right? Try again later")
+            if impatient or self._clock.monotonic() - begun + wait > longest:
+                raise Away(f"{self.text} cannot be read: {reason}", hint="is the address right? Try again later")
             self.pace.sleep(wait)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -273,7 +282,9 @@ class RestClient:
         shown = printable(str(code).encode("utf-8", "replace"))[:80] if isinstance(code, str) else "an error"
         raise Nonsense(f"{self.text} answers {self.hide(shown)} to {question.text}", hint="is the description right?")
 
-    def _file_or_error(self, question: Question, sent: Sent, *, may_be_page: bool) -> tuple[Sent | bytes, float | None]:
+    def _file_or_error(
+        self, question: Question, sent: Sent, *, may_be_page: bool
+    ) -> tuple[Sent | bytes | CutShort, float | None]:
         """A file, yet to be read or read already: an error, or a page that asks for a login, is none, whatever its status is.
         What has a name of its own (`Content-Disposition`) is believed to be one."""
         if 300 <= sent.status < 400 or sent.header("Content-Disposition"):
@@ -282,7 +293,10 @@ class RestClient:
         length = sent.answer.length
         if not self.description.errors.at or kind_of(sent) != "application/json" or length is None or length > LARGEST_ERROR:
             return sent, None
-        data = self._connections.whole(sent, LARGEST_ERROR)
+        try:
+            data = self._connections.whole(sent, LARGEST_ERROR)
+        except CutShort as error:
+            return error, None  # one file is not worth the patience of the whole
         try:
             value = exact_json.parse(data)
         except exact_json.NotJson:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from vault.clock import Clock
 from vault.errors import SourceError
 from vault.hidden_fields import HidesFields
+from vault.rate_limits import BUSY, RETRY_AFTER, http_moment, seconds_to_wait
 from vault.source.rest import exact_json
 from vault.source.rest.connections import Connections, CutShort, Origin, Request
 from vault.source.rest.description import Auth
@@ -20,6 +21,9 @@ from vault.source.rest.description import Auth
 LARGEST_TOKEN_ANSWER = 1 << 20
 RECOGNISED = 12
 """Characters from which on a secret is known within what an interface answers: a shorter one may be a word like others."""
+
+PAUSES = (0.5, 2.0, 10.0, 60.0)
+"""Seconds before a server that is busy is asked for a token again; the last is the most that it may ask to wait."""
 
 EARLY = 60.0
 """Seconds before its end at which a token is renewed."""
@@ -43,9 +47,19 @@ class Credentials(HidesFields, frozen=True):
 class Authorization:
     """Authorises requests to one interface."""
 
-    def __init__(self, auth: Auth, credentials: Credentials, base: str, clock: Clock, certificates: str = "") -> None:
-        """base: of the interface. Raises `SourceError` where a secret is missing."""
+    def __init__(
+        self,
+        auth: Auth,
+        credentials: Credentials,
+        base: str,
+        clock: Clock,
+        certificates: str = "",
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        """base: of the interface · sleep: waits, where that of the clock would not do. Raises `SourceError` where a secret is
+        missing."""
         self._auth, self._credentials, self._clock = auth, credentials, clock
+        self._sleep = sleep or clock.sleep
         self._lock = threading.Lock()
         self._token, self._until = "", 0.0
         self._refresh_token = credentials.refresh_token
@@ -163,12 +177,20 @@ class Authorization:
             return token, 3600.0
 
     def _asked(self, body: bytes, headers: dict[str, str]) -> Any:  # noqa: ANN401 (as parsed)
+        """The answer to a request for a token. A server that is busy is asked again; one that breaks off is not: it may have
+        taken a refresh token that holds once."""
         connections, parts = self._connections, urlsplit(self._url)
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         where = connections.origin.text
+        pauses = list(PAUSES)
         try:
-            sent = connections.send(Request("POST", target, headers, body))
-            answer = connections.whole(sent, LARGEST_TOKEN_ANSWER)
+            while True:
+                sent = connections.send(Request("POST", target, headers, body))
+                answer = connections.whole(sent, LARGEST_TOKEN_ANSWER)
+                if sent.status not in BUSY or not pauses:
+                    break
+                now = http_moment(sent.header("Date")) or self._clock.now()
+                self._sleep(max(pauses.pop(0), min(PAUSES[-1], seconds_to_wait(sent.header(RETRY_AFTER), now))))
         except (CutShort, OSError, http.client.HTTPException) as error:
             raise SourceError(f"{where} cannot be asked for a token: {type(error).__name__}", hint="try again later") from error
         if sent.status != 200:

@@ -127,3 +127,38 @@ def test_a_short_secret_is_a_word_like_others(desk: FileDesk, tmp_path: Path) ->
     found, contents = read(source_of(desk, described("page"), tmp_path, secret="open", clock=StillClock()))
     assert json.loads(lines(contents)[0])["title"] == "the status is open"
     assert found.coverage is not None and not any("the secret" in gap for gap in found.coverage.gaps)
+
+
+def test_a_file_that_breaks_off_is_asked_for_again_and_goes_on_behind_what_was_read(desk: FileDesk) -> None:
+    data = bytes(range(256)) * 4000
+    answers = [typed(data[:700_001], "audio/wav")._replace(announced=len(data)), typed(b"", "audio/wav")._replace(announced=9)]
+    desk.file = lambda: answers.pop(0) if answers else typed(data, "audio/wav")
+    assert fetched(desk, "a.wav") == data and not answers
+
+
+def test_a_file_that_is_another_one_at_the_second_try_is_not_mixed(desk: FileDesk) -> None:
+    answers = [typed(b"a" * 500_000, "audio/wav")._replace(announced=600_000)]
+    desk.file = lambda: answers.pop(0) if answers else typed(b"b" * 600_000, "audio/wav")
+    assert "it changed while it was read" in str(fetched(desk, "a.wav"))
+    desk.tickets[1]["files"] = []
+    desk.files.clear()
+    answers.append(typed(b"a" * 500_000, "audio/wav")._replace(announced=600_000))
+    desk.file = lambda: answers.pop(0) if answers else typed(b"a" * 400_000, "audio/wav")
+    assert "it changed while it was read" in str(fetched(desk, "a.wav"))
+
+
+def test_files_that_a_server_gives_no_more_are_waited_for_once(desk: FileDesk, tmp_path: Path) -> None:
+    """The records are kept, and each file is named; when the server is back, so are they."""
+    clock = StillClock()
+    for number in range(5):
+        desk.attach(1, f"{number}.wav", b"RIFF")
+    desk.file = lambda: Answered(b"busy", 503, {"Retry-After": "60"})
+    source = source_of(desk, described("page", attachments=FILES), tmp_path, clock=clock)
+    source.scan(never)
+    wanted = [PREFIX + f"/tickets/attachments/1/{number + 1}-{number}.wav".encode() for number in range(5)]
+    with source.reader() as reader:
+        assert [getattr(one, "what", "") for one in reader.contents(wanted)] == ["unreadable"] * 5
+        assert 800 < sum(clock.slept) < 1000
+        desk.file = lambda: Answered(b"RIFF")
+        assert [getattr(one, "data", b"") for one in reader.contents(wanted)] == [b"RIFF"] * 5
+    source.close()
