@@ -21,7 +21,7 @@ from vault.problems import printable
 from vault.rate_limits import RETRY_AFTER, http_moment, seconds_to_wait
 from vault.source.contract import Stop
 from vault.source.rest import exact_json
-from vault.source.rest.connections import IDENTITY, Connections, CutShort, Origin, Request, Sent
+from vault.source.rest.connections import IDENTITY, Connections, CutShort, Origin, Request, Sent, TooMuch
 from vault.source.rest.credentials import Authorization, Credentials
 from vault.source.rest.description import Description
 from vault.source.rest.description_faults import duration
@@ -279,6 +279,8 @@ class RestClient:
             return None
         if isinstance(code, str) and code in self.description.limits.busy_errors:
             return self._until_reset(value) or 0.0
+        if isinstance(code, str) and code in self.description.errors.not_there:
+            raise NotThere(f"{self.text} answers {self.hide(code)} to {question.text}", hint="is the path right?")
         shown = printable(str(code).encode("utf-8", "replace"))[:80] if isinstance(code, str) else "an error"
         raise Nonsense(f"{self.text} answers {self.hide(shown)} to {question.text}", hint="is the description right?")
 
@@ -345,6 +347,8 @@ class RestClient:
         status = sent.status
         if 200 <= status < 300 or 300 <= status < 400:
             return
+        if status == 400 and self.description.errors.not_there:
+            self._busy_error(question, self._error_of(sent))
         sent.end()
         if status == 401:
             hint = "is the secret right, and has it not run out? See the options user and password_file"
@@ -354,6 +358,13 @@ class RestClient:
             what = "these credentials may not read" if status == 403 else "there is no"
             raise kind(f"{self.text} answers {status}: {what} {question.text}", hint="is the path right, and the right given?")
         raise Nonsense(f"{self.text} answers {status} to {question.text}", hint="is the description right?")
+
+    def _error_of(self, sent: Sent) -> object:
+        """What stands in an answer that is an error; None where it is nothing that can be read."""
+        try:
+            return exact_json.parse(self._connections.whole(sent, LARGEST_ERROR))
+        except (exact_json.NotJson, TooMuch):
+            return None
 
     def _redirected(self, question: Question, sent: Sent, count: int) -> Question:
         where = sent.header("Location")

@@ -129,9 +129,15 @@ class Limits(Table, frozen=True, forbid_unknown_fields=True):
 
 
 class Errors(Table, frozen=True, forbid_unknown_fields=True):
-    """Errors in an answer with a good status. at: pointer to the code; where something is there, the answer is an error."""
+    """Errors in an answer, whatever its status. at: pointer to the code; where something is there, the answer is an error ·
+    not_there: codes of what is gone, or never was."""
 
     at: str = ""
+    not_there: list[str] = []
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.not_there and not self.at:
+            yield "not_there", "needs `at`, which says where the code is"
 
 
 class Paging(Table, frozen=True, forbid_unknown_fields=True):
@@ -233,6 +239,10 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     - `when`: pointer within the record: where nothing is there, or 0, there is nothing to ask for
     - `unless`: by pointer within the record, patterns upon which there is nothing to ask for: `{ status = "deleted" }`
     - `map`: the records are the values of an object
+    - `each`: pointer within the record to ids: one request for each, with `{each}` in the path or the parameters, whose
+      answer has one child at `records`
+    - `below`: by pointer, patterns of children that have children themselves: `{ TYPE = "folder" }`; they are asked for with
+      the key of such a one as `{key}`
     - `detail`: template of a path with more of each one, which takes its place: `{key}`, `{child.FIELD}`
     - `detail_if`: by pointer, patterns that a child must match for that: `{ type = "text/*" }`
     - `base64_text`: fields with texts as base64: the texts are kept, where they are ones
@@ -246,6 +256,8 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     when: str = ""
     unless: dict[str, str] = {}
     map: bool = False
+    each: str = ""
+    below: dict[str, str] = {}
     detail: str = ""
     detail_record: str = ""
     detail_if: dict[str, str] = {}
@@ -254,8 +266,13 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     paging: Paging = Paging()
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        yield from template_faults("path", self.path, {"key"}, "record.")
-        yield from template_faults("parameters", self.parameters, {"key"}, "record.")
+        known = {"key", "each"} if self.each else {"key"}
+        yield from template_faults("path", self.path, known, "record.")
+        yield from template_faults("parameters", self.parameters, known, "record.")
+        if self.each and "{each}" not in self.path + repr(self.parameters):
+            yield "each", "needs {each} in the path or the parameters"
+        if self.below and "{key}" not in self.path + repr(self.parameters):
+            yield "below", "needs {key} in the path or the parameters"
         yield from template_faults("detail", self.detail, {"key"}, "child.")
         if self.paging.most_pages:
             yield "paging", "cannot have most_pages"
