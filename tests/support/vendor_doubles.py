@@ -272,7 +272,9 @@ class BitrixDouble(VendorDouble):
 
 class NaumenDouble(VendorDouble):
     """Arrays by metaclass, the key in the query, times as `2024.05.17 10:00:00`, no order that is promised, bytes by
-    `get-file`."""
+    `get-file`. ignored: parameters that the tenant does not know."""
+
+    ignored: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         super().__init__()
@@ -287,8 +289,8 @@ class NaumenDouble(VendorDouble):
         if len(path) > 5:
             source = unquote(path[5]).removeprefix("{source:").removesuffix("}")
             return answered([one for one in found if one.get("source") == source])
-        at = int(query["offset"])
-        return answered(found[at : at + int(query["limit"])])
+        at = 0 if "offset" in self.ignored else int(query["offset"])
+        return answered(found[at:] if "limit" in self.ignored else found[at : at + int(query["limit"])])
 
 
 class SpeechDouble(VendorDouble):

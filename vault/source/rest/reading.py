@@ -32,6 +32,7 @@ from vault.source.rest import attachments, exact_json, templates, times
 from vault.source.rest.client import Nonsense, NotThere, RestClient
 from vault.source.rest.description import Resource
 from vault.source.rest.description_faults import duration
+from vault.source.rest.interface_check import InterfaceCheck
 from vault.source.rest.mirror import Mirror, NewRecord, ResourceState
 from vault.source.rest.paging import Listing, ListingQuestion, Page, PageState
 from vault.source.rest.patience import BurstPace
@@ -118,6 +119,8 @@ class ResourceReading(Struct):
     problems: list[Problem] = field(default_factory=list)
     full: bool = False
     wrong: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    """What a look has found of the interface."""
     total: int | None = None
     """How many records there are, after a look; None where the interface does not say."""
     with_secret: int = 0
@@ -154,7 +157,11 @@ class ResourceReading(Struct):
     def sample(self) -> None:
         """A look at the first records. Raises as `run` does."""
         mirror = self.context.mirror
-        page = self._listing().page(PageState(since=self._full_from()))
+        state = PageState(since=self._full_from())
+        page = self._listing().page(state)
+        check = InterfaceCheck(self._listing(), self.name, self.resource, self.context.own_zone)
+        check.run(page, state)
+        self.notes = check.notes
         self.total = len(page.records) if page.following is None else page.total
         first = replace(page, records=page.records[:SAMPLED])
         self._take_page(first, _Outcome(), is_full=False, refetch=True)

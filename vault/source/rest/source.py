@@ -140,6 +140,7 @@ class RestSource:
         scan.is_remote = True
         scan.clock_difference, scan.rate_limits = self.client.clock_difference, self.client.pace.limits()
         if self.options.sample:
+            scan.notes = tuple(note for reading in readings.values() for note in reading.notes)
             scan.record_counts = {name: reading.total for name, reading in readings.items()}
         return scan
 
