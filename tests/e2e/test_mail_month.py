@@ -55,6 +55,8 @@ class Month:
         self._renumber, self._every = renumber, every
         self._random = random.Random("a month of mail")
         self._boxes = list(BOXES)
+        for box in BOXES:
+            self.judge.create(box)
         self._new: list[bytes] = []
         self._happened = False
         self.lost: Mailbox | None = None
