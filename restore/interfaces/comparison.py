@@ -86,7 +86,12 @@ def differences(scope: Scope, there: dict[str, Any], create: Create) -> list[str
     """Fields of a record that the interface does not show as they were to be, as sentences. scope: with the record."""
     own = scope.unmapped().with_roots(record=there)
     steps = [create.step(), *create.then.values()]
-    return _differing(_templates(steps, scope.roots["record"], "record"), scope, picked(own, create.pick), there, "")
+    own = picked(own, create.pick)
+    found = _differing(_templates(steps, scope.roots["record"], "record"), scope, own, there, "")
+    files, standing = len(described(scope, create.files)), len(described(own, create.files))
+    if standing < files:
+        found.append(f"{files - standing} of its {files} files are not there")
+    return found
 
 
 def child_differences(

@@ -37,27 +37,40 @@ class LossCounter(Struct):
 
     create: Create
     key: str
-    time: str
     fields: Counter[str] = field(default_factory=Counter)
     entries: Counter[str] = field(default_factory=Counter)
+    files: int = 0
 
     def add(self, record: dict[str, Any]) -> None:
         """One more record."""
         used = _used(self.create, "record")
         lists = self._lists()
         for name, value in record.items():
-            if is_empty(value) or name == self.key or self._is_derived(name):
+            if self._is_empty(value) or name == self.key or self._is_derived(name):
                 continue
             if name in lists:
                 self._add_entries(record, name, lists[name])
             elif not used.takes(name):
                 self.fields[name] += 1
 
+    def add_files(self, count: int) -> None:
+        """So many files that no template sends."""
+        if count > 0:
+            self.files += count
+
     def said(self) -> tuple[str, ...]:
         """In words, the most first."""
         own = [f"{name} of {_records(count)}" for name, count in _sorted(self.fields)]
         others = [f"{_entries(count)} of {name} that the description does not create" for name, count in _sorted(self.entries)]
-        return (*self.create.losses, *own, *others)
+        files = (
+            [f"{self.files:,} {'file' if self.files == 1 else 'files'} that the description does not send"]
+            if self.files
+            else []
+        )
+        return (*self.create.losses, *own, *others, *files)
+
+    def _is_empty(self, value: Any) -> bool:  # noqa: ANN401
+        return is_empty(value) or value in self.create.empty
 
     def _is_derived(self, name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, one) for one in self.create.derived)
@@ -86,7 +99,7 @@ class LossCounter(Struct):
             lost |= {
                 f"{name}.{inner}"
                 for inner, value in one.items()
-                if not is_empty(value) and inner != by.key and not used.takes(inner)
+                if not self._is_empty(value) and inner != by.key and not used.takes(inner)
             }
         self.fields.update(one for one in lost if not self._is_derived(one))
 

@@ -19,8 +19,12 @@ def entries(scope: Scope, name: str, match: Matches) -> list[dict[str, Any]]:
 
 
 def matches(one: Mapping[str, Any], match: Matches, scope: Scope) -> bool:
-    """Whether each pointer has what it should; an empty pattern is for what is empty or missing."""
-    return all(_is_one_of(as_text(exact_json.at(one, pointer)), wanted, scope) for pointer, wanted in match.items())
+    """Whether each pointer has what it should; an empty pattern is for what is empty or missing. Of several with commas between
+    them, one suffices."""
+    return all(
+        any(_is_one_of(as_text(exact_json.at(one, part.strip())), wanted, scope) for part in pointers.split(","))
+        for pointers, wanted in match.items()
+    )
 
 
 def picked(scope: Scope, picks: Mapping[str, Pick], root: str = "") -> Scope:

@@ -23,11 +23,10 @@ from vault.problems import Problem, printable
 from vault.progress import NoProgress, Progress
 from vault.source.contract import Stop
 from vault.source.rest import exact_json
+from vault.source.rest.attachments import found_in
 from vault.wording import counted
 
-MOST_RECORDS = 2_000_000
 ONLY_THIS_MACHINE = "the interface cannot be searched for what was created before: only this machine's map of ids knows"
-DeskText = str
 
 
 class Creation(Struct):
@@ -104,7 +103,7 @@ def _standing(creation: Creation, target: RecordTarget, key: str) -> Standing:
 
 def _plan_of(creation: Creation, target: RecordTarget, problems: list[Problem]) -> ResourcePlan:
     create = target.create
-    losses = LossCounter(create, target.resource.key, target.resource.time)
+    losses = LossCounter(create, target.resource.key)
     leads_nowhere: Counter[tuple[str, str, str]] = Counter()
     counts: Counter[str] = Counter()
     for key, record in creation.selected(target):
@@ -122,14 +121,18 @@ def _plan_of(creation: Creation, target: RecordTarget, problems: list[Problem]) 
             continue
         losses.add(record)
         scope = picked(Scope({"record": record, "key": key}), create.pick)
-        counts["files"] += len(described(scope, create.files))
-        leads_nowhere.update(set(unresolved(create, scope, creation.references)))
+        files = len(described(scope, create.files))
+        nowhere = set(unresolved(create, scope, creation.references))
         for child in create.children.values():
             for one in children_of(scope, child):
                 own = scope_of_child(scope, child, one)
                 counts["children"] += 1
-                counts["files"] += len(described(own, child.files))
-                leads_nowhere.update(set(unresolved(create, own, creation.references)))
+                files += len(described(own, child.files))
+                nowhere |= set(unresolved(create, own, creation.references))
+        leads_nowhere.update(nowhere)
+        counts["files"] += files
+        if target.resource.attachments is not None:
+            losses.add_files(len(found_in(record, key, target.resource.attachments)[0]) - files)
     made = ResourcePlan(target.name, counts["records"], counts["missing"], counts["unfinished"])
     notes = (*create.notes, *(() if target.is_searchable else (ONLY_THIS_MACHINE,)))
     return replace(

@@ -33,7 +33,8 @@ from vault.source.rest.description_faults import duration_faults, texts_in
 
 Template: TypeAlias = Any
 Matches: TypeAlias = dict[str, str | list[str]]
-"""By pointer, a pattern, or several of which one must match; a template is filled in, and must be equal."""
+"""By pointer (or several, with commas, of which one must match), a pattern, or several; a template must be equal when it is
+filled in."""
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.-]+)\}")
 _ROOTS = frozenset(
@@ -192,7 +193,7 @@ class Create(Section, frozen=True, forbid_unknown_fields=True):
     - `unless`: by pointer, patterns of records that are not created: `{ status = "deleted" }`
     - `gone`: the same of records of the interface that count as not being there
     - `losses`: what cannot be set, as sentences · `notes`: what happens besides
-    - `derived`: pointers of fields that nobody misses: they follow from others
+    - `derived`: pointers of fields that nobody misses: they follow from others · `empty`: texts that mean nothing
     """
 
     path: str
@@ -218,6 +219,7 @@ class Create(Section, frozen=True, forbid_unknown_fields=True):
     losses: list[str] = []
     notes: list[str] = []
     derived: list[str] = []
+    empty: list[str] = []
 
     def step(self) -> Step:
         """The request that creates one."""
