@@ -18,14 +18,14 @@ from vault.source.rest.writing import WriteRequest
 
 
 def body_of(step: Step, scope: Scope) -> dict[str, Any]:
-    """The values of a step by name: what is copied, then what its body says."""
+    """The values of a step by name: what is copied, where it is not empty, then what its body says."""
     root = "child" if "child" in scope.roots else "record"
     source = scope.roots.get(root)
     found: dict[str, Any] = {}
     for name in sorted(source) if isinstance(source, dict) and step.fields else ():
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in step.fields):
             value = scope.value(f"{root}.{name}")
-            if value is not MISSING:
+            if value is not MISSING and value not in ("", [], {}):
                 found[name] = value
     made = scope.filled(step.body)
     return found | (made if isinstance(made, dict) else {})

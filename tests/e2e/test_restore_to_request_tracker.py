@@ -143,7 +143,8 @@ def fields_of(database: sqlite3.Connection, ticket: int) -> list[tuple[str, str]
     """Custom fields and their values."""
     query = (
         "select CustomFields.Name, Content from ObjectCustomFieldValues as v "
-        "join CustomFields on CustomFields.id = v.CustomField where v.ObjectType = 'RT::Ticket' and v.ObjectId = ? and v.Disabled = 0"
+        "join CustomFields on CustomFields.id = v.CustomField "
+        "where v.ObjectType = 'RT::Ticket' and v.ObjectId = ? and v.Disabled = 0"
     )
     return sorted(database.execute(query, (ticket,)).fetchall())
 

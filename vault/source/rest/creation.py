@@ -93,8 +93,8 @@ class Step(Section, frozen=True, forbid_unknown_fields=True):
     - `method`, `path`, `parameters`: the latter two templates
     - `format`: of the body: `json`, `form`, `multipart`
     - `body`: a template
-    - `fields`: patterns of fields that are copied into it under their own names: of the child, where there is one, else of the
-      record
+    - `fields`: patterns of fields that are copied into it under their own names, where they are not empty: of the child, where
+      there is one, else of the record
     - `inside`: the body is the value of this name in an object
     """
 
