@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.database_restore import Database
     from strongroom.destinations import Archive, Bucket, Dav, Mail
+    from strongroom.record_restore import RestPlace
     from strongroom.remote_destinations import RemoteFolder
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_proposal import Proposal
@@ -50,7 +51,8 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
     """The options of a restore but for its selection.
 
     to, in_place: neither, where a destination is to be proposed · where: a condition on rows of a database · existing: None
-    where nothing is said · endpoint, region: of a bucket that is restored to · report: a file that names what was left alone
+    where nothing is said · endpoint, region: of a bucket that is restored to · report: a file that names what was left alone ·
+    records, id_map: keys of records that go to an interface, and the file of their old and new ids
     """
 
     to: str = ""
@@ -63,6 +65,8 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
     region: str | None = None
     verify: bool = False
     report: Path | None = None
+    records: tuple[str, ...] = ()
+    id_map: Path | None = None
     run: RunOptions = field(default_factory=RunOptions)
 
     def check(self, *, periods: bool) -> None:
@@ -89,7 +93,18 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
                 "--where needs a database: --to sqlite:FILE, --to postgresql://…, --to mariadb://… or --in-place",
                 hint="name the database that the rows go to",
             )
+        if (self.records or self.id_map is not None) and not self.to.lower().startswith("rest:"):
+            raise UsageError(
+                "--record and --id-map need an interface that creates records: --to rest:NAME",
+                hint="name it with --to rest:NAME",
+            )
         self.tables.check(periods=periods)
+
+    def interface(self, context: Context, selected: SelectedItems) -> RestPlace | None:
+        """The interface that records go to; None where they go elsewhere. Raises `UsageError`."""
+        from strongroom import record_restore
+
+        return record_restore.named(context, selected, self.to) if record_restore.is_interface(self.to) else None
 
     def database(self, context: Context, selected: SelectedItems) -> Database | None:
         """The database that rows go to; None where files go somewhere. Raises `UsageError`."""
@@ -184,6 +199,12 @@ def restore_project(context: Context, project: Project, options: SelectionOption
         _restore_items(context, proposal.selected, proposal.destination, request, proposal)
         return
     selected = selected_items(context, project, options, request.run, sources_apart=request.in_place)
+    interface = request.interface(context, selected)
+    if interface is not None:
+        from cli.restore_records import restore_records
+
+        restore_records(context, selected, request, interface)
+        return
     database = request.database(context, selected)
     if database is not None:
         from cli.restore_rows import restore_rows

@@ -62,7 +62,8 @@ def restore(
             "--to",
             metavar="PLACE",
             help="A folder, FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst, s3://bucket/prefix, webdavs://USER@host/path, "
-            "sftp://USER@host/path, imaps://USER@host/ (mail), FILE.csv (one table, with --as or --merge), sqlite:FILE, "
+            "sftp://USER@host/path, imaps://USER@host/ (mail), rest:NAME (records of a help desk), "
+            "FILE.csv (one table, with --as or --merge), sqlite:FILE, "
             "postgresql://USER@host/database or mariadb://USER@host/database (rows of a database), or - for one file to "
             "stdout.",
             rich_help_panel=DESTINATION,
@@ -78,6 +79,19 @@ def restore(
         str | None,
         typer.Option(
             "--where", metavar="CONDITION", help='Of rows for a database only these: "id in (3, 5)".', rich_help_panel=ITEMS
+        ),
+    ] = None,
+    records: Annotated[
+        list[str] | None,
+        typer.Option("--record", metavar="KEY", help="Of records for --to rest:NAME only this one.", rich_help_panel=ITEMS),
+    ] = None,
+    id_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--id-map",
+            metavar="FILE",
+            help="Of --to rest:NAME: which record became which, as CSV or JSON Lines; what it has is used, new ones are added.",
+            rich_help_panel=DESTINATION,
         ),
     ] = None,
     paths: Paths = None,
@@ -195,6 +209,10 @@ def restore(
     Tables of a database (see docs/sources.md) go back row by row with --to sqlite:FILE, --to postgresql://…, --to mariadb://…
     or --in-place: by the primary key, in one transaction, with --existing refuse (the default), skip, newer or replace.
 
+    Records of help desks are created again, under new numbers, with --to rest:NAME, where NAME is a source of the settings
+    whose description says how: with comments, attachments and references. The same command twice creates nothing twice, also
+    after it was killed. The plan says what will be lost, and --id-map FILE gets old and new ids.
+
     With --all-projects one that fails does not stop the others; --json lists what became of each, and the exit code is the
     greatest of all.
     """
@@ -220,6 +238,8 @@ def restore(
         region=region,
         verify=verify,
         report=report,
+        records=tuple(records or ()),
+        id_map=id_map,
         run=RunOptions(dry_run=dry_run, yes=yes, quiet=quiet, as_json=as_json),
     )
     request.check(periods=bool(periods))

@@ -36,7 +36,7 @@ class Asked(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """An answer. announced: a length that is not that of the body."""
+    """An answer. status: 0 for none at all · announced: a length that is not that of the body."""
 
     body: bytes = b"{}"
     status: int = 200
@@ -82,6 +82,9 @@ def serving(double: Double) -> Iterator[Double]:
             query = dict(parse_qsl(parts.query, keep_blank_values=True))
             headers = {name.lower(): value for name, value in self.headers.items()}
             answered = double.handle(Asked(self.command, parts.path, query, headers, body))
+            if not answered.status:
+                self.close_connection = True
+                return
             self.send_response(answered.status)
             length = len(answered.body) if answered.announced is None else answered.announced
             usual = {"Content-Type": "application/json", "Content-Length": str(length)}
@@ -92,7 +95,7 @@ def serving(double: Double) -> Iterator[Double]:
             if answered.announced is not None:
                 self.close_connection = True
 
-        do_GET = do_POST = respond  # noqa: N815 (as http.server names them)
+        do_GET = do_POST = do_PUT = do_PATCH = respond  # noqa: N815 (as http.server names them)
 
         def send_response(self, code: int, message: str | None = None) -> None:
             """Without a date of its own, which `Date` among the headers would double."""

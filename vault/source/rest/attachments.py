@@ -42,11 +42,11 @@ def found_in(record: dict[str, Any], key: str, wanted: Attachments) -> tuple[lis
             continue
         number = exact_json.as_text(exact_json.at(one, wanted.key))
         source = _source(one, number, _size(one, wanted), wanted)
-        if number is None or source is None:
+        path = path_of(one, key, wanted)
+        if number is None or source is None or path is None:
             bad += 1
             continue
         name = exact_json.as_text(exact_json.at(one, wanted.name)) or ""
-        path = f"{safe_name(key)}/{safe_name(f'{number}-{name}' if name else number)}"
         version = [exact_json.at(one, pointer) for pointer in wanted.version]
         token = blake2b(exact_json.dump([number, name, version]), digest_size=16).digest()
         found[path] = StoredAttachment(path, msgspec.json.encode(source).decode(), token)
@@ -56,6 +56,16 @@ def found_in(record: dict[str, Any], key: str, wanted: Attachments) -> tuple[lis
 def _size(one: dict[str, Any], wanted: Attachments) -> int | None:
     text = exact_json.as_text(exact_json.at(one, wanted.size)) if wanted.size else None
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def path_of(one: dict[str, Any], key: str, wanted: Attachments) -> str | None:
+    """The path below the resource's attachments of a file that is described so; None where it has no key. key: of its
+    record."""
+    number = exact_json.as_text(exact_json.at(one, wanted.key))
+    if number is None:
+        return None
+    name = exact_json.as_text(exact_json.at(one, wanted.name)) or ""
+    return f"{safe_name(key)}/{safe_name(f'{number}-{name}' if name else number)}"
 
 
 def _source(one: dict[str, Any], number: str | None, size: int | None, wanted: Attachments) -> AttachmentSource | None:

@@ -37,6 +37,8 @@ TRIES_OF_ERRORS = 3
 MOST_REDIRECTS = 5
 LARGEST_ERROR = 64 * 1024
 """Bytes of an answer in the place of a file that is looked into for an error."""
+LONGEST_REASON = 4096
+"""Bytes that are read of what a server says of an error."""
 
 
 Value = TypeVar("Value")
@@ -164,6 +166,53 @@ class RestClient:
         else:
             yield from self._connections.pieces(found)
 
+    def send_once(self, method: str, question: Question, body: bytes, content_type: str) -> Sent:
+        """One request that changes something, at its turn; its answer is yet to be read. question: without a body. Raises what
+        `Connections.send_once` raises."""
+        self.pace.stop()
+        self.pace.wait_for_turn()
+        request = self._request(method, question, body, content_type, "application/json")
+        sent = self._connections.send_once(request._replace(headers=dict(request.headers) | IDENTITY))
+        self._look_at(sent)
+        return sent
+
+    def parsed(self, question: Question, sent: Sent) -> tuple[Any, float | None]:
+        """The body of an answer as JSON, None where it has none; and the seconds for which the server is busy, None where it is
+        not. Raises `Nonsense`, `CutShort`."""
+        data = self._connections.whole(sent, self._largest)
+        if not data.strip():
+            return None, None
+        reply, wait = self._reply(question, sent, data)
+        return reply.value, wait
+
+    def is_busy(self, sent: Sent) -> bool:
+        """Whether a status means that the server wants to be asked later."""
+        return self._is_busy(sent)
+
+    def asked_wait(self, sent: Sent) -> float | None:
+        """For how long it asks us to wait; None where it does not say. The answer is ended."""
+        return self._asked_wait(sent)
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that a server may ask for."""
+        return self._longest
+
+    def renew(self) -> bool:
+        """The credentials were refused; whether others can be had."""
+        if self._authorization.is_renewable:
+            self._authorization.renew()
+        return self._authorization.is_renewable
+
+    def start_of(self, sent: Sent) -> bytes:
+        """The beginning of a body, for what it says of an error; the answer is ended."""
+        try:
+            return sent.answer.read(LONGEST_REASON)
+        except (OSError, http.client.HTTPException):
+            return b""
+        finally:
+            sent.end()
+
     def own_path(self, url: str) -> Question:
         """A URL that the server has given, as a question to the same server. Raises `Nonsense` where it is of another one."""
         try:
@@ -240,18 +289,21 @@ class RestClient:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _send(self, question: Question, body: bytes, accept: str) -> Sent:
+        method = "POST" if question.body is not None else "GET"
+        sent = self._connections.send(self._request(method, question, body, "application/json" if body else "", accept))
+        self._look_at(sent)
+        return sent
+
+    def _request(self, method: str, question: Question, body: bytes, content_type: str, accept: str) -> Request:
         headers = {"User-Agent": "strongroom", "Accept": accept, "Accept-Encoding": "gzip"}
         if accept == "*/*":
             headers |= IDENTITY
-        if body:
-            headers["Content-Type"] = "application/json"
+        if content_type:
+            headers["Content-Type"] = content_type
         headers |= self.description.headers | self._authorization.headers()
         query = "&".join(part for part in (question.query, parameters(self._authorization.parameters())) if part)
         path = self._target(question)
-        method = "POST" if question.body is not None else "GET"
-        sent = self._connections.send(Request(method, f"{path}?{query}" if query else path, headers, body))
-        self._look_at(sent)
-        return sent
+        return Request(method, f"{path}?{query}" if query else path, headers, body)
 
     def _target(self, question: Question) -> str:
         if question.path.startswith("/"):

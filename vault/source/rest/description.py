@@ -30,6 +30,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Struct
 
+from vault.source.rest.creation import Create, Files, Find, NewChild, Pick, Reference, Section, Step, Upload
 from vault.source.rest.description_faults import (
     DescriptionError,
     Key,
@@ -323,6 +324,7 @@ class Resource(Table, frozen=True, forbid_unknown_fields=True):
     - `pages_per_minute`: of its listing, at most; 0 for no limit of its own
     - `only_with_full_scan`: it is not looked at between full scans
     - `records_in`: pointer within each entry of the list to the record itself
+    - `create`: how records go back; without it they cannot
     """
 
     path: str
@@ -344,6 +346,7 @@ class Resource(Table, frozen=True, forbid_unknown_fields=True):
     incremental: Incremental | None = None
     children: dict[str, Child] = {}
     attachments: Attachments | None = None
+    create: Create | None = None
 
     def faults(self) -> Iterator[tuple[str, str]]:
         if not self.key:
@@ -416,19 +419,50 @@ def _resource(value: object, key: Key) -> Resource:
     children = value.get("children", {})
     if not isinstance(children, dict):
         raise DescriptionError((*key, "children"), "must be a table")
-    own = {name: part for name, part in value.items() if name != "children"}
-    inner: dict[str, type[Table]] = {"paging": Paging, "incremental": Incremental, "attachments": Attachments}
+    own = {name: part for name, part in value.items() if name not in ("children", "create")}
+    inner: dict[str, type[Table | Section]] = {"paging": Paging, "incremental": Incremental, "attachments": Attachments}
     made = {name: _table(Child, part, (*key, "children", name), inner={"paging": Paging}) for name, part in children.items()}
-    resource = msgspec.structs.replace(_table(Resource, own, key, inner=inner, checked=False), children=made)
+    create = _create(value["create"], (*key, "create")) if "create" in value else None
+    resource = msgspec.structs.replace(_table(Resource, own, key, inner=inner, checked=False), children=made, create=create)
     _check(resource, key)
     return resource
 
 
-AnyTable = TypeVar("AnyTable", bound=Table)
+_INNER: Mapping[str, type[Section]] = {"find": Find, "files": Files, "upload": Upload}
+_NAMED: Mapping[str, type[Section]] = {"pick": Pick, "then": Step, "references": Reference}
+"""Tables of `create`: single ones, and those that have names of their own."""
+
+
+def _create(value: object, key: Key) -> Create:
+    if not isinstance(value, dict):
+        raise DescriptionError(key, "must be a table")
+    children = value.get("children", {})
+    if not isinstance(children, dict):
+        raise DescriptionError((*key, "children"), "must be a table")
+    made = {name: _with_named(NewChild, part, (*key, "children", name)) for name, part in children.items()}
+    own = {name: part for name, part in value.items() if name != "children"}
+    create = msgspec.structs.replace(_with_named(Create, own, key), children=made)
+    _check(create, key)
+    return create
+
+
+def _with_named(kind: type[AnySection], value: object, key: Key) -> AnySection:
+    if not isinstance(value, dict):
+        raise DescriptionError(key, "must be a table")
+    for name in _NAMED.keys() & value.keys():
+        if isinstance(value[name], dict):
+            for label, part in value[name].items():
+                _table(_NAMED[name], part, (*key, name, label), inner={})
+    inner = {name: one for name, one in _INNER.items() if name in kind.__struct_fields__}
+    return _table(kind, value, key, inner=inner, checked=False)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
+AnyTable = TypeVar("AnyTable", bound="Table | Section")
 
 
 def _table(
-    kind: type[AnyTable], value: object, key: Key, *, inner: Mapping[str, type[Table]], checked: bool = True
+    kind: type[AnyTable], value: object, key: Key, *, inner: Mapping[str, type[Table | Section]], checked: bool = True
 ) -> AnyTable:
     """One table, its inner ones first, so that what is wrong is said where it stands. inner: tables by name · checked: whether
     its `faults` are asked for, too. Raises `DescriptionError`."""
@@ -452,7 +486,7 @@ def _table(
     return made
 
 
-def _check(table: Table, key: Key) -> None:
+def _check(table: Table | Section, key: Key) -> None:
     """Raises `DescriptionError` for the first fault of a table."""
     for name, what in table.faults():
         raise DescriptionError((*key, name), what)

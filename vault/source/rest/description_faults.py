@@ -56,17 +56,18 @@ def in_words(error: msgspec.ValidationError) -> str:
 
 def template_faults(name: str, value: object, known: set[str], prefix: str = "-") -> Iterator[tuple[str, str]]:
     """Names in braces that nobody fills in."""
-    for text in _texts(value):
+    for text in texts_in(value):
         for found in _PLACEHOLDER.findall(text):
             if found not in known and not found.startswith(prefix):
                 yield name, f"has {{{found}}}, which is not known"
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts_in(value: object) -> Iterator[str]:
+    """The texts of a value of TOML, those within it among them."""
     if isinstance(value, str):
         yield value
     for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(one)
+        yield from texts_in(one)
 
 
 def duration_faults(name: str, text: str) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
@@ -72,7 +73,8 @@ class RestOptions(Struct, frozen=True):
         """Of all that the content of a mirror depends on."""
         from blake3 import blake3
 
-        parts = [msgspec.json.encode(self.description.resources), self.base, self.zone, self.step, self.description.time_zone]
+        read = {name: replace(one, create=None) for name, one in self.description.resources.items()}
+        parts = [msgspec.json.encode(read), self.base, self.zone, self.step, self.description.time_zone]
         return blake3(msgspec.json.encode(parts)).hexdigest(length=16)
 
 
