@@ -50,7 +50,8 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
     """The options of a restore but for its selection.
 
     to, in_place: neither, where a destination is to be proposed · where: a condition on rows of a database · existing: None
-    where nothing is said · endpoint, region: of a bucket that is restored to · report: a file that names what was left alone
+    where nothing is said · endpoint, region: of a bucket that is restored to · report: a file that names what was left alone ·
+    pages: records become pages for people · records, key: of these only some, by the field that has their ids
     """
 
     to: str = ""
@@ -63,6 +64,9 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
     region: str | None = None
     verify: bool = False
     report: Path | None = None
+    pages: bool = False
+    records: tuple[str, ...] = ()
+    key: str = ""
     run: RunOptions = field(default_factory=RunOptions)
 
     def check(self, *, periods: bool) -> None:
@@ -90,6 +94,23 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
                 hint="name the database that the rows go to",
             )
         self.tables.check(periods=periods)
+        self._check_pages()
+
+    def _check_pages(self) -> None:
+        if (self.records or self.key) and not self.pages:
+            raise UsageError(
+                "--record and --key need --as pages",
+                hint="what became of a record tells `strongroom history PROJECT --record ID`",
+            )
+        if not self.pages:
+            return
+        if not self.to or self.to == "-":
+            raise UsageError("--as pages needs a folder or an archive", hint="name one: --to DIR, or --to FILE.zip")
+        if self.tables.wanted or self.verify or self.report is not None or self.where is not None:
+            raise UsageError(
+                "--as pages excludes --merge, --rows-in-period, --verify, --report and --where: pages are not tables",
+                hint="leave it out; the records themselves are restored without --as",
+            )
 
     def database(self, context: Context, selected: SelectedItems) -> Database | None:
         """The database that rows go to; None where files go somewhere. Raises `UsageError`."""
@@ -184,6 +205,11 @@ def restore_project(context: Context, project: Project, options: SelectionOption
         _restore_items(context, proposal.selected, proposal.destination, request, proposal)
         return
     selected = selected_items(context, project, options, request.run, sources_apart=request.in_place)
+    if request.pages:
+        from cli.restore_pages import restore_pages
+
+        restore_pages(context, selected, request)
+        return
     database = request.database(context, selected)
     if database is not None:
         from cli.restore_rows import restore_rows

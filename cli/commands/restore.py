@@ -36,7 +36,7 @@ from cli.options import (
     Yes,
 )
 from cli.restore_run import RestoreRequest, RunOptions, restore_all, restore_project
-from cli.table_formats import As
+from cli.table_formats import PAGES, RestoreAs
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.tables.write_options import Audience
 from strongroom.reading import opened_to_read
@@ -80,6 +80,14 @@ def restore(
             "--where", metavar="CONDITION", help='Of rows for a database only these: "id in (3, 5)".', rich_help_panel=ITEMS
         ),
     ] = None,
+    records: Annotated[
+        list[str] | None,
+        typer.Option("--record", metavar="ID", help="With --as pages, of records only this one.", rich_help_panel=ITEMS),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="FIELD", help="The field that has the ID, if not found.", rich_help_panel=ITEMS),
+    ] = None,
     paths: Paths = None,
     kinds: Kinds = None,
     periods: Periods = None,
@@ -98,11 +106,12 @@ def restore(
         ),
     ] = None,
     as_: Annotated[
-        As | None,
+        RestoreAs | None,
         typer.Option(
             "--as",
             metavar="FORMAT",
-            help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html.",
+            help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html; or records, such as tickets, as pages "
+            "to read and print.",
             rich_help_panel=TABLES,
         ),
     ] = None,
@@ -195,11 +204,14 @@ def restore(
     Tables of a database (see docs/sources.md) go back row by row with --to sqlite:FILE, --to postgresql://…, --to mariadb://…
     or --in-place: by the primary key, in one transaction, with --existing refuse (the default), skip, newer or replace.
 
+    With --as pages records of help desks become pages for people: a page a record with its comments and files, and an index, in
+    a folder or an archive (see docs/records.md); with --record only those that are named.
+
     With --all-projects one that fails does not stop the others; --json lists what became of each, and the exit code is the
     greatest of all.
     """
     tables = TableOptions(
-        format=as_.value if as_ else None,
+        format=as_.value if as_ and as_.value != PAGES else None,
         profile=profile,
         delimiter=delimiter,
         bom=bom,
@@ -220,6 +232,9 @@ def restore(
         region=region,
         verify=verify,
         report=report,
+        pages=as_ is not None and as_.value == PAGES,
+        records=tuple(records or ()),
+        key=key or "",
         run=RunOptions(dry_run=dry_run, yes=yes, quiet=quiet, as_json=as_json),
     )
     request.check(periods=bool(periods))
