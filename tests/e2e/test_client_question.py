@@ -120,8 +120,8 @@ def test_the_backup_and_what_is_published_answer_as_the_sources_do(
 def test_two_years_at_their_size_with_tickets_of_a_real_django_helpdesk(
     desk: Desk, postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    """365,000 calls and every hundredth of their tickets: the help desk's interface takes a second for 100, and gives all of them
-    with every run, until two readings agree."""
+    """365,000 calls and every hundredth of their tickets: the help desk's interface takes a second for 100, and is read until
+    two readings agree."""
     years = courier.two_years(calls_a_day=500)
     kept = [one for one in years.tickets if one.number % 100 == 0]
     file = tmp_path / "tickets.json"
