@@ -13,9 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import msgspec
+from msgspec import Struct
 
 from benchmarks.desk import Desk, opened, table_head, tell
 from benchmarks.scratch import say
@@ -46,27 +52,52 @@ QUESTIONS = {
 """Each with the seconds that it may take."""
 
 
-def _filled(server: PostgresServer, model: ModelDesk, years: courier.TwoYears) -> str:
-    database = server.new_database(courier.TABLE)
+class Facts(Struct, frozen=True):
+    """What the two sources have. url: of the help desk · answer: to the client's question, by plain Python."""
+
+    url: str
+    calls: int
+    tickets: int
+    comments: int
+    answer: tuple[int, float]
+
+
+@contextmanager
+def _filled(server: PostgresServer, database: str, calls: int) -> Iterator[Facts]:
+    """Both sources with their data, made in a process of its own: the memory of commands is measured beside this one's."""
+    command = [sys.executable, "-m", "benchmarks.client_question", "--serve", str(server.port), database, "--calls", str(calls)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            yield msgspec.json.decode(process.stdout.readline() if process.stdout else b"", type=Facts)
+        finally:
+            process.kill()
+
+
+def _serve(port: int, database: str, calls: int) -> None:
+    years, server = courier.two_years(calls), PostgresServer(port)
     with server.connected(database) as connection, connection.cursor() as cursor:
         with cursor.copy(f"copy calls ({courier.COLUMNS}) from stdin") as copy:
             for call in years.calls:
                 copy.write_row(call)
         connection.commit()
-    for ticket in years.tickets:
-        answers = [{"id": place, "text": text} for place, text in enumerate(ticket.comments)]
-        model.add(at=ticket.created, topic=ticket.topic, **{COMMENTS: answers})
-    return database
+    with serving(ModelDesk()) as model:
+        for ticket in years.tickets:
+            answers = [{"id": place, "text": text} for place, text in enumerate(ticket.comments)]
+            model.add(at=ticket.created, topic=ticket.topic, **{COMMENTS: answers})
+        comments = sum(len(one.comments) for one in years.tickets)
+        facts = Facts(model.url, len(years.calls), len(years.tickets), comments, years.answer())
+        print(msgspec.json.encode(facts).decode(), flush=True)
+        sys.stdin.read()
 
 
-def _sources(desk: Desk, server: PostgresServer, database: str, model: ModelDesk) -> None:
+def _sources(desk: Desk, server: PostgresServer, database: str, url: str) -> None:
     (desk.folder / "password").write_text(f"{PASSWORD}\n")
     (desk.folder / "desk.toml").write_text(DESCRIPTION)
     desk.call("init", *desk.address, "--recovery-kit", str(desk.folder / "kit.txt"))
     desk.call("project", "add", PROJECT)
     words = ("--time-column", "started_at", "--option", f"user={OWNER}", "--option", "password_file=password", "--yes")
     desk.call("source", "add", PROJECT, "raw", server.url(database), "--name", "telephony", *words)
-    desk.call("source", "add", PROJECT, "tickets", "rest:desk.toml", "--option", f"base={model.url}", "--yes")
+    desk.call("source", "add", PROJECT, "tickets", "rest:desk.toml", "--option", f"base={url}", "--yes")
 
 
 def main() -> int:
@@ -74,23 +105,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--calls", type=int, default=500, help="a day")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "strongroom-client-question")
+    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    years = courier.two_years(options.calls)
-    say(f"{len(years.calls)} calls, {len(years.tickets)} tickets, {sum(len(one.comments) for one in years.tickets)} comments")
-    with (
-        opened(options.work.resolve(), "client-question", s3=False) as desk,
-        postgres_server() as server,
-        serving(ModelDesk()) as model,
-    ):
-        _sources(desk, server, _filled(server, model, years), model)
-        table_head(f"two years, {options.calls} calls a day")
-        tell("first backup of both", "", desk.call("backup"), None)
-        tell("backup, nothing changed", "", desk.call("backup"), None)
-        passed = [_asked(desk, name, sql, limit) for name, (sql, limit) in QUESTIONS.items()]
-        passed.append(_is_right(desk, years))
-        for state in ("all of it", "unchanged"):
-            tell("published as Parquet", state, desk.call("publish", PROJECT, "--as", "parquet", "--to", "bi"), None)
-    return 0 if all(passed) else 1
+    if options.serve:
+        _serve(int(options.serve[0]), options.serve[1], options.calls)
+        return 0
+    with postgres_server() as server:
+        database = server.new_database(courier.TABLE)
+        with (
+            opened(options.work.resolve(), "client-question", s3=False) as desk,
+            _filled(server, database, options.calls) as facts,
+        ):
+            say(f"{facts.calls} calls, {facts.tickets} tickets, {facts.comments} comments")
+            _sources(desk, server, database, facts.url)
+            return 0 if _measured(desk, facts, options.calls) else 1
+
+
+def _measured(desk: Desk, facts: Facts, calls: int) -> bool:
+    table_head(f"two years, {calls} calls a day")
+    tell("first backup of both", "", desk.call("backup"), None)
+    tell("backup, nothing changed", "", desk.call("backup"), None)
+    passed = [_asked(desk, name, sql, limit) for name, (sql, limit) in QUESTIONS.items()]
+    passed.append(_is_right(desk, facts))
+    for state in ("all of it", "unchanged"):
+        tell("published as Parquet", state, desk.call("publish", PROJECT, "--as", "parquet", "--to", "bi"), None)
+    return all(passed)
 
 
 def _asked(desk: Desk, name: str, sql: str, limit: float) -> bool:
@@ -103,11 +142,11 @@ def _asked(desk: Desk, name: str, sql: str, limit: float) -> bool:
     return all(passed)
 
 
-def _is_right(desk: Desk, years: courier.TwoYears) -> bool:
+def _is_right(desk: Desk, facts: Facts) -> bool:
     sql, _ = QUESTIONS["deliveries from mobile phones, and comments"]
     (row,) = json.loads(desk.call("query", PROJECT, sql, "--json").output)["rows"]
     requests, comments = row
-    expected = years.answer()
+    expected = facts.answer
     is_right = bool(requests == expected[0] and abs(comments - expected[1]) < 1e-9)
     say(f"{'passed' if is_right else 'FAILED'}: {requests} requests, {comments:.4f} comments; plain Python: {expected}")
     return is_right
