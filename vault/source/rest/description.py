@@ -310,6 +310,24 @@ class Attachments(Table, frozen=True, forbid_unknown_fields=True):
         yield from template_faults("path", self.path, {"key"}, "attachment.")
 
 
+class RecordPage(Table, frozen=True, forbid_unknown_fields=True):
+    """Which fields a page for people begins with. Where nothing is said, the usual names are looked for.
+
+    - `title`, `author`, `body`, `time`: pointers within a record
+    - `comments`: pointers to its lists of comments
+    - `comment_author`, `comment_body`, `comment_time`: pointers within a comment
+    """
+
+    title: str = ""
+    author: str = ""
+    body: str = ""
+    time: str = ""
+    comments: list[str] = []
+    comment_author: str = ""
+    comment_body: str = ""
+    comment_time: str = ""
+
+
 class Resource(Table, frozen=True, forbid_unknown_fields=True):
     """One sort of records.
 
@@ -325,6 +343,7 @@ class Resource(Table, frozen=True, forbid_unknown_fields=True):
     - `only_with_full_scan`: it is not looked at between full scans
     - `records_in`: pointer within each entry of the list to the record itself
     - `create`: how records go back; without it they cannot
+    - `page`: of pages for people
     """
 
     path: str
@@ -347,6 +366,7 @@ class Resource(Table, frozen=True, forbid_unknown_fields=True):
     children: dict[str, Child] = {}
     attachments: Attachments | None = None
     create: Create | None = None
+    page: RecordPage = RecordPage()
 
     def faults(self) -> Iterator[tuple[str, str]]:
         if not self.key:
@@ -420,7 +440,12 @@ def _resource(value: object, key: Key) -> Resource:
     if not isinstance(children, dict):
         raise DescriptionError((*key, "children"), "must be a table")
     own = {name: part for name, part in value.items() if name not in ("children", "create")}
-    inner: dict[str, type[Table | Section]] = {"paging": Paging, "incremental": Incremental, "attachments": Attachments}
+    inner: dict[str, type[Table | Section]] = {
+        "paging": Paging,
+        "incremental": Incremental,
+        "attachments": Attachments,
+        "page": RecordPage,
+    }
     made = {name: _table(Child, part, (*key, "children", name), inner={"paging": Paging}) for name, part in children.items()}
     create = _create(value["create"], (*key, "create")) if "create" in value else None
     resource = msgspec.structs.replace(_table(Resource, own, key, inner=inner, checked=False), children=made, create=create)
