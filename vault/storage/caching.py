@@ -33,7 +33,7 @@ from vault.storage.object_locks import Locks, locks_of
 from vault.storage.object_versions import OffersVersions, Versions
 from vault.storage.saved_copies import SavedCopies
 
-KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten", "grants")
+KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "records", "forgotten", "grants")
 """Third part of the names that are kept: projects/<id>/<folder>/…; objects there are written once and never edited."""
 
 LARGEST_CACHE = 2 * 1024 * 1024 * 1024
