@@ -56,7 +56,7 @@ def select(project: Project, query: ItemQuery) -> Selection:
 
     index = repaired_index(project, ChunkIndex.load(project))
     committed = snapshots.committed(project, rolled=True)
-    reader = MetaReader(project, index)
+    reader = MetaReader(project, index, heads=len(committed.records) >= snapshots.WORTH_TABLES)
     tables, lost = _manifests(project, reader, _records(project, query, committed), committed.records)
     records = [record for record, _ in tables]
     index = reader.index

@@ -155,7 +155,10 @@ def _out_of_tables(project: Project, wanted: Sequence[str], gone: ForgetNotes) -
     outlines |= {one.id: outline_of(one) for one in read.values()}
     moved = sorted({row.id for row in rows if not row.is_snapshot})
     records = LazyRecords(
-        (one._replace(parents=gone.parents_of(one.parents)) for one in outlines.values()),
+        (
+            one if gone.by_id.keys().isdisjoint(one.parents) else one._replace(parents=gone.parents_of(one.parents))
+            for one in outlines.values()
+        ),
         lambda ids: _records_of(project, tables, read, ids),
     )
     moves = LazyMoves(found.moves, len(moved), lambda: _read_out_of(project, tables, moved).values())

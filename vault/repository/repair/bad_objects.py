@@ -16,6 +16,7 @@ from vault.repository import (
     check_objects,
     forget_notes,
     grants,
+    head_chunks,
     missing_objects,
     object_proof,
     record_tables,
@@ -53,6 +54,7 @@ def look(project: Project, memory: ClientMemory) -> list[BadObject]:
         *check_objects.of_project(below),
         *rollups.damage(below),
         *record_tables.damage(below),
+        *head_chunks.damage(below),
         *ChunkIndex.load(below).damaged,
     ]
     bad = [*_damaged(project, damaged), *_gone(project, memory), *_grants(below, memory)]
