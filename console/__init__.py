@@ -6,6 +6,7 @@
     access/      who may what, as values: roles, assignments, scopes
     gateway/     the only way to the library: rights are checked there, and what is done is recorded
     pages/       one module an area: home, browsing, …
+    state        the console's own memory, one SQLite file: accounts, sessions, baskets, tasks
     repositories open repositories, lent one at a time
     responses    headers that keep browsers from doing harm; errors as pages
     texts        languages: catalogues, dates, numbers

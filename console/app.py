@@ -71,6 +71,7 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         await run_in_threadpool(console.repositories.close)
+        await run_in_threadpool(console.state.close)
 
     return lifespan
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault.errors import NothingFound, RefusedByRule, UsageError
+from vault.errors import NothingFound, RefusedByRule, StrongroomError, UsageError
 
 
 class NotThere(NothingFound):
@@ -23,3 +23,7 @@ class ForgedRequest(RefusedByRule):
 
 class TooLarge(UsageError):
     """More was sent than any form of the console holds."""
+
+
+class StateError(StrongroomError):
+    """The console's own memory cannot be read or written."""

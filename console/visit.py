@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from console.repositories import RepositoryPool
+    from console.state import ConsoleState
     from console.texts import Texts
     from vault.clock import Clock
     from vault.randomness import Randomness
@@ -43,10 +44,11 @@ class Authenticator(Protocol):
 
 
 class Console(Struct, frozen=True):
-    """The parts of one console, made when it starts. templates: an environment by language · zone: in which moments are shown
-    where no project says another one · secure: whether it is reached by HTTPS."""
+    """The parts of one console, made when it starts. state: its own memory · templates: an environment by language · zone: in
+    which moments are shown where no project says another one · secure: whether it is reached by HTTPS."""
 
     repositories: RepositoryPool
+    state: ConsoleState
     authenticator: Authenticator
     templates: Mapping[str, Environment]
     clock: Clock

@@ -22,6 +22,7 @@ import strongroom
 from console.access.rights import Assignment, Person, Role
 from console.app import application, templates
 from console.repositories import RepositoryPool
+from console.state import ConsoleState
 from console.visit import Caller, Console
 from tests.support.desk import Desk
 from vault.clock import Clock, SystemClock
@@ -76,7 +77,8 @@ def console_of(desk: Desk, *persons: Person, clock: Clock | None = None) -> Iter
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
-        console = Console(pool, FakeAuthenticator(persons), templates(), clock, SystemRandomness())
+        state = ConsoleState(desk.folder / "console" / "console.sqlite")
+        console = Console(pool, state, FakeAuthenticator(persons), templates(), clock, SystemRandomness())
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
 
