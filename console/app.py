@@ -18,10 +18,14 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from console import routing, texts
+from console import basket, routing, texts
+from console.approvals import records as approval_records
 from console.errors import NotThere
+from console.gateway.restoring import carry_out
 from console.pages import PAGES
 from console.responses import Headers, error_page, failure_page
+from console.tasks import records as task_records
+from console.tasks.runner import TaskRunner
 from console.visit import Console, Visit
 from vault.errors import StrongroomError, UsageError
 
@@ -33,6 +37,8 @@ _HERE = Path(__file__).parent
 
 def application(console: Console) -> Starlette:
     """The console as an ASGI application."""
+    for area in (basket, task_records, approval_records):
+        console.state.migrate(area.AREA, area.TABLES)
     return Starlette(
         routes=[
             *(routing.route(console, one) for one in PAGES),
@@ -69,7 +75,10 @@ def templates() -> Mapping[str, Environment]:
 def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        runner = TaskRunner(console, carry_out)
+        runner.start()
         yield
+        await run_in_threadpool(runner.stop)
         await run_in_threadpool(console.repositories.close)
         await run_in_threadpool(console.state.close)
 

@@ -100,21 +100,20 @@ def download(
     damaged where it is all that was asked for, `StorageError`, and what writing to the stream raises.
     """
     options = planned.options
+    if planned.form != "zip":
+        return stream(planned.context, planned.selected, out, options, stop=stop, progress=progress)
     asked = {
         "selection": planned.selected.options.as_json(),
-        "to": f"a stream ({planned.form})",
+        "to": "a stream (zip)",
         "tables": options.tables.as_json() if options.tables.wanted else None,
         "incomplete": options.incomplete,
         "snapshots": [one.id for one in planned.selected.selection.records],
     }
     with recorded(planned.context, "restore", [planned.selected.project], asked) as entry:
         entry.begin()
-        if planned.form == "zip":
-            result = _zipped(planned, out, stop, progress or NoProgress())
-            entry.count(files=result.files, bytes=result.bytes)
-            entry.problems(len(result.problems))
-        else:
-            result = stream(planned.context, planned.selected, out, options, stop=stop, progress=progress)
+        result = _zipped(planned, out, stop, progress or NoProgress())
+        entry.count(files=result.files, bytes=result.bytes)
+        entry.problems(len(result.problems))
     return result
 
 

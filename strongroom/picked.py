@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Deleted = Literal["without", "only", "with"]
 
-NAMES_TOLD = 100
+NAMES_LOGGED = 100
 LONGEST_NAME = 300
 """Of what was picked, so many names of so many characters are in the log and in reports, and a SHA-256 of all."""
 
@@ -55,8 +55,8 @@ class Pick(Struct, frozen=True):
     def as_json(self) -> dict[str, Any]:
         """For the log and reports; what is empty is left out."""
         found = {
-            "items": _told(self.items),
-            "folders": _told(self.folders),
+            "items": _logged(self.items),
+            "folders": _logged(self.folders),
             "periods": list(self.periods),
             "kinds": list(self.kinds),
             "at": self.at,
@@ -272,10 +272,10 @@ def _periods(picks: Sequence[Pick]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(period for one in picks for period in one.periods))
 
 
-def _told(paths: Sequence[bytes]) -> list[Any]:
+def _logged(paths: Sequence[bytes]) -> list[Any]:
     """Names for the log: the first of them, and what tells that all are the same."""
-    names: list[Any] = [printable(path)[:LONGEST_NAME] for path in paths[:NAMES_TOLD]]
-    if len(paths) > NAMES_TOLD or any(len(printable(path)) > LONGEST_NAME for path in paths[:NAMES_TOLD]):
+    names: list[Any] = [printable(path)[:LONGEST_NAME] for path in paths[:NAMES_LOGGED]]
+    if len(paths) > NAMES_LOGGED or any(len(printable(path)) > LONGEST_NAME for path in paths[:NAMES_LOGGED]):
         digest = hashlib.sha256(b"\0".join(paths)).hexdigest()
         names.append({"all": len(paths), "sha256_of_names_joined_by_nul": digest})
     return names

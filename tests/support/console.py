@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx2 as httpx
 from starlette.requests import Request
@@ -72,13 +73,13 @@ class ConsoleClient:
 
 
 @contextmanager
-def console_of(desk: Desk, *persons: Person, clock: Clock | None = None) -> Iterator[ConsoleClient]:
-    """The console of a desk; the first person asks until another one is named."""
+def console_of(desk: Desk, *persons: Person, clock: Clock | None = None, **more: Any) -> Iterator[ConsoleClient]:
+    """The console of a desk; the first person asks until another one is named. more: other parts of the console."""
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
         state = ConsoleState(desk.folder / "console" / "console.sqlite")
-        console = Console(pool, state, FakeAuthenticator(persons), templates(), clock, SystemRandomness())
+        console = Console(pool, state, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), **more)
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
 

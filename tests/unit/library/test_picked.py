@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from strongroom.destinations import Folder
-from strongroom.picked import NAMES_TOLD, Pick, select_picked
+from strongroom.picked import NAMES_LOGGED, Pick, select_picked
 from strongroom.restore import restore
 from strongroom.restore_plan import plan_restore
 from strongroom.selection import SelectedItems
@@ -101,9 +101,11 @@ def test_what_was_deleted_comes_where_it_is_named_or_asked_for(tmp_path: Path) -
 
 
 def test_the_log_gets_names_of_bounded_length_and_what_tells_all_of_them() -> None:
-    many = Pick(items=tuple(b"reports/%d" % number for number in range(NAMES_TOLD + 5)), at="2026-01-01")
+    many = Pick(items=tuple(b"reports/%d" % number for number in range(NAMES_LOGGED + 5)), at="2026-01-01")
     told = many.as_json()
-    assert len(told["items"]) == NAMES_TOLD + 1 and told["items"][-1]["all"] == NAMES_TOLD + 5 and told["at"] == "2026-01-01"
+    assert (
+        len(told["items"]) == NAMES_LOGGED + 1 and told["items"][-1]["all"] == NAMES_LOGGED + 5 and told["at"] == "2026-01-01"
+    )
     assert "folders" not in told
     (name, whole) = Pick(folders=(b"x" * 4000,)).as_json()["folders"]
     assert len(name) == 300 and len(whole["sha256_of_names_joined_by_nul"]) == 64
