@@ -18,12 +18,16 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from console import routing, texts
+from console import basket, routing, texts
 from console.api import routing as api_routing
 from console.api.operations import OPERATIONS
+from console.approvals import records as approval_records
 from console.errors import NotThere
+from console.gateway.restoring import carry_out
 from console.pages import PAGES
 from console.responses import Headers, Hosts, error_page, failure_page
+from console.tasks import records as task_records
+from console.tasks.runner import TaskRunner
 from console.visit import Caller, Console, Visit
 from vault.errors import StrongroomError, UsageError
 
@@ -35,6 +39,8 @@ _HERE = Path(__file__).parent
 
 def application(console: Console) -> Starlette:
     """The console as an ASGI application."""
+    for area in (basket, task_records, approval_records):
+        console.state.migrate(area.AREA, area.TABLES)
     return Starlette(
         routes=[
             *(routing.route(console, one) for one in PAGES),
@@ -73,7 +79,10 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         console.known.warm_up(console.repositories)
+        runner = TaskRunner(console, carry_out)
+        runner.start()
         yield
+        await run_in_threadpool(runner.stop)
         await run_in_threadpool(console.known.close)
         await run_in_threadpool(console.repositories.close)
         await run_in_threadpool(console.previews.close)

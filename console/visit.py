@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import quote, unquote_to_bytes
 
@@ -13,13 +14,16 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.access.rights import Action, Person
+from console.access.rights import APPROVED_BY_TWO, Action, Person
 from console.accounts import proxy
 from console.accounts.sessions import Way
 from console.errors import NotSignedIn
 from console.known_items import KnownItems
+from console.limits import ConsoleLimits
+from console.post import NoPost, Post
 from console.previews.views import KnownViews
 from console.previews.workers import PreviewWorkers
+from console.tasks.signals import TaskSignals
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -57,12 +61,22 @@ class Authenticator(Protocol):
         ...
 
 
+def nobody_known(name: str) -> Person | None:
+    """Of nobody is known what they may do now."""
+    return None
+
+
 class Console(Struct, frozen=True):
-    """The parts of one console, made when it starts. state: its own memory · accounts: who people are · templates: by
-    language · zone: in which moments are shown where no project says another one · secure: whether it is reached by HTTPS ·
-    hosts: the names by which it may be asked; empty for any · known: what stays in memory of projects · previews: processes
-    that open what others wrote · views: which looks at content are in the log already · asking: room for questions in SQL ·
-    masked: patterns of columns that previews do not show."""
+    """The parts of one console, made when it starts.
+
+    state: its own memory · accounts: who people are · templates: by language · zone: in which moments are shown where no
+    project says another one · secure: whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for
+    any · known: what stays in memory of projects · previews: processes that open what others wrote · views: which looks at content
+    are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show · limits:
+    of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a second
+    person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody as they
+    are now, by name, for what goes on while they are away; None where nobody can say
+    """
 
     repositories: RepositoryPool
     state: ConsoleState
@@ -79,6 +93,12 @@ class Console(Struct, frozen=True):
     views: KnownViews = field(default_factory=KnownViews)
     asking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_ASKING))
     masked: tuple[str, ...] = ()
+    limits: ConsoleLimits = ConsoleLimits()
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    approvals: frozenset[Action] = APPROVED_BY_TWO
+    tasks: TaskSignals = field(default_factory=TaskSignals)
+    post: Post = field(default_factory=NoPost)
+    people: Callable[[str], Person | None] = nobody_known
 
 
 class Visit:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx2 as httpx
 from starlette.requests import Request
@@ -90,10 +91,8 @@ class ConsoleClient:
 
 
 @contextmanager
-def console_of(
-    desk: Desk, *persons: Person, clock: Clock | None = None, masked: tuple[str, ...] = ()
-) -> Iterator[ConsoleClient]:
-    """The console of a desk; the first person asks until another one is named. masked: as for `Console`."""
+def console_of(desk: Desk, *persons: Person, clock: Clock | None = None, **more: Any) -> Iterator[ConsoleClient]:
+    """The console of a desk; the first person asks until another one is named. more: other parts of the console."""
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
@@ -102,7 +101,7 @@ def console_of(
         people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)
         known = KnownItems(clock, fresh_for=0)
         console = Console(
-            pool, state, people, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=known, masked=masked
+            pool, state, people, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=known, **more
         )
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
