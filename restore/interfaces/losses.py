@@ -1,6 +1,6 @@
 """What of records no template takes: counted field by field, before anything is written, and said as it is.
 
-A field that `derived` of the description names is not missed. What the interface takes and then does not keep is told after
+A field that `derived` of the description names is not missed. What the interface takes and then does not keep is reported after
 the restore, from what it shows.
 """
 

@@ -1,4 +1,4 @@
-"""An interface that records go to: what it has, what it is told, and what is known of a request whose answer was lost.
+"""An interface that records go to: what it has, what it is sent, and what is known of a request whose answer was lost.
 
 Nothing is sent a second time before the interface was asked for what the first may have made.
 """
@@ -143,7 +143,7 @@ class RecordTarget:
                 key = found
             return key
 
-    def told(self, request: WriteRequest, pointer: str = "") -> str:
+    def send(self, request: WriteRequest, pointer: str = "") -> str:
         """Send a request that may be carried out twice; what a pointer leads to in the answer. Raises as `made` does."""
         patience, errors = self._patience(), 0
         while True:

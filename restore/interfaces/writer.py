@@ -167,7 +167,7 @@ class _Writer(Struct):
         return self.target.made(request, section.id, look)
 
     def _uploaded(self, upload: Upload, scope: Scope, file: AttachedFile) -> str:
-        token = self.target.told(bodies.upload_of(upload, scope, file), upload.token)
+        token = self.target.send(bodies.upload_of(upload, scope, file), upload.token)
         if not token:
             raise Refused("its answer to a file names nothing that stands for it")
         return token
@@ -272,7 +272,7 @@ class _Writer(Struct):
         if not values:
             return
         try:
-            self.target.told(bodies.request_of(step, scope, values))
+            self.target.send(bodies.request_of(step, scope, values))
         except Refused as error:
             refused = [name for name in values if len(values) == 1 or not self._takes(step, scope, {name: values[name]})]
             if len(refused) == len(values):
@@ -281,7 +281,7 @@ class _Writer(Struct):
 
     def _takes(self, step: Step, scope: Scope, values: dict[str, Any]) -> bool:
         try:
-            self.target.told(bodies.request_of(step, scope, values))
+            self.target.send(bodies.request_of(step, scope, values))
         except Refused:
             return False
         return True
