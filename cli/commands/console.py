@@ -77,7 +77,7 @@ def console(
     with server.opened(file, identities, where, services.clock, services.randomness) as site:
         for notice in _to_do(found, site.accounts.local):
             output.notice(notice)
-        server.serve(site, where, lambda url: output.notice(f"the console is at {url}"))
+        server.serve(site, where, lambda url, at: output.notice(f"the console is at {url} (it listens at {at})"))
 
 
 @user.command("add", epilog=EXIT_CODES)

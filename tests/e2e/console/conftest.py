@@ -1,4 +1,4 @@
-"""A desk with two projects and two kinds, made once for tests that change nothing of it."""
+"""A desk with two projects and two kinds, made once for all tests that change nothing of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.desk import Desk, Place
 from tests.support.tree_facts import write_files
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def two_projects(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """acme and parcelo, each with reports and tickets."""
     made = Desk(tmp_path_factory.mktemp("desk"), Place("repository"))
