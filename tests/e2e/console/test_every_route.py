@@ -163,7 +163,7 @@ def test_every_answer_has_the_headers_that_keep_browsers_from_harm(console: Logi
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy and "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] in ("same-origin", "no-referrer")
         assert "no-store" in answer.headers["cache-control"] or "private" in answer.headers["cache-control"]
 
 

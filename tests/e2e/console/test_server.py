@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import socket
 import ssl
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
-from time import monotonic, sleep
+from time import monotonic
 
 import httpx2 as httpx
 import pytest
-from msgspec import Struct
 
 from tests.support.console_login import FORM, PASSWORD
-from tests.support.desk import STRONGROOM, Desk
+from tests.support.console_process import running
+from tests.support.desk import Desk
 from tests.support.server_certificates import authority
 
-TELLS = re.compile(r"the console is at (\S+) \(it listens at 127\.0\.0\.1:(\d+)\)")
 IMPATIENT = """
 from console import server
 server.HEADER_WITHIN = 0.5
@@ -32,30 +27,6 @@ from cli.start import run
 sys.argv = ["strongroom", *sys.argv[1:]]
 sys.exit(run())
 """
-
-
-class Running(Struct, frozen=True):
-    """A console that runs. log: what it says, as a file."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-    port: int
-    log: Path
-
-
-@contextmanager
-def running(desk: Desk, *options: str, program: Sequence[str] | None = None) -> Iterator[Running]:
-    """On a free port; ended afterwards, whatever happens."""
-    command = [*(program or [str(STRONGROOM)]), "console", "--listen", "127.0.0.1:0", *options]
-    log = Path(mkdtemp(dir=desk.folder)) / "log"
-    with log.open("wb") as out, subprocess.Popen(command, cwd=desk.folder, env=desk.environment, stderr=out) as process:
-        try:
-            while (found := TELLS.search(log.read_text())) is None:
-                assert process.poll() is None, log.read_text()
-                sleep(0.05)
-            yield Running(process, found[1], int(found[2]), log)
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")
