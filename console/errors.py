@@ -13,6 +13,10 @@ class NotAllowed(RefusedByRule):
     """Whoever asks may see it, and not do this."""
 
 
+class NeedsApproval(NotAllowed):
+    """Whoever asks may do it once a second person has approved it."""
+
+
 class NotSignedIn(RefusedByRule):
     """Nobody is known to have asked."""
 

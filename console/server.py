@@ -21,14 +21,18 @@ from msgspec import Struct
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 import strongroom
+from console.access.rights import Action
 from console.accounts import accounts
 from console.accounts.authenticator import RequestAuthenticator
 from console.app import application, templates
+from console.limits import ConsoleLimits
 from console.live_settings import LiveSettings
+from console.notifying import ChannelPost
 from console.repositories import RepositoryPool
 from console.state import ConsoleState
 from console.visit import Console
 from strongroom import local_state
+from strongroom.settings import durations
 from strongroom.settings.console import listens
 from vault.errors import SettingsError, StrongroomError
 
@@ -97,18 +101,28 @@ def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock,
     state = ConsoleState(state_file(live.whole))
     try:
         people = accounts.opened(state, lambda: live.console, clock, randomness)
+        authenticator = RequestAuthenticator(people, randomness, secure=where.secure)
+        post = ChannelPost(lambda: live.whole.document.notify, clock, where.url)
+        table = live.console
         yield Console(
             RepositoryPool(lambda: strongroom.open_repository(file, identity=identity), clock, live.version),
             state,
             people,
-            RequestAuthenticator(people, randomness, secure=where.secure),
+            authenticator,
             templates(),
             clock,
             randomness,
-            live.console.zone,
+            table.zone,
             where.secure,
             where.hosts,
+            masked=table.masked_columns,
+            limits=ConsoleLimits(approval_within=durations.read(table.approval_within)),
+            folders={str(folder): folder for folder in table.restore_folders},
+            approvals=frozenset(Action(one) for one in table.approvals),
+            post=post,
+            people=authenticator.person_named,
         )
+        post.close()
     finally:
         state.close()
 

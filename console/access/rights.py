@@ -53,6 +53,13 @@ class Action(StrEnum):
     """accounts, sessions and tokens of others"""
 
 
+APPROVED_BY_TWO = frozenset({Action.ERASE, Action.SHORTEN_RETENTION, Action.RELEASE_HOLD})
+"""What a second person must approve where the settings say nothing."""
+
+MAY_BE_APPROVED = APPROVED_BY_TWO | {Action.RESTORE_IN_PLACE, Action.EXPORT_PROJECT}
+"""What the settings may ask a second person for."""
+
+
 class Role(StrEnum):
     """What people are, by the actions that they need."""
 

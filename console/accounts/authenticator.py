@@ -45,6 +45,15 @@ class RequestAuthenticator:
         secret = request.cookies.get(cookies.name(cookies.SESSION, secure=self._secure), "")
         return self._by_session(secret, address) if secret else None
 
+    def person_named(self, name: str) -> Person | None:
+        """Somebody as they are now, who does not ask; None where nobody has vouched for them lately."""
+        account = self._accounts.local.get(name)
+        if account is not None:
+            return self._person(Identity(account.name, account.title, frozenset(account.groups), "local"))
+        sessions = sorted(self._accounts.sessions.of(name), key=lambda one: one.created)
+        now = [identity for one in sessions if (identity := self._as_now(one.identity)) is not None]
+        return self._person(now[-1]) if now else None
+
     def _by_token(self, sent: str, address: str) -> Caller | None:
         token = self._accounts.tokens.find(sent)
         if token is None:

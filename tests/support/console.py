@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx2 as httpx
 from starlette.requests import Request
@@ -23,6 +25,7 @@ from console.access.rights import Assignment, Person, Role
 from console.accounts import accounts
 from console.accounts.passwords import Work
 from console.app import application, templates
+from console.known_items import KnownItems
 from console.repositories import RepositoryPool
 from console.state import ConsoleState
 from console.visit import Caller, Console
@@ -42,7 +45,7 @@ def person(name: str, *roles: Role, projects: Sequence[str] = ("*",), kinds: Seq
 
 
 class FakeAuthenticator:
-    """Believes the header `x-person`."""
+    """Believes the headers `x-person` and `x-by`."""
 
     def __init__(self, persons: Sequence[Person]) -> None:
         self.persons = {one.name: one for one in persons}
@@ -50,7 +53,11 @@ class FakeAuthenticator:
     def caller(self, request: Request) -> Caller | None:
         """See `console.visit.Authenticator`."""
         found = self.persons.get(request.headers.get("x-person", ""))
-        return None if found is None else Caller(found, "session", "192.0.2.7", CSRF)
+        if found is None:
+            return None
+        if request.headers.get("x-by") == "token":
+            return Caller(found, "token", "192.0.2.7")
+        return Caller(found, "session", "192.0.2.7", CSRF)
 
 
 class ConsoleClient:
@@ -64,6 +71,14 @@ class ConsoleClient:
         """A page."""
         return self._client.get(path, headers=self._headers(headers), follow_redirects=follow_redirects)
 
+    def call(self, path: str, body: object = None, *, by: str = "token") -> httpx.Response:
+        """An operation of the interface for scripts. body: sent as JSON; None for GET."""
+        headers = self._headers({"x-by": by})
+        if body is None:
+            return self._client.get(f"/api/v1{path}", headers=headers, follow_redirects=False)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._client.post(f"/api/v1{path}", content=content, headers=headers, follow_redirects=False)
+
     def post(
         self, path: str, form: Mapping[str, str | Sequence[str]] | None = None, *, csrf: str = CSRF, **headers: str
     ) -> httpx.Response:
@@ -76,15 +91,18 @@ class ConsoleClient:
 
 
 @contextmanager
-def console_of(desk: Desk, *persons: Person, clock: Clock | None = None) -> Iterator[ConsoleClient]:
-    """The console of a desk; the first person asks until another one is named."""
+def console_of(desk: Desk, *persons: Person, clock: Clock | None = None, **more: Any) -> Iterator[ConsoleClient]:
+    """The console of a desk; the first person asks until another one is named. more: other parts of the console."""
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
         settings = ConsoleSettings.model_construct()
         state = ConsoleState(desk.folder / "console" / "console.sqlite")
         people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)
-        console = Console(pool, state, people, FakeAuthenticator(persons), templates(), clock, SystemRandomness())
+        known = KnownItems(clock, fresh_for=0)
+        console = Console(
+            pool, state, people, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=known, **more
+        )
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
 
