@@ -88,7 +88,8 @@ class Visit:
     @property
     def is_fragment(self) -> bool:
         """Whether htmx asks for a part of a page; never relied on: without scripts the whole page is asked for."""
-        return self.request.headers.get("hx-request") == "true"
+        headers = self.request.headers
+        return headers.get("hx-request") == "true" and headers.get("hx-history-restore-request") != "true"
 
     def value(self, name: str) -> str:
         """A part of the path."""

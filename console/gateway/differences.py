@@ -1,4 +1,4 @@
-"""Two versions of a table: which rows were added, taken away and changed, cell by cell."""
+"""Two versions of an item beside each other; of a table, which rows were added, taken away and changed, cell by cell."""
 
 from __future__ import annotations
 
@@ -82,19 +82,19 @@ class DifferenceView(Struct, frozen=True):
 
 
 def compare(visit: Visit, name: str, path: bytes, *, since: str, until: str, source: str = "") -> DifferenceView:
-    """Two versions of an item that whoever asks may read. since, until: snapshots that show them, in either order. It is
-    recorded.
+    """Two versions of an item that whoever asks may read. since, until: snapshots that show them, in either order. That rows
+    were shown is recorded.
 
-    Raises `NotThere`, `NotAllowed`, `UsageError` for versions that cannot be compared, `StorageError`."""
+    Raises `NotThere`, `NotAllowed`, `UsageError` for what are no two versions, `StorageError`."""
     view = items.item(visit, name, path, source=source)
     if not checks.allowed(visit, Action.READ, name).covers(view.row.kind, path):
         raise NotAllowed("you may not read this item", hint="ask whoever administers the console for the role")
     chosen = [one for one in view.versions if one.at in (since, until)]
-    if not view.is_table:
-        raise UsageError("only tables are compared row by row", hint="look at the versions one after another")
     if len(chosen) != 2:
         raise UsageError("choose two different versions", hint="go back, and choose an older and a newer one")
     after, before = chosen
+    if not view.is_table:
+        return DifferenceView(view, before, after, (), None)
     known, _ = listings.known_items(visit, name)
     since_at, until_at = (known.moment(one.at, visit.now) for one in (before, after))
     options = DiffOptions(since_at, until_at, rows=RowOptions(most_rows=MOST_ROWS, most_cells=0))

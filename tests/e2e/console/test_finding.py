@@ -105,6 +105,9 @@ def test_periods_go_down_to_days_and_show_gaps_and_what_vanished(console: Consol
     assert "30 vanished" in text_of(quarter) and '<input type="hidden" name="deleted" value="with">' in quarter.text
     may = console.get("/projects/parcelo/periods?period=2024-05")
     assert len(ticks(may.text)) == 30 and may.text.count('class="mark changed"') == 1
+    one_kind = console.get("/projects/parcelo/periods?period=2024-05&kind=raw")
+    assert [value for _, value, _ in ticks(one_kind.text)] == ["2024-05-01"]
+    assert '<input type="hidden" name="kind" value="raw">' in one_kind.text
     day = console.get("/projects/parcelo/periods?period=2024-06-03")
     assert "calls-2024-06-03.csv" in links_of(day)
     assert console.get("/projects/parcelo/periods?period=2024-W20").status_code == 400

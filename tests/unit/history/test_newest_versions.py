@@ -77,8 +77,7 @@ def test_what_became_of_one_item_is_the_same_out_of_a_few_row_groups(
     for _ in write_history(project, hours, 8):
         pass
     if as_before:  # pieces of a version that knew nothing of row groups
-        plain = {"compression": "zstd", "write_statistics": False}
-        monkeypatch.setattr(ledgers, "encode", lambda rows: bytes(parquet.write(rows.sort_by("path"), **plain)))
+        monkeypatch.setattr(ledgers, "encode", lambda rows: bytes(parquet.write(rows.sort_by("path"), write_statistics=False)))
     found = known(project, tmp_path / "cache")
     ledger = found.ledgers[SOURCE]
     assert len(ledger.closed) > 2

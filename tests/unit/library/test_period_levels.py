@@ -98,7 +98,7 @@ def test_every_item_of_a_level_is_in_one_part_or_its_own(seed: int) -> None:
 
     def check(text: str) -> int:
         level = period_level(table, text, ZONE, NOW)
-        inside = level.own.num_rows
+        inside = int(level.own.num_rows)
         for one in level.parts:
             if one.items:
                 count = check(one.text)
