@@ -72,13 +72,19 @@ class ConsoleClient:
 
 
 @contextmanager
-def console_of(desk: Desk, *persons: Person, clock: Clock | None = None) -> Iterator[ConsoleClient]:
-    """The console of a desk; the first person asks until another one is named."""
+def console_of(desk: Desk, *persons: Person, clock: Clock | None = None, fresh_for: float = 0.0) -> Iterator[ConsoleClient]:
+    """The console of a desk; the first person asks until another one is named. fresh_for: seconds in which it believes what it
+    remembers of a project."""
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
         console = Console(
-            pool, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=KnownItems(clock, fresh_for=0)
+            pool,
+            FakeAuthenticator(persons),
+            templates(),
+            clock,
+            SystemRandomness(),
+            known=KnownItems(clock, fresh_for=fresh_for),
         )
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
