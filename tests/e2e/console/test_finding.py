@@ -49,7 +49,8 @@ def console(desk: Desk) -> Iterator[ConsoleClient]:
         person("operator", Role.OPERATOR, projects=["parcelo"]),
         person("russian", Role.RESTORER, projects=["parcelo"], language="ru"),
     )
-    with console_of(desk, *persons) as client:
+    with console_of(desk, *persons, fresh_for=3600) as client:
+        assert client.get("/projects/parcelo").status_code == 200  # from here on it is known
         yield client
 
 
@@ -163,6 +164,30 @@ def test_strange_names_come_through_and_are_only_text(console: ConsoleClient) ->
         if name.endswith(".csv"):
             assert console.get(unescape(address)).status_code == 200, name
     assert ("item", "reports/strange/bytes-%FF.csv", False) in ticks(page.text)
+
+
+HOSTILE = (
+    *("", "\0", "%00", "%", "..", "../../etc/passwd", "a" * 9000, "[", "[z-a]", "**/**", "\U0001f4a5", "\ud83d", "-1", "1e9"),
+    *("<script>", "2024-05-17T14:30:00+99:00", "9999-12-31", "0001-01-01", "last-999999-years", "2024..", "%ff%fe", "'; drop"),
+)
+PARAMETERS = {
+    "": ("folder", "at", "deleted", "page"),
+    "/periods": ("period", "kind", "at", "page"),
+    "/timeline": ("deletions", "page"),
+    "/vanished": ("since", "folder", "page"),
+    "/search": ("q", "kind", "format", "period", "state", "page"),
+    "/item": ("path", "at", "source"),
+    "/item/differences": ("path", "since", "until", "source"),
+}
+
+
+@pytest.mark.parametrize("path", PARAMETERS)
+def test_whatever_a_parameter_says_the_answer_is_a_page(console: ConsoleClient, path: str) -> None:
+    for name in PARAMETERS[path]:
+        for value in HOSTILE:
+            page = console.get(f"/projects/parcelo{path}?{name}={quote(value.encode('utf-8', 'surrogatepass'))}")
+            assert page.status_code in (200, 400, 403, 404), (name, value)
+            assert "<script>" not in page.text.partition("<main")[2]
 
 
 def test_who_may_see_one_kind_sees_nothing_of_others(console: ConsoleClient) -> None:
