@@ -21,9 +21,12 @@ def main() -> None:
 
     import strongroom
     from console.access.rights import Assignment, Person, Role
+    from console.accounts import accounts
     from console.app import application, templates
     from console.repositories import RepositoryPool
+    from console.state import ConsoleState
     from console.visit import Caller, Console
+    from strongroom.settings.console import ConsoleSettings
     from vault.clock import SystemClock
     from vault.randomness import SystemRandomness
 
@@ -44,9 +47,11 @@ def main() -> None:
             await super().startup(None)
             print("ready", flush=True)
 
-    clock = SystemClock()
+    clock, randomness = SystemClock(), SystemRandomness()
     pool = RepositoryPool(lambda: strongroom.open_repository(settings), clock)
-    console = Console(pool, Everybody(), templates(), clock, SystemRandomness())
+    state = ConsoleState(settings.with_name("console") / "console.sqlite")
+    people = accounts.opened(state, ConsoleSettings.model_construct, clock, randomness)
+    console = Console(pool, state, people, Everybody(), templates(), clock, randomness)
     Telling(uvicorn.Config(application(console), host="127.0.0.1", port=port, log_level="warning")).run()
 
 

@@ -5,7 +5,12 @@
     routing      a page's function as a route: forms bounded, forged requests refused, work in threads
     access/      who may what, as values: roles, assignments, scopes
     gateway/     the only way to the library: rights are checked there, and what is done is recorded
+    api/         the same for scripts: operations, OpenAPI document
+    previews/    what is in an item, for a browser, whoever wrote it
+    questions/   questions in SQL that people keep
+    charts       lines over time
     pages/       one module an area: home, browsing, …
+    state        the console's own memory, one SQLite file: accounts, sessions, baskets, tasks
     repositories open repositories, lent one at a time
     responses    headers that keep browsers from doing harm; errors as pages
     texts        languages: catalogues, dates, numbers

@@ -112,6 +112,10 @@ class Texts:
         """As `3 hours`."""
         return dates.format_timedelta(length, locale=self.locale)
 
+    def seconds(self, length: float) -> str:
+        """The same of seconds, at least one."""
+        return self.duration(timedelta(seconds=max(1.0, length)))
+
     def size(self, count: int) -> str:
         """Bytes as 1.2 MB, by thousands."""
         return _size(count, self.locale)

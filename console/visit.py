@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct, field
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.access.rights import Action, Person
+from console.access.rights import APPROVED_BY_TWO, Action, Person
+from console.accounts import proxy
+from console.accounts.sessions import Way
 from console.errors import NotSignedIn
 from console.known_items import KnownItems
+from console.limits import ConsoleLimits
+from console.post import NoPost, Post
+from console.previews.views import KnownViews
+from console.previews.workers import PreviewWorkers
+from console.tasks.signals import TaskSignals
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from console.accounts.accounts import Accounts
     from console.repositories import RepositoryPool
+    from console.state import ConsoleState
     from console.texts import Texts
     from vault.clock import Clock
     from vault.randomness import Randomness
 
 
+MOST_ASKING = 2
+"""Questions in SQL at once: each may take half a GiB."""
+
+
 class Caller(Struct, frozen=True):
     """Who asks, and how that is known. address: of the client · csrf: what a form must bring back; "" where the request cannot
-    be forged by another site, as with a token in a header."""
+    be forged by another site, as with a token in a header · session: the id of the session, "" where there is none · way: who
+    vouches for them."""
 
     person: Person
     by: Literal["session", "token", "proxy"]
     address: str = ""
     csrf: str = ""
+    session: str = ""
+    way: Way = "local"
 
 
 class Authenticator(Protocol):
@@ -43,18 +61,44 @@ class Authenticator(Protocol):
         ...
 
 
+def nobody_known(name: str) -> Person | None:
+    """Of nobody is known what they may do now."""
+    return None
+
+
 class Console(Struct, frozen=True):
-    """The parts of one console, made when it starts. templates: an environment by language · zone: in which moments are shown
-    where no project says another one · secure: whether it is reached by HTTPS · known: what stays in memory of projects."""
+    """The parts of one console, made when it starts.
+
+    state: its own memory · accounts: who people are · templates: by language · zone: in which moments are shown where no
+    project says another one · secure: whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for
+    any · known: what stays in memory of projects · previews: processes that open what others wrote · views: which looks at
+    content are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show ·
+    limits: of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a
+    second person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody
+    as they are now, by name, for what goes on while they are away; None where nobody can say
+    """
 
     repositories: RepositoryPool
+    state: ConsoleState
+    accounts: Accounts
     authenticator: Authenticator
     templates: Mapping[str, Environment]
     clock: Clock
     randomness: Randomness
     zone: str = "UTC"
     secure: bool = False
+    hosts: frozenset[str] = frozenset()
     known: KnownItems = field(default_factory=KnownItems)
+    previews: PreviewWorkers = field(default_factory=PreviewWorkers)
+    views: KnownViews = field(default_factory=KnownViews)
+    asking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_ASKING))
+    masked: tuple[str, ...] = ()
+    limits: ConsoleLimits = ConsoleLimits()
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    approvals: frozenset[Action] = APPROVED_BY_TWO
+    tasks: TaskSignals = field(default_factory=TaskSignals)
+    post: Post = field(default_factory=NoPost)
+    people: Callable[[str], Person | None] = nobody_known
 
 
 class Visit:
@@ -86,6 +130,11 @@ class Visit:
         return self.caller.person
 
     @property
+    def address(self) -> str:
+        """Of the client, also where nobody has signed in."""
+        return proxy.address(self.console.accounts.settings().proxy, self.request)
+
+    @property
     def is_fragment(self) -> bool:
         """Whether htmx asks for a part of a page; never relied on: without scripts the whole page is asked for."""
         headers = self.request.headers
@@ -98,6 +147,15 @@ class Visit:
     def asked(self, name: str, default: str = "") -> str:
         """A parameter of the query."""
         return self.request.query_params.get(name, default)
+
+    def asked_bytes(self, name: str) -> bytes:
+        """A parameter of the query as its bytes: a path need not be text."""
+        wanted = quote(name, safe="").encode()
+        for part in self.request.scope["query_string"].split(b"&"):
+            key, _, value = part.partition(b"=")
+            if key == wanted:
+                return unquote_to_bytes(value.replace(b"+", b" "))
+        return b""
 
     def sent(self, name: str, default: str = "") -> str:
         """A field of the form; a file that was sent in its place counts for nothing."""
@@ -118,7 +176,7 @@ class Visit:
         """To another page of the console, after a form was sent. path: as `path_to` gives it."""
         return RedirectResponse(path, 303)
 
-    def path_to(self, *parts: str | bytes, **query: str) -> str:
+    def path_to(self, *parts: str | bytes, **query: str | bytes) -> str:
         """The path of a page: parts are quoted, names with strange bytes survive."""
         path = "/" + "/".join(quote(part, safe="") for part in parts)
         asked = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items() if value)

@@ -99,6 +99,12 @@ def acting_as(person: str, face: str) -> Iterator[None]:
         _actor.reset(token)
 
 
+def person() -> str:
+    """Who does what is done now, for records that name somebody: whom a face names, else user@host."""
+    acting = _actor.get()
+    return environment.person() if acting is None else f"{acting[0]} ({acting[1]})"
+
+
 def require_reading(context: Context, project: Project, action: str) -> None:
     """Before anything of a project is fetched that is content. action: what was asked for. Raises `KeyRefused`, which is
     recorded."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from strongroom import audit, command_log, environment, key_holders
+from strongroom import audit, command_log, key_holders
 from strongroom.audited_projects import AuditedProject
 from strongroom.export import bag_signer
 from strongroom.settings import resolve
@@ -165,7 +165,7 @@ def collect(context: Context, projects: Sequence[Project], period: str) -> Evide
         start=start,
         end=until,
         made_at=now,
-        made_by=environment.person(),
+        made_by=command_log.person(),
         projects=tuple(_project(context, one, start, until) for one in projects),
         entries=entries,
         verified=verified,

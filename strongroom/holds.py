@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from strongroom import command_log, environment, object_lock
+from strongroom import command_log, object_lock
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def add_hold(context: Context, project: Project, scope: Scope, *, reason: str, u
     with command_log.recorded(context, "hold-add", [project], what) as entry:
         items, size = _touched(project, scope)
         entry.begin()
-        hold = holds.place(project, scope, reason=reason, who=environment.person(), until=until)
+        hold = holds.place(project, scope, reason=reason, who=command_log.person(), until=until)
         problems = object_lock.hold_placed(context, project, hold)
         entry.note(hold=hold.id)
         entry.count(items=items, bytes=size)
@@ -102,7 +102,7 @@ def release_hold(context: Context, project: Project, hold: str, *, reason: str) 
     chosen = ids[0] if ids else hold
     with command_log.recorded(context, "hold-release", [project], {"hold": chosen, "reason": reason}) as entry:
         entry.begin(destructive=True)
-        ended = holds.release(project, chosen, reason=reason, who=environment.person())
+        ended = holds.release(project, chosen, reason=reason, who=command_log.person())
         problems = object_lock.hold_released(context, project, ended)
         entry.note(on=ended.scope.as_text())
         entry.problems(len(problems))

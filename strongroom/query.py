@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from strongroom import command_log, notices
 from vault.errors import TargetError, UsageError
@@ -40,6 +41,15 @@ MOST_ROWS = 10_000
 
 SEEKING_FORMATS = frozenset({"xlsx", "ods", "sqlite", "parquet", "feather"})
 """Formats whose writers go back in their file, which a pipe does not allow."""
+
+Only: TypeAlias = "Callable[[pa.Table], pa.Table]"
+"""Of rows of manifests those that there are for somebody."""
+
+
+def everything(table: pa.Table) -> pa.Table:
+    """All of them."""
+    return table
+
 
 Opening = Callable[[], AbstractContextManager[BinaryIO]]
 """Opens what an answer is written to."""
@@ -148,6 +158,10 @@ class ProjectTables(Struct, frozen=True):
         period = None if one.period is None else period_grammar.written(Period.between(*one.period), self.zone)
         return TableInfo(one.view.names, one.view.folder, one.view.format, one.files, one.bytes, period, one.columns)
 
+    def interrupt(self) -> None:
+        """End the question that runs; it raises `UsageError`. May be called from another thread."""
+        self._engine.interrupt()
+
     def read(self, sql: str, *, most: int = MOST_ROWS) -> QueryResult:
         """The answer to one SELECT. most: rows. Raises `UsageError` with DuckDB's words, `Damaged`, `StorageError`."""
         import pyarrow as pa
@@ -168,9 +182,10 @@ class ProjectTables(Struct, frozen=True):
             (*self._engine.damage, *self._fallbacks()),
         )
 
-    def write(self, sql: str, format_: str, opening: Opening, *, again: bool) -> tuple[Loss, ...]:
+    def write(self, sql: str, format_: str, opening: Opening, *, again: bool, for_people: bool = False) -> tuple[Loss, ...]:
         """All rows of an answer, as a file of a format. again: whether a second opening begins the file anew, as it must where
-        a cell turns out to be none of its column's type. Gives what the format cannot hold.
+        a cell turns out to be none of its column's type · for_people: as a spreadsheet may have it, without formulas. Gives
+        what the format cannot hold.
 
         Raises `UsageError`, also for a format that there is not, `Damaged`, `StorageError`, and what the opening raises.
         """
@@ -178,10 +193,11 @@ class ProjectTables(Struct, frozen=True):
         from restore.tables.loss_report import LossReport
         from restore.tables.readers.arrow_source import ArrowTable
         from restore.tables.registry import write_tables
-        from restore.tables.write_options import WriteOptions
+        from restore.tables.write_options import Audience, WriteOptions
 
         if format_ not in FORMATS:
             raise UsageError(f"unknown format {format_!r}", hint=f"known formats: {', '.join(FORMATS)}")
+        options = WriteOptions(Audience.PEOPLE, self.zone.key) if for_people else WriteOptions()
         reports: list[LossReport] = []
         self._begin(sql)
 
@@ -194,7 +210,7 @@ class ProjectTables(Struct, frozen=True):
             reports.append(LossReport())
             with opening() as out:
                 table = ArrowTable("answer", schema, read, reports[-1])
-                write_tables([table], format_, out, WriteOptions(), reports[-1])
+                write_tables([table], format_, out, options, reports[-1])
 
         self._engine.ask(sql, take)
         return tuple(reports[-1].all())
@@ -212,18 +228,25 @@ class ProjectTables(Struct, frozen=True):
 
 @contextmanager
 def open_tables(
-    context: Context, project: Project, query: ItemQuery, *, header: bool | None = None, sheets: Sequence[str] = ()
+    context: Context,
+    project: Project,
+    query: ItemQuery,
+    *,
+    header: bool | None = None,
+    sheets: Sequence[str] = (),
+    only: Only = everything,
 ) -> Iterator[ProjectTables]:
     """The tables among the items that a query means, open for questions until the block ends. header: whether the first row of
     a CSV names its columns; None: what the settings say, else what it looks like · sheets: names or places of sheets of
-    workbooks, or of tables of SQLite files; none of these files is a table without.
+    workbooks, or of tables of SQLite files; none of these files is a table without · only: which of the items there are for
+    whoever asks.
 
     What files had to be taken for is said as notices, and which snapshots are gone, as warnings. Raises `NothingFound`,
     `UsageError` where DuckDB is not installed, `KeyRefused` without a key that reads content, `Damaged`, `StorageError`.
     """
     with command_log.recorded(context, "query", [project], _asked(query, sheets)) as entry:
         project.capability.reading()
-        with _opened(context, project, query, sheets, header=header) as (selection, missing, engine):
+        with _opened(context, project, query, sheets, header=header, only=only) as (selection, missing, engine):
             yield ProjectTables(selection, context.zone(project.name), missing, engine, entry, [])
             entry.count(files_opened=engine.opened)
             entry.problems(len({*selection.damage, *engine.damage}))
@@ -231,7 +254,7 @@ def open_tables(
 
 @contextmanager
 def _opened(
-    context: Context, project: Project, query: ItemQuery, sheets: Sequence[str], *, header: bool | None
+    context: Context, project: Project, query: ItemQuery, sheets: Sequence[str], *, header: bool | None, only: Only
 ) -> Iterator[tuple[Selection, tuple[str, ...], QueryEngine]]:
     from restore.outputs.scratch_dir import scratch_dir
     from restore.selection.select import select
@@ -239,6 +262,7 @@ def _opened(
 
     missing = tuple(context.gone(project))
     selection = select(project, query)
+    selection = replace(selection, table=only(selection.table))
     headers = headers_of(context.settings, project.name, header)
     with ExitStack() as stack:
         try:

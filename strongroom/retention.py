@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from strongroom import command_log, environment, held_snapshots, local_state, object_lock
+from strongroom import command_log, held_snapshots, local_state, object_lock
 from strongroom.settings import resolve
 from vault import wording
 from vault.errors import RefusedByRule, UsageError
@@ -123,7 +123,7 @@ def _forget(context: Context, project: Project, plan: RetentionPlan) -> list[str
         project,
         plan.goes,
         reason=f"retention, plan {plan.world.digest()[:16]}",
-        who=environment.person(),
+        who=command_log.person(),
         held=held_snapshots.held(project),
         unless_done=True,
     )

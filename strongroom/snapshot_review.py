@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import command_log, environment, local_state, post_backup
+from strongroom import command_log, local_state, post_backup
 from vault.errors import Damaged, UsageError
 from vault.wording import quoted
 
@@ -133,7 +133,7 @@ def accept_snapshots(
 
     if not reason.strip():
         raise missing_reason(project.name)
-    who = f"{environment.user_name()}@{environment.host_name()}"
+    who = command_log.person()
     what = {"snapshots": [one.snapshot for one in flagged], "reason": reason.strip()}
     with command_log.recorded(context, "accept", [project], what) as entry:
         entry.begin(destructive=True)

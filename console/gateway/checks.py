@@ -29,6 +29,15 @@ def allowed(visit: Visit, action: Action, project: str) -> Scope:
     return scope
 
 
+def allowed_whole(visit: Visit, action: Action, project: str) -> None:
+    """That whoever asks may do something in all of a project, not in a part of it alone. Raises as `allowed`."""
+    if not allowed(visit, action, project).is_everything:
+        raise NotAllowed(
+            "you may do this in a part of the project only, and this is about all of it",
+            hint="ask whoever administers the console for the role in the whole project",
+        )
+
+
 def no_project() -> NotThere:
     """There is no such project, or they may not know."""
     return NotThere("there is no such project", hint="choose one of yours on the first page")

@@ -49,6 +49,10 @@ class Database:
             self._connection.interrupt()
             raise
 
+    def interrupt(self) -> None:
+        """End the question that runs; it raises `UsageError`. May be called from another thread."""
+        self._connection.interrupt()
+
     def close(self) -> None:
         """End whatever still runs, and let go of the memory."""
         self._connection.interrupt()

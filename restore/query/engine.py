@@ -89,6 +89,10 @@ class QueryEngine:
             )
         self._database = Database(self._server, zone.key)
 
+    def interrupt(self) -> None:
+        """End the question that runs; it raises `UsageError`. May be called from another thread."""
+        self._database.interrupt()
+
     def close(self) -> None:
         """End whatever still runs."""
         self._database.close()

@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx2 as httpx
 from starlette.requests import Request
@@ -20,15 +22,20 @@ from starlette.testclient import TestClient
 
 import strongroom
 from console.access.rights import Assignment, Person, Role
+from console.accounts import accounts
+from console.accounts.passwords import Work
 from console.app import application, templates
 from console.known_items import KnownItems
 from console.repositories import RepositoryPool
+from console.state import ConsoleState
 from console.visit import Caller, Console
+from strongroom.settings.console import ConsoleSettings
 from tests.support.desk import Desk
 from vault.clock import Clock, SystemClock
 from vault.randomness import SystemRandomness
 
 CSRF = "a-token-of-the-session"
+CHEAP = Work(1, 8, 1)
 
 
 def person(name: str, *roles: Role, projects: Sequence[str] = ("*",), kinds: Sequence[str] = (), language: str = "") -> Person:
@@ -38,7 +45,7 @@ def person(name: str, *roles: Role, projects: Sequence[str] = ("*",), kinds: Seq
 
 
 class FakeAuthenticator:
-    """Believes the header `x-person`."""
+    """Believes the headers `x-person` and `x-by`."""
 
     def __init__(self, persons: Sequence[Person]) -> None:
         self.persons = {one.name: one for one in persons}
@@ -46,7 +53,11 @@ class FakeAuthenticator:
     def caller(self, request: Request) -> Caller | None:
         """See `console.visit.Authenticator`."""
         found = self.persons.get(request.headers.get("x-person", ""))
-        return None if found is None else Caller(found, "session", "192.0.2.7", CSRF)
+        if found is None:
+            return None
+        if request.headers.get("x-by") == "token":
+            return Caller(found, "token", "192.0.2.7")
+        return Caller(found, "session", "192.0.2.7", CSRF)
 
 
 class ConsoleClient:
@@ -60,6 +71,14 @@ class ConsoleClient:
         """A page."""
         return self._client.get(path, headers=self._headers(headers), follow_redirects=follow_redirects)
 
+    def call(self, path: str, body: object = None, *, by: str = "token") -> httpx.Response:
+        """An operation of the interface for scripts. body: sent as JSON; None for GET."""
+        headers = self._headers({"x-by": by})
+        if body is None:
+            return self._client.get(f"/api/v1{path}", headers=headers, follow_redirects=False)
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._client.post(f"/api/v1{path}", content=content, headers=headers, follow_redirects=False)
+
     def post(
         self, path: str, form: Mapping[str, str | Sequence[str]] | None = None, *, csrf: str = CSRF, **headers: str
     ) -> httpx.Response:
@@ -72,19 +91,20 @@ class ConsoleClient:
 
 
 @contextmanager
-def console_of(desk: Desk, *persons: Person, clock: Clock | None = None, fresh_for: float = 0.0) -> Iterator[ConsoleClient]:
+def console_of(
+    desk: Desk, *persons: Person, clock: Clock | None = None, fresh_for: float = 0.0, **more: Any
+) -> Iterator[ConsoleClient]:
     """The console of a desk; the first person asks until another one is named. fresh_for: seconds in which it believes what it
-    remembers of a project."""
+    remembers of a project · more: other parts of the console."""
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
+        settings = ConsoleSettings.model_construct()
+        state = ConsoleState(desk.folder / "console" / "console.sqlite")
+        people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)
+        known = KnownItems(clock, fresh_for=fresh_for)
         console = Console(
-            pool,
-            FakeAuthenticator(persons),
-            templates(),
-            clock,
-            SystemRandomness(),
-            known=KnownItems(clock, fresh_for=fresh_for),
+            pool, state, people, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=known, **more
         )
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")

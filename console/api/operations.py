@@ -1,0 +1,423 @@
+"""All operations of the interface for scripts. Each calls the gateway, which checks rights and records, as a page does."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from starlette.responses import Response
+
+from console.api.routing import Call, Operation, Parameter, answered
+from console.gateway import asking, home, previews, proofs, watching
+from console.gateway.asking import Answer, Asked
+from console.gateway.previews import ItemPlace, TableView
+from console.gateway.proofs import HoldLine, LogQuestion, ShownLog
+from console.gateway.watching import HoldWish
+from console.pages import previews as preview_pages
+from console.pages.prove import TYPES as LOG_TYPES
+from console.pages.prove import download
+
+PATH = Parameter("path", "of the item, with its kind in front; bytes are percent-quoted", required=True, is_bytes=True)
+AT = Parameter("at", "a moment or a snapshot's id, as `--at` takes it; left out: now")
+SOURCE = Parameter("source", "of one source only, where several have the path")
+
+
+class QuestionBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """A question in SQL. at: a moment; "" for now · sheets: names of sheets of workbooks, apart by commas."""
+
+    sql: str
+    at: str = ""
+    sheets: str = ""
+
+
+class QuestionFile(QuestionBody, frozen=True, forbid_unknown_fields=True):
+    """The same, and the format of the file."""
+
+    format: Literal["csv", "xlsx"] = "csv"
+
+
+class KeptQuestion(QuestionBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The same, to be kept."""
+
+    title: str
+    shared: bool = False
+
+
+class LogFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """Entries of the log, as a file."""
+
+    format: Literal["csv", "jsonl"] = "jsonl"
+    action: str = ""
+    user: str = ""
+    result: str = ""
+    since: str = ""
+    until: str = ""
+
+
+class EvidenceBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """period: as `--period` takes it."""
+
+    period: str
+
+
+class HoldBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """A hold; without kind, period and path it is on the whole project."""
+
+    reason: str
+    kind: str = ""
+    period: str = ""
+    path: str = ""
+    until: str = ""
+
+
+class RunBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """job: by its whole name, as `backup reports`."""
+
+    job: str
+
+
+class AcceptBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Flagged snapshots that are as they should be, by their ids."""
+
+    snapshots: list[str]
+    reason: str
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    """An empty object."""
+
+
+class ProjectLine(Struct, frozen=True):
+    """A project. taken_at: of its newest snapshot; null where there is none, or it is still being read · snapshots: how many
+    there are · items, bytes: files that whoever asks may see."""
+
+    name: str
+    taken_at: datetime | None
+    snapshots: int
+    items: int
+    bytes: int
+
+
+class ProjectList(Struct, frozen=True):
+    """The projects that may be seen."""
+
+    projects: list[ProjectLine]
+
+
+class HoldList(Struct, frozen=True):
+    """Holds, the newest first."""
+
+    holds: list[HoldLine]
+    problems: list[str]
+
+
+class VerifiedLogAnswer(Struct, frozen=True):
+    """Whether the log is whole. discrepancies: what is wrong, in words."""
+
+    sound: bool
+    chains: int
+    entries_waiting: int
+    discrepancies: list[str]
+
+
+class RunAnswer(Struct, frozen=True):
+    """run: its id."""
+
+    run: str
+
+
+class AcceptedAnswer(Struct, frozen=True):
+    """accepted: ids of snapshots · frozen: why retention still is."""
+
+    accepted: list[str]
+    frozen: list[str]
+
+
+class KeptAnswer(Struct, frozen=True):
+    """question: its id."""
+
+    question: str
+
+
+class QuestionList(Struct, frozen=True):
+    """Questions that may be used."""
+
+    questions: list[Any]
+
+
+def _projects(call: Call) -> ProjectList:
+    cards = home.cards(call.visit)
+    return ProjectList([ProjectLine(one.name, one.taken_at, one.snapshots, one.items, one.bytes) for one in cards])
+
+
+def _place(call: Call) -> ItemPlace:
+    return ItemPlace(call.project, call.values["path"], call.text("at"), call.text("source"))
+
+
+def _preview(call: Call) -> object:
+    view = TableView(
+        call.text("sheet"), call.number("first"), call.text("sort"), descending=bool(call.values.get("descending", False))
+    )
+    record = call.number("record") if "record" in call.values else None
+    found = previews.preview(call.visit, _place(call), view, record)
+    item = found.item
+    return {
+        "path": found.place.shown_path,
+        "snapshot": found.snapshot,
+        "size": item.size,
+        "kind": item.kind,
+        "sort": found.sort.sort,
+        "format": found.sort.format,
+        "vanished_at": item.vanished_at,
+        "cut": found.cut,
+        "trouble": found.trouble,
+        "table": found.table,
+        "record": found.thread,
+        "attachments": [previews.shown_name(one.path) for one in found.attachments],
+        "mail": found.mail,
+        "text": found.text,
+        "has_content": found.may_embed,
+    }
+
+
+def _content(call: Call) -> Response:
+    return preview_pages.content(call.visit)
+
+
+def _log_question(call: Call) -> LogQuestion:
+    texts = {name: call.text(name) for name in ("action", "user", "result", "since", "until")}
+    return LogQuestion(**texts, last=max(1, min(call.number("last", proofs.MOST_SHOWN), 1000)))
+
+
+def _log(call: Call) -> ShownLog:
+    return proofs.log(call.visit, call.project, _log_question(call))
+
+
+def _log_file(call: Call) -> Response:
+    body: LogFile = call.body
+    question = LogQuestion(body.action, body.user, body.result, body.since, body.until)
+    file = proofs.log_file(call.visit, call.project, question, body.format)
+    return download(file, f"log-{call.project}.{body.format}", LOG_TYPES[body.format])
+
+
+def _verify(call: Call) -> VerifiedLogAnswer:
+    found = proofs.verified_log(call.visit, call.project)
+    return VerifiedLogAnswer(found.sound, len(found.chains), found.waiting, [one.message for one in found.findings])
+
+
+def _evidence(call: Call) -> Response:
+    name, file = proofs.evidence_file(call.visit, call.project, call.body.period)
+    return download(file, name, "application/zip")
+
+
+def _holds(call: Call) -> HoldList:
+    lines, problems = proofs.project_holds(call.visit, call.project)
+    return HoldList(list(lines), list(problems))
+
+
+def _place_hold(call: Call) -> object:
+    body: HoldBody = call.body
+    placed = watching.place_hold(call.visit, call.project, HoldWish(body.kind, body.period, body.path, body.until, body.reason))
+    return placed.as_json()
+
+
+def _overview(call: Call) -> object:
+    found = watching.overview(call.visit)
+    return {
+        "level": found.level,
+        "sources_total": found.sources,
+        "sources_backed_up": found.backed_up,
+        "daemon": found.daemon,
+        "troubles": found.troubles,
+        "sources": [one.as_json() for one in found.rows],
+        "projects": found.projects,
+    }
+
+
+def _watched(call: Call) -> object:
+    found = watching.watched(call.visit, call.project)
+    return {
+        "details": found.details.as_json(),
+        "status": found.status.as_json() | {"alerts": [one.as_json() for one in found.status.alerts]},
+        "drills": [one.as_json() for one in found.drills],
+        "jobs": [one.as_json() for one in found.jobs],
+        "storage": found.points,
+    }
+
+
+def _runs(call: Call) -> object:
+    return {"runs": [one.as_json() for one in watching.runs(call.visit, call.project, call.text("job"))]}
+
+
+def _run_now(call: Call) -> RunAnswer:
+    return RunAnswer(watching.run_now(call.visit, call.project, call.body.job))
+
+
+def _flagged(call: Call) -> object:
+    return {"flagged": [one.as_json() for one in watching.flagged(call.visit, call.project)]}
+
+
+def _accept(call: Call) -> AcceptedAnswer:
+    done = watching.accept(call.visit, call.project, call.body.snapshots, call.body.reason)
+    return AcceptedAnswer([one.snapshot for one in done.accepted], list(done.frozen))
+
+
+def _retention(call: Call) -> object:
+    return watching.planned_retention(call.visit, call.project, call.text("on")).as_json()
+
+
+def _asked(body: QuestionBody) -> Asked:
+    return Asked(body.sql, body.at, body.sheets)
+
+
+def _ask(call: Call) -> Answer:
+    return asking.answer(call.visit, call.project, _asked(call.body))
+
+
+def _ask_file(call: Call) -> Response:
+    format_ = call.body.format
+    file = asking.answer_file(call.visit, call.project, _asked(call.body), format_)
+    return download(file, f"{call.project}.{format_}", "application/octet-stream")
+
+
+def _tables(call: Call) -> object:
+    found = asking.tables(call.visit, call.project, Asked("", call.text("at"), call.text("sheets")))
+    return {"tables": [one.as_json() for one in found]}
+
+
+def _questions(call: Call) -> QuestionList:
+    return QuestionList(list(asking.questions(call.visit, call.project)))
+
+
+def _keep(call: Call) -> KeptAnswer:
+    body: KeptQuestion = call.body
+    kept = asking.keep(call.visit, call.project, _asked(body), body.title, shared=body.shared)
+    return KeptAnswer(kept.id)
+
+
+def _document(call: Call) -> Response:
+    from console.api.openapi import document
+
+    _ = call.visit.caller
+    return answered(msgspec.Raw(document()))
+
+
+def _filters() -> tuple[Parameter, ...]:
+    return (
+        Parameter("action", "only this: backup, restore, view, …"),
+        Parameter("user", "only of this person"),
+        Parameter("result", "only what ended like this: ok, problems, refused, failed, interrupted, running"),
+        Parameter("since", "what began then or later"),
+        Parameter("until", "what began before then"),
+        Parameter("last", "so many, the newest", kind="integer"),
+    )
+
+
+_PROJECT = "/projects/{project}"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("GET", "/openapi.json", "document", "This description.", _document),
+    Operation("GET", "/projects", "projects", "The projects that you may see.", _projects, answer=ProjectList),
+    Operation(
+        "GET",
+        f"{_PROJECT}/item/preview",
+        "preview",
+        "What can be shown of an item.",
+        _preview,
+        (
+            *(PATH, AT, SOURCE),
+            Parameter("sheet", "of a workbook"),
+            Parameter("first", "the row to begin with, from 0", kind="integer"),
+            Parameter("sort", "by this column"),
+            Parameter("descending", "the greatest first", kind="boolean"),
+            Parameter("record", "this row, in full", kind="integer"),
+        ),
+    ),
+    Operation(
+        "GET",
+        f"{_PROJECT}/item/content",
+        "content",
+        "Bytes of pictures, sound, film and PDF; takes `Range`.",
+        _content,
+        (PATH, AT, SOURCE),
+        media_type="application/octet-stream",
+    ),
+    Operation("GET", f"{_PROJECT}/log", "log", "The log of a project.", _log, _filters(), answer=ShownLog),
+    Operation(
+        "POST",
+        f"{_PROJECT}/log/file",
+        "log_file",
+        "The log as a file.",
+        _log_file,
+        body=LogFile,
+        media_type="application/octet-stream",
+    ),
+    Operation(
+        "POST",
+        f"{_PROJECT}/log/verify",
+        "verify_log",
+        "Whether the log is whole.",
+        _verify,
+        answer=VerifiedLogAnswer,
+        body=Nothing,
+    ),
+    Operation(
+        "POST",
+        f"{_PROJECT}/evidence",
+        "evidence",
+        "A signed bag of evidence.",
+        _evidence,
+        body=EvidenceBody,
+        media_type="application/zip",
+    ),
+    Operation("GET", f"{_PROJECT}/holds", "holds", "Holds and their history.", _holds, answer=HoldList),
+    Operation("POST", f"{_PROJECT}/holds", "place_hold", "Place a hold.", _place_hold, body=HoldBody),
+    Operation("GET", "/watch", "overview", "How everything is.", _overview),
+    Operation("GET", f"{_PROJECT}/watch", "watched", "One project: sources, jobs, drills, storage.", _watched),
+    Operation(
+        "GET", f"{_PROJECT}/runs", "runs", "Runs of jobs, with what they said.", _runs, (Parameter("job", "only of this job"),)
+    ),
+    Operation("POST", f"{_PROJECT}/runs", "run_now", "Have the daemon run a job.", _run_now, answer=RunAnswer, body=RunBody),
+    Operation("GET", f"{_PROJECT}/flagged", "flagged", "Snapshots that wait for acceptance.", _flagged),
+    Operation(
+        "POST",
+        f"{_PROJECT}/flagged",
+        "accept",
+        "Accept flagged snapshots.",
+        _accept,
+        answer=AcceptedAnswer,
+        body=AcceptBody,
+    ),
+    Operation(
+        "GET",
+        f"{_PROJECT}/retention",
+        "retention",
+        "What retention would let go.",
+        _retention,
+        (Parameter("on", "a later day; left out: now"),),
+    ),
+    Operation("POST", f"{_PROJECT}/ask", "ask", "Ask a question in SQL.", _ask, answer=Answer, body=QuestionBody),
+    Operation(
+        "POST",
+        f"{_PROJECT}/ask/file",
+        "ask_file",
+        "All rows of an answer, as a file.",
+        _ask_file,
+        body=QuestionFile,
+        media_type="application/octet-stream",
+    ),
+    Operation(
+        "GET",
+        f"{_PROJECT}/tables",
+        "tables",
+        "Which tables can be asked.",
+        _tables,
+        (AT, Parameter("sheets", "names of sheets of workbooks, apart by commas")),
+    ),
+    Operation("GET", f"{_PROJECT}/questions", "questions", "Questions that are kept.", _questions, answer=QuestionList),
+    Operation(
+        "POST", f"{_PROJECT}/questions", "keep_question", "Keep a question.", _keep, answer=KeptAnswer, body=KeptQuestion
+    ),
+)

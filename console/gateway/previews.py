@@ -1,0 +1,261 @@
+"""The content of one item, for a browser: as a preview within a page, or as bytes of the few types that a browser may have.
+
+Whoever may read it in this project, kind and path gets it; their look is in the log before they do.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from console.access.rights import Action, Scope
+from console.errors import NotThere, TooLarge
+from console.gateway import checks
+from console.previews import pictures, sorts, texts, threads
+from console.previews.sorts import ItemSort
+from console.previews.texts import ShownText
+from console.previews.threads import Thread
+from console.previews.worker import Request
+from console.visit import Visit
+from strongroom.item_content import ItemContent, item_content
+from strongroom.items import Item
+from strongroom.mail_preview import ShownMail
+from strongroom.selection import SelectionOptions
+from strongroom.table_preview import ShownRecord, ShownTable, TableView
+from vault.errors import Damaged, NothingFound, TargetError, UsageError
+from vault.problems import printable
+
+LARGEST_TABLE = 64 << 20
+"""Bytes of a table that is opened as a whole."""
+
+TABLE_HEAD = 8 << 20
+"""Bytes at the beginning of a larger one whose format is read line by line."""
+
+LARGEST_MAIL = 32 << 20
+LARGEST_BYTES: dict[str, int] = {"image": 32 << 20, "pdf": 128 << 20, "audio": 16 << 20, "video": 16 << 20}
+"""Of an item that is given in one piece, by its sort; sound and film are asked for by ranges."""
+
+RANGE = 2 << 20
+"""Bytes that one answer to a range has at most: players ask for the next one."""
+
+MOST_ATTACHMENTS = 200
+
+__all__ = ["Bytes", "ItemPlace", "Preview", "TableView", "content", "preview", "shown_name"]
+
+_BY_LINES = frozenset({"csv", "jsonl"})
+
+
+class ItemPlace(Struct, frozen=True):
+    """An item that is asked for. path: as stored · at: a moment or snapshot as people write it; "" for now · source: where
+    several have the path."""
+
+    project: str
+    path: bytes
+    at: str = ""
+    source: str = ""
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return shown_name(self.path)
+
+    @property
+    def shown_path(self) -> str:
+        """As it can be shown."""
+        return printable(self.path)
+
+
+class Preview(Struct, frozen=True):
+    """What there is to show.
+
+    snapshot: that it is from · table, thread, mail, text: one of these at most, and text also where a table cannot be read ·
+    attachments: items that belong to the record of the thread · trouble: why a preview is missing; hint: what to do · cut:
+    whether only the beginning of the item was looked at · may_embed: whether the page can show its bytes.
+    """
+
+    place: ItemPlace
+    item: Item
+    snapshot: str
+    sort: ItemSort
+    table: ShownTable | None = None
+    thread: Thread | None = None
+    attachments: tuple[Item, ...] = ()
+    mail: ShownMail | None = None
+    text: ShownText | None = None
+    trouble: str = ""
+    hint: str = ""
+    cut: bool = False
+    may_embed: bool = False
+
+
+class Bytes(Struct, frozen=True):
+    """Bytes of an item. size: of all of it · start, end: half-open · content: these, or an open file with them."""
+
+    media_type: str
+    sort: str
+    size: int
+    start: int
+    end: int
+    content: bytes | BinaryIO
+
+
+def shown_name(path: bytes) -> str:
+    """The last part of a path, as it can be shown."""
+    return printable(path.rpartition(b"/")[2])
+
+
+def preview(visit: Visit, place: ItemPlace, view: TableView, record: int | None = None) -> Preview:
+    """What can be shown of an item. record: this row of a table, in full.
+
+    Raises `NotThere`, `NotAllowed`, `KeyRefused` where this host may not read content, `Damaged`, `StorageError`. That its
+    format cannot be shown, or is broken, is part of the result."""
+    with tempfile.TemporaryDirectory(prefix="strongroom-preview-") as folder:
+        file = Path(folder) / "content"
+        with _opened(visit, place) as found:
+            head = found.read(0, sorts.HEAD_BYTES)
+            sort = sorts.sort_of(head, found.item.size, place.path)
+            made = Preview(place, found.item, found.snapshot, sort)
+            if sort.sort in ("image", "pdf", "audio", "video"):
+                return _embedded(made, head)
+            if sort.sort == "text":
+                return replace(made, text=texts.shown(head, found.item.size))
+            if sort.sort == "none":
+                return made
+            cut = _copy(found, file, sort)
+        if cut is None:
+            return _as_text(made, head, "", "")
+        made = replace(made, cut=cut)
+        view = replace(view, masked=visit.console.masked)
+        try:
+            made = _asked(visit, made, file, view, record)
+            return made if made.thread is None else replace(made, attachments=_attachments(visit, found, made))
+        except Damaged as error:
+            return _as_text(made, head, str(error), error.hint or "")
+
+
+def content(visit: Visit, place: ItemPlace, wanted: tuple[int, int | None] | None) -> Bytes:
+    """Bytes of an item that a browser may have. wanted: first and last byte of a range, or None for all of them; of a range as
+    many as one answer has. Raises as `preview`, `UsageError` for a type that is not shown, `TooLarge`."""
+    with _opened(visit, place) as found:
+        head = found.read(0, sorts.HEAD_BYTES)
+        sort, size = sorts.sort_of(head, found.item.size, place.path), found.item.size
+        if not sort.media_type or not _embedded(Preview(place, found.item, "", sort), head).may_embed:
+            raise UsageError("this is not shown in a browser", hint="restore it, or download it")
+        if wanted is not None:
+            start = min(wanted[0], size)
+            last = size - 1 if wanted[1] is None else wanted[1]
+            end = max(start, min(last + 1, size, start + RANGE))
+            return Bytes(sort.media_type, sort.sort, size, start, end, found.read(start, end - start))
+        if size > LARGEST_BYTES[sort.sort]:
+            raise TooLarge("it is too large to be shown in one piece", hint="restore it, or download it")
+        whole: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (whoever answers closes it)
+        try:
+            found.copy_to(whole, size)
+        except OSError as error:
+            whole.close()
+            raise TargetError(f"there is no room for the preview: {error.strerror}", hint="free some room") from error
+        whole.seek(0)
+        return Bytes(sort.media_type, sort.sort, size, 0, size, whole)
+
+
+@contextmanager
+def _opened(visit: Visit, place: ItemPlace) -> Iterator[ItemContent]:
+    """The item, once it is clear that whoever asks may read it, and their look is in the log."""
+    scope = checks.allowed(visit, Action.READ, place.project)
+    _require(scope, place)
+    look = (visit.person.name, place.project, place.path, f"{place.at}\0{place.source}")
+    options = SelectionOptions(at=place.at or None, source=place.source or None, with_deleted=True)
+    is_new = visit.console.views.is_new(look)
+    with checks.opened(visit, place.project) as (repository, project):
+        try:
+            with item_content(repository.context, project.stored, place.path, options, record=is_new) as found:
+                if is_new:
+                    visit.console.views.recorded(look)
+                yield found
+        except NothingFound as error:
+            raise _no_item() from error
+
+
+def _require(scope: Scope, place: ItemPlace) -> None:
+    """Raises `NotThere` in the words that are used where there is none."""
+    if not scope.covers(place.path.partition(b"/")[0].decode("utf-8", "replace"), place.path):
+        raise _no_item()
+
+
+def _no_item() -> NotThere:
+    return NotThere("there is no such item at this moment", hint="look at another moment, or go back to the project")
+
+
+def _embedded(made: Preview, head: bytes) -> Preview:
+    """Whether a browser may be given its bytes."""
+    sort, size = made.sort, made.item.size
+    if sort.sort == "image":
+        count = pictures.pixels(head, sort.format)
+        if count is None:
+            return replace(made, trouble="the header of the picture is broken")
+        if count > pictures.MOST_PIXELS:
+            return replace(made, trouble=f"the picture has {count} pixels: more than a browser can be asked to show")
+    if sort.sort in ("image", "pdf") and size > LARGEST_BYTES[sort.sort]:
+        return replace(made, trouble="it is too large to be shown in a browser")
+    return replace(made, may_embed=True)
+
+
+def _copy(found: ItemContent, file: Path, sort: ItemSort) -> bool | None:
+    """A private copy; whether it is only the beginning. None where it is too large for its format. Raises `TargetError`."""
+    size = found.item.size
+    most = LARGEST_MAIL if sort.sort == "mail" else LARGEST_TABLE
+    try:
+        with file.open("w+b") as out:
+            if size <= most:
+                found.copy_to(out, size)
+                return False
+            if sort.table not in _BY_LINES:
+                return None
+            found.copy_to(out, TABLE_HEAD)
+            _cut_at_line(out)
+            return True
+    except OSError as error:
+        raise TargetError(f"there is no room for the preview: {error.strerror}", hint="free some room") from error
+
+
+def _cut_at_line(out: BinaryIO) -> None:
+    """So that no row is half there; a file without lines stays as it is."""
+    size = out.seek(0, 2)
+    start = max(0, size - (1 << 20))
+    out.seek(start)
+    end = out.read().rfind(b"\n")
+    if end >= 0:
+        out.truncate(start + end + 1)
+
+
+def _asked(visit: Visit, made: Preview, file: Path, view: TableView, record: int | None) -> Preview:
+    """By a process that may be ended."""
+    workers = visit.console.previews
+    if made.sort.sort == "mail":
+        return replace(made, mail=workers.ask(Request("mail", str(file)), ShownMail))
+    if record is not None:
+        asked = Request("record", str(file), made.sort.table, replace(view, first=record))
+        return replace(made, thread=threads.thread_of(workers.ask(asked, ShownRecord)))
+    return replace(made, table=workers.ask(Request("table", str(file), made.sort.table, view), ShownTable))
+
+
+def _attachments(visit: Visit, found: ItemContent, made: Preview) -> tuple[Item, ...]:
+    """Files of the record, where sources of records put them: beside its file, below its key. Only what may be seen."""
+    scope = checks.allowed(visit, Action.READ, made.place.project)
+    key = "" if made.thread is None else made.thread.key
+    folder = found.item.path.rpartition(b"/")[0] + b"/attachments/" + key.encode("utf-8", "surrogateescape")
+    items = found.below(folder, MOST_ATTACHMENTS) if key and "/" not in key else ()
+    return tuple(one for one in items if scope.covers(one.kind, one.path))
+
+
+def _as_text(made: Preview, head: bytes, trouble: str, hint: str) -> Preview:
+    """What cannot be opened is shown by its first bytes, where they are text."""
+    trouble = trouble or "it is too large to be opened for a preview"
+    text = texts.shown(head, made.item.size) if made.sort.is_text else None
+    return replace(made, trouble=trouble, hint=hint, text=text)

@@ -1,0 +1,96 @@
+"""Previews of items: a page with what can be shown of one, and the bytes of pictures, sound, film and PDF."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from starlette.responses import Response, StreamingResponse
+
+from console.gateway import previews
+from console.gateway.previews import Bytes, ItemPlace, TableView
+from console.routing import page
+from console.visit import Visit
+
+LONGEST_NAME = 200
+LARGEST_NUMBER = 1_000_000_000
+PIECE = 1 << 16
+
+_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
+_SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'self'"
+_PDF = "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'self'"
+"""A browser's own viewer of PDF does not run in a sandbox: what comes is a PDF by its type and its first bytes, and nothing in
+it reaches the console or the network."""
+
+
+def preview_page(visit: Visit) -> Response:
+    """What can be shown of an item."""
+    place = _place(visit)
+    record = visit.asked("record")
+    found = previews.preview(visit, place, _view(visit), _number(record) if record else None)
+    here: dict[str, str | bytes] = {"path": place.path, "at": place.at, "source": place.source}
+    return visit.render(
+        "previews/preview.html",
+        found=found,
+        here=here,
+        bytes_at=visit.path_to("projects", place.project, "item", "content", **here),
+        shown_name=previews.shown_name,
+        view=_view(visit),
+    )
+
+
+def content(visit: Visit) -> Response:
+    """The bytes of an item of a type that a browser may have."""
+    asked = _RANGE.fullmatch(visit.request.headers.get("range", "").strip())
+    wanted = (int(asked[1]), int(asked[2]) if asked[2] else None) if asked else None
+    found = previews.content(visit, _place(visit), wanted)
+    headers = {
+        "content-security-policy": _PDF if found.sort == "pdf" else _SANDBOX,
+        "x-frame-options": "SAMEORIGIN",
+        "content-disposition": "inline",
+        "accept-ranges": "bytes",
+    }
+    if wanted is not None and found.end <= found.start:
+        return Response(status_code=416, headers=headers | {"content-range": f"bytes */{found.size}"})
+    headers["content-length"] = str(found.end - found.start)
+    if wanted is not None:
+        headers["content-range"] = f"bytes {found.start}-{found.end - 1}/{found.size}"
+    return _answer(found, 200 if wanted is None else 206, headers)
+
+
+def _answer(found: Bytes, status: int, headers: dict[str, str]) -> Response:
+    if isinstance(found.content, bytes):
+        return Response(found.content, status, headers, media_type=found.media_type)
+    return StreamingResponse(_pieces(found.content), status, headers, media_type=found.media_type)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The file is closed at its end, and when nobody listens any more."""
+    with file:
+        while piece := file.read(PIECE):
+            yield piece
+
+
+def _place(visit: Visit) -> ItemPlace:
+    return ItemPlace(visit.value("project"), visit.asked_bytes("path"), visit.asked("at"), visit.asked("source"))
+
+
+def _view(visit: Visit) -> TableView:
+    return TableView(
+        sheet=visit.asked("sheet")[:LONGEST_NAME],
+        first=_number(visit.asked("first")),
+        sort=visit.asked("sort")[:LONGEST_NAME],
+        descending=visit.asked("descending") == "yes",
+    )
+
+
+def _number(text: str) -> int:
+    """What is no number that can be meant counts as 0."""
+    return min(int(text), LARGEST_NUMBER) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+
+
+ROUTES = (
+    page("GET", "/projects/{project}/item/preview", preview_page),
+    page("GET", "/projects/{project}/item/content", content),
+)
