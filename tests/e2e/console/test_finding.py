@@ -156,6 +156,16 @@ def test_two_versions_of_a_table_are_compared_cell_by_cell_and_it_is_recorded(co
     assert '"manager"' in shown
 
 
+def test_columns_that_the_settings_mask_are_hidden_in_differences_too(desk: Desk) -> None:
+    path = "reports/2024/06/calls-2024-06-03.csv"
+    with console_of(desk, person("manager", Role.VIEWER), masked=("CALL*",)) as masking:
+        page = masking.get(f"/projects/parcelo/item?path={path}")
+        since, until = (re.findall(rf'name="{name}" value="([^"]+)"[^>]* checked', page.text)[0] for name in ("since", "until"))
+        found = masking.get(f"/projects/parcelo/item/differences?path={path}&since={since}&until={until}")
+        assert "before ivan ••• after ivan •••" in text_of(found) and "333" not in found.text
+        assert '<td class="cell"><strong><bdi>•••</bdi></strong></td>' in found.text
+
+
 def test_strange_names_come_through_and_are_only_text(console: ConsoleClient) -> None:
     page = console.get("/projects/parcelo?folder=reports/strange")
     assert "<b>" not in page.text.replace("<bdi>", "") and "\u202e" not in page.text
