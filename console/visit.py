@@ -70,12 +70,12 @@ class Console(Struct, frozen=True):
     """The parts of one console, made when it starts.
 
     state: its own memory · accounts: who people are · templates: by language · zone: in which moments are shown where no
-    project says another one · secure: whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for any
-    · known: what stays in memory of projects · previews: processes that open what others wrote · views: which looks at content
-    are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show · limits:
-    of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a second
-    person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody as they
-    are now, by name, for what goes on while they are away; None where nobody can say
+    project says another one · secure: whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for
+    any · known: what stays in memory of projects · previews: processes that open what others wrote · views: which looks at
+    content are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show ·
+    limits: of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a
+    second person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody
+    as they are now, by name, for what goes on while they are away; None where nobody can say
     """
 
     repositories: RepositoryPool
@@ -137,7 +137,8 @@ class Visit:
     @property
     def is_fragment(self) -> bool:
         """Whether htmx asks for a part of a page; never relied on: without scripts the whole page is asked for."""
-        return self.request.headers.get("hx-request") == "true"
+        headers = self.request.headers
+        return headers.get("hx-request") == "true" and headers.get("hx-history-restore-request") != "true"
 
     def value(self, name: str) -> str:
         """A part of the path."""
