@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 from msgspec import Struct, field
 from starlette.datastructures import FormData
@@ -111,15 +111,6 @@ class Visit:
         """A parameter of the query."""
         return self.request.query_params.get(name, default)
 
-    def asked_bytes(self, name: str) -> bytes:
-        """A parameter of the query as its bytes: a path need not be text."""
-        wanted = quote(name, safe="").encode()
-        for part in self.request.scope["query_string"].split(b"&"):
-            key, _, value = part.partition(b"=")
-            if key == wanted:
-                return unquote_to_bytes(value.replace(b"+", b" "))
-        return b""
-
     def sent(self, name: str, default: str = "") -> str:
         """A field of the form; a file that was sent in its place counts for nothing."""
         found = self.form.get(name, default)
@@ -139,7 +130,7 @@ class Visit:
         """To another page of the console, after a form was sent. path: as `path_to` gives it."""
         return RedirectResponse(path, 303)
 
-    def path_to(self, *parts: str | bytes, **query: str | bytes) -> str:
+    def path_to(self, *parts: str | bytes, **query: str) -> str:
         """The path of a page: parts are quoted, names with strange bytes survive."""
         path = "/" + "/".join(quote(part, safe="") for part in parts)
         asked = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items() if value)

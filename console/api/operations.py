@@ -19,7 +19,7 @@ from console.pages import previews as preview_pages
 from console.pages.prove import TYPES as LOG_TYPES
 from console.pages.prove import download
 
-PATH = Parameter("path", "of the item, with its kind in front; bytes are percent-quoted", required=True, is_bytes=True)
+PATH = Parameter("path", "of the item, with its kind in front; bytes are percent-quoted", required=True)
 AT = Parameter("at", "a moment or a snapshot's id, as `--at` takes it; left out: now")
 SOURCE = Parameter("source", "of one source only, where several have the path")
 
@@ -141,7 +141,7 @@ def _projects(call: Call) -> ProjectList:
 
 
 def _place(call: Call) -> ItemPlace:
-    return ItemPlace(call.project, call.values["path"], call.text("at"), call.text("source"))
+    return ItemPlace.of(call.project, call.text("path"), call.text("at"), call.text("source"))
 
 
 def _preview(call: Call) -> object:
