@@ -41,6 +41,10 @@ STATES = {
     "store not reached": marked("store not reached"),
     "not in the repository": marked("not in the repository"),
 }
+CAPABILITIES = {
+    "read": marked("back up and restore"),
+    "write": marked("back up; not read content"),
+}
 DAEMON = {
     "running": marked("The daemon runs."),
     "stuck": marked("The daemon does not move any more."),
@@ -73,6 +77,7 @@ def project(visit: Visit) -> Response:
         found=found,
         promises=PROMISES,
         states=STATES,
+        capabilities=CAPABILITIES,
         operates=may[Action.OPERATE],
         holds=may[Action.HOLD],
     )
