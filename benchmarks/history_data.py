@@ -60,8 +60,8 @@ def content_of(mark: str) -> bytes:
     return hashlib.sha256(mark.encode()).digest()
 
 
-def table_of(items: Items, source: str, kind: str) -> pa.Table:
-    """A manifest of these items."""
+def table_of(items: Items, source: str, kind: str, *, periods: bool = False) -> pa.Table:
+    """A manifest of these items. periods: each is about the hour that its path names."""
     import pyarrow as pa
 
     paths = sorted(items)
@@ -87,9 +87,21 @@ def table_of(items: Items, source: str, kind: str) -> pa.Table:
         "vanished_at": [row.vanished_at for row in rows],
         "chunks": [[{"id": row.content, "length": row.size}] if row.content else [] for row in rows],
     }
+    if periods:
+        begins = [_hour_of(path) for path in paths]
+        columns |= {
+            "period_start": list(begins),
+            "period_end": [begin + HOUR for begin in begins],
+            "format": ["csv"] * len(rows),
+        }
     empty: list[object] = [None] * len(rows)
     schema = manifest.schema()
     return pa.table([pa.array(columns.get(one.name, empty), one.type) for one in schema], schema=schema)
+
+
+def _hour_of(path: bytes) -> datetime:
+    """That `path_of` made a path of."""
+    return datetime.strptime(path.decode(), "reports/%Y/%m/%d/calls-%H.csv").replace(tzinfo=UTC)
 
 
 class _LearningWriter(MetaWriter):
@@ -236,11 +248,13 @@ def path_of(number: int) -> bytes:
     return f"reports/{hour:%Y/%m/%d}/calls-{hour:%H}.csv".encode()
 
 
-def write_history(project: Project, hours: Hours, count: int, *, last: Record | None = None) -> Iterator[Record]:
-    """`count` hourly snapshots after `last`, each given out when it is committed."""
+def write_history(
+    project: Project, hours: Hours, count: int, *, last: Record | None = None, periods: bool = False
+) -> Iterator[Record]:
+    """`count` hourly snapshots after `last`, each given out when it is committed. periods: see `table_of`."""
     with writing(project) as writer:
         for _ in range(count):
             changed = hours.pass_() or last is None
-            table = table_of(hours.items, SOURCE, SOURCE) if changed else None
+            table = table_of(hours.items, SOURCE, SOURCE, periods=periods) if changed else None
             last = writer.commit(table, SOURCE, hours.now, last)
             yield last

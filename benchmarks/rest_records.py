@@ -1,11 +1,14 @@
 """Records of a REST interface: what Strongroom adds to the interface's own time.
 
-python -m benchmarks.rest_records                            # 200,000 tickets a month for two years; 20 minutes, 8 GB
-python -m benchmarks.rest_records --scale 0.05               # a twentieth of them
-python -m benchmarks.rest_records --rate 10 --tickets 1000   # tickets with comments over HTTP at the rate that is allowed
+python -m benchmarks.rest_records                   # 200,000 tickets a month for two years; 20 minutes, 8 GB
+python -m benchmarks.rest_records --scale 0.05      # a twentieth of them
+python -m benchmarks.rest_records --backups         # the same through `strongroom backup`, over HTTP: first, and three hours
+python -m benchmarks.rest_records --rate 20         # 10,000 tickets with comments over HTTP at the rate that is allowed
 
 The first asks an interface within this process, which answers at once, so that what is measured is Strongroom's own work. The
-second asks a server on loopback, and says by how much it took longer than so many requests at that rate must.
+second backs up from a server in another process, and takes off the time that this one needed to make its answers; limits: 2 s
+for an unchanged hour beyond that, 400 MB. The third asks a server on loopback, and says by how much it took longer than so many
+requests at that rate must; limit: 5 %.
 """
 
 from __future__ import annotations
@@ -18,13 +21,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-from tests.support.rest_double import ModelDesk, serving
+from benchmarks.desk import Desk, opened
+from tests.support.rest_double import Answered, Asked, ModelDesk, RestDouble, serving
 from tests.support.rest_sources import COMMENTS, INCREMENTAL, described
 from vault.clock import SystemClock
 from vault.coverage import Coverage
@@ -38,6 +44,20 @@ from vault.source.rest.source import RestOptions, RestSource
 MONTHS, A_MONTH = 24, 200_000
 PAGE = 1000
 START = datetime(2023, 1, 1, tzinfo=UTC)
+HOURS = 3
+MOST_SECONDS, MOST_MEMORY, MOST_OVERHEAD = 2.0, 400_000_000, 5.0
+"""Of an unchanged hour beyond the interface's own time; bytes; percent beyond the time that a rate allows."""
+
+DESCRIPTION = f"""
+title = "200,000 tickets a month"
+
+[resources.tickets]
+path = "tickets"
+records = "results"
+time = "created"
+paging = {{ type = "keyset", parameter = "after", size_parameter = "size", size = {PAGE}, total = "count" }}
+incremental = {{ field = "modified", parameters = {{ modified_from = "{{since}}", order = "modified" }} }}
+"""
 
 
 class AtOnce(RestClient):
@@ -46,20 +66,40 @@ class AtOnce(RestClient):
     count = 0
     spent = 0.0
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: Question, *, impatient: bool = False) -> Reply:
         begun = time.perf_counter()
-        query = dict(part.split("=") for part in question.query.split("&"))
-        after = int(query.get("after", 0))
-        last = min(after + PAGE, self.count)
-        is_quiet = "modified_from" in query
-        records = [] if is_quiet else [_ticket(number) for number in range(after + 1, last + 1)]
-        data = json.dumps({"count": 0 if is_quiet else self.count - after, "results": records}).encode()
+        data = _page(dict(part.split("=") for part in question.query.split("&")), self.count)
         self.spent += time.perf_counter() - begun
         return Reply(exact_json.parse(data), {}, time.time())
 
 
-def _ticket(number: int) -> dict[str, Any]:
-    month = (number - 1) // max(1, AtOnce.count // MONTHS) % MONTHS
+class AtOnceServer(RestDouble):
+    """The same over HTTP; `/api/spent` says how long the answers took to make."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count, self.spent = count, 0.0
+
+    def answer(self, asked: Asked) -> Answered:
+        self.asked.clear()
+        if asked.path == "/api/spent":
+            return Answered(json.dumps(self.spent).encode())
+        begun = time.perf_counter()
+        data = _page(asked.query, self.count)
+        self.spent += time.perf_counter() - begun
+        return Answered(data, headers={"Date": format_datetime(datetime.now(UTC), usegmt=True)})
+
+
+def _page(query: dict[str, str], count: int) -> bytes:
+    after = int(query.get("after", 0))
+    last = min(after + PAGE, count)
+    is_quiet = "modified_from" in query
+    records = [] if is_quiet else [_ticket(number, count) for number in range(after + 1, last + 1)]
+    return json.dumps({"count": 0 if is_quiet else count - after, "results": records}).encode()
+
+
+def _ticket(number: int, count: int) -> dict[str, Any]:
+    month = (number - 1) // max(1, count // MONTHS) % MONTHS
     created = START.replace(year=2023 + month // 12, month=1 + month % 12, day=1 + number % 28).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "id": number,
@@ -78,11 +118,14 @@ def _ticket(number: int) -> dict[str, Any]:
 
 @contextmanager
 def _measured(what: str) -> Iterator[None]:
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     yield
-    print(
-        f"{what:<48} {time.perf_counter() - begun:8.2f} s   peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB"
+    took, cpu, peak = (
+        time.perf_counter() - begun,
+        time.process_time() - used,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     )
+    print(f"{what:<40} {took:8.2f} s   processor {cpu:8.2f} s   peak {peak >> 10} MB", flush=True)
 
 
 def months(folder: Path, step: str) -> None:
@@ -108,6 +151,50 @@ def months(folder: Path, step: str) -> None:
     source.close()
 
 
+def backups(work: Path, count: int) -> bool:
+    """Through the command; whether it is within the limits."""
+    with opened(work / "strongroom-rest-records", "rest-records", s3=False) as desk, _served(count) as url:
+        (desk.folder / "desk.toml").write_text(DESCRIPTION)
+        desk.call("init", *desk.address, "--recovery-kit", str(desk.folder / "kit.txt"))
+        desk.call("project", "add", "desk")
+        desk.call("source", "add", "desk", "tickets", "rest:desk.toml", "--option", f"base={url}", "--yes")
+        print(f"| {count} tickets | wall | processor | the interface's own | memory | |\n| --- | --- | --- | --- | --- | --- |")
+        passed = [_backup(desk, url, name) for name in ("first backup", *["unchanged hour"] * HOURS)]
+        return all(passed)
+
+
+def _backup(desk: Desk, url: str, name: str) -> bool:
+    before = _spent(url)
+    cost = desk.call("backup")
+    own = _spent(url) - before
+    passed = cost.rss <= MOST_MEMORY and (name == "first backup" or cost.wall - own <= MOST_SECONDS)
+    sizes = f"{cost.wall:.2f} s | {cost.cpu:.2f} s | {own:.2f} s | {cost.rss / 1e6:.0f} MB"
+    print(f"| {name} | {sizes} | {'passed' if passed else 'FAILED'} |", flush=True)
+    return passed
+
+
+@contextmanager
+def _served(count: int) -> Iterator[str]:
+    """An interface in a process of its own; its address."""
+    command = [sys.executable, "-m", "benchmarks.rest_records", "--serve", str(count)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield (process.stdout or sys.stdin).readline().strip()
+        finally:
+            process.kill()
+
+
+def _spent(url: str) -> float:
+    with urllib.request.urlopen(f"{url}spent", timeout=60) as answer:
+        return float(json.loads(answer.read()))
+
+
+def _serve(count: int) -> None:
+    with serving(AtOnceServer(count)) as server:
+        print(server.url, flush=True)
+        sys.stdin.read()
+
+
 def rated(rate: float, tickets: int) -> None:
     """Tickets with comments over HTTP."""
     with serving(ModelDesk()) as desk, tempfile.TemporaryDirectory() as folder:
@@ -125,7 +212,12 @@ def rated(rate: float, tickets: int) -> None:
         source.close()
         least = (len(desk.asked) - 1) / rate
         over = 100 * (took / least - 1)
-        print(f"{len(desk.asked)} requests at {rate:g} a second: {took:.1f} s, at least {least:.1f} s: {over:.1f} % over")
+        verdict = "passed" if over < MOST_OVERHEAD else "FAILED"
+        print(
+            f"{len(desk.asked)} requests at {rate:g} a second: {took:.1f} s, at least {least:.1f} s, {over:.1f} % over: ",
+            end="",
+        )
+        print(verdict)
         print(f"processor time, the double's included: {1e3 * (time.process_time() - used) / len(desk.asked):.2f} ms a request")
 
 
@@ -139,11 +231,17 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--rate", type=float)
     parser.add_argument("--tickets", type=int, default=10_000)
+    parser.add_argument("--backups", action="store_true")
     parser.add_argument("--step", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     AtOnce.count = int(MONTHS * A_MONTH * given.scale)
-    if given.rate:
+    if given.serve is not None:
+        _serve(given.serve)
+    elif given.rate:
         rated(given.rate, given.tickets)
+    elif given.backups:
+        sys.exit(not backups(given.work.resolve(), AtOnce.count))
     elif given.step:
         months(given.work, given.step)
     else:

@@ -388,6 +388,38 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("daemon --once", "run what is due now, and end: for cron"),
         ("daemon --systemd", "a unit for systemd, on stdout"),
     ),
+    "console": _of(
+        ("console", "where the settings say: else at http://127.0.0.1:8440"),
+        ("console --listen 127.0.0.1:9000", "elsewhere"),
+        ("console --systemd", "a unit for systemd, on stdout"),
+    ),
+    "console user": _of(
+        ("console user add olena --group parcelo-managers", "an account; its password is asked for"),
+        ("console user list", "who has one"),
+    ),
+    "console user add": _of(
+        ("console user add olena --title 'Olena Koval' --group parcelo-managers", "the password is asked for"),
+        ("console user add robot --password-file /run/secrets/robot", "it is read from a file"),
+    ),
+    "console user list": _of(
+        ("console user list", "names, groups, second factors"),
+        ("console user list --json", "for a script"),
+    ),
+    "console user groups": _of(
+        ("console user groups olena --group parcelo-managers", "from the next request on"),
+        ("console user groups olena", "none any more"),
+    ),
+    "console user remove": _of(
+        ("console user remove olena", "with its sessions and tokens"),
+        ("console user remove olena --yes", "without a question"),
+    ),
+    "console user passwd": _of(
+        ("console user passwd olena", "another password; it is asked for"),
+        ("console user passwd olena --password-file -", "it is read from standard input"),
+    ),
+    "console user reset-totp": _of(
+        ("console user reset-totp olena", "her telephone is lost"),
+    ),
     "daemon run": _of(
         ("daemon run backup acme", "back up one project now, as the daemon would"),
         ("daemon run drill", "the restore test of every project, now"),

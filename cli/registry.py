@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from typing import Any
 
 import typer
 from typer.main import get_command, get_group
@@ -48,6 +49,7 @@ _PLACES = {
     "evidence": ("evidence", "evidence"),
     "test-restore": ("test_restore", "test_restore"),
     "daemon": ("daemon", "app"),
+    "console": ("console", "app"),
     "cache": ("cache", "app"),
     "support-bundle": ("support_bundle", "support_bundle"),
     "doctor": ("doctor", "doctor"),
@@ -96,6 +98,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "keys": "Make identities and kits, and say who may do what with a project",
         "settings": "Check, show and restore the settings file",
         "daemon": "Run backups, checks and retention by their schedules",
+        "console": "Serve pages for people without a command line",
         "test-restore": "Back up sources to a throw-away repository and compare",
         "cache": "Show and clear what this machine keeps of repositories",
         "doctor": "Probe what a store can be trusted with",
@@ -146,11 +149,24 @@ def _built(name: str, module: str, attribute: str) -> object:
         command.path = name  # type: ignore[attr-defined]  # typer does not say which class it makes
         return command
     found.info.cls = CommandGroup
-    for one in found.registered_commands:
-        one.cls = Command
+    _with_our_classes(found)
     group = get_group(found)
     group.name = name
-    group.path = name  # type: ignore[attr-defined]
-    for inner, command in group.commands.items():
-        command.path = f"{name} {inner}"  # type: ignore[attr-defined]
+    _with_paths(group, name)
     return group
+
+
+def _with_our_classes(found: typer.Typer) -> None:
+    for one in found.registered_commands:
+        one.cls = Command
+    for inner in found.registered_groups:
+        inner.cls = CommandGroup
+        if inner.typer_instance is not None:
+            inner.typer_instance.info.cls = CommandGroup
+            _with_our_classes(inner.typer_instance)
+
+
+def _with_paths(command: Any, path: str) -> None:  # noqa: ANN401 (typer does not say which classes it makes)
+    command.path = path
+    for name, inner in getattr(command, "commands", {}).items():
+        _with_paths(inner, f"{path} {name}")

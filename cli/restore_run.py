@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from strongroom.context import Context
     from strongroom.database_restore import Database
     from strongroom.destinations import Archive, Bucket, Dav, Mail
+    from strongroom.record_restore import RestPlace
     from strongroom.remote_destinations import RemoteFolder
     from strongroom.restore_plan import PlannedRestore, RestoreOptions
     from strongroom.restore_proposal import Proposal
@@ -50,7 +51,9 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
     """The options of a restore but for its selection.
 
     to, in_place: neither, where a destination is to be proposed · where: a condition on rows of a database · existing: None
-    where nothing is said · endpoint, region: of a bucket that is restored to · report: a file that names what was left alone
+    where nothing is said · endpoint, region: of a bucket that is restored to · report: a file that names what was left alone ·
+    pages: records become pages for people · records, key: of records only some, by the field that has their ids · id_map: the
+    file of the old and new ids of records that go to an interface
     """
 
     to: str = ""
@@ -63,6 +66,10 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
     region: str | None = None
     verify: bool = False
     report: Path | None = None
+    pages: bool = False
+    records: tuple[str, ...] = ()
+    key: str = ""
+    id_map: Path | None = None
     run: RunOptions = field(default_factory=RunOptions)
 
     def check(self, *, periods: bool) -> None:
@@ -90,6 +97,37 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
                 hint="name the database that the rows go to",
             )
         self.tables.check(periods=periods)
+        self._check_records()
+        self._check_pages()
+
+    def _check_records(self) -> None:
+        interface = self.to.lower().startswith("rest:")
+        if self.id_map is not None and not interface:
+            raise UsageError(
+                "--id-map needs an interface that creates records: --to rest:NAME", hint="name it with --to rest:NAME"
+            )
+        if (self.records and not self.pages and not interface) or (self.key and not self.pages):
+            raise UsageError(
+                "--record needs --as pages or --to rest:NAME, and --key needs --as pages",
+                hint="what became of a record tells `strongroom history PROJECT --record ID`",
+            )
+
+    def _check_pages(self) -> None:
+        if not self.pages:
+            return
+        if not self.to or self.to == "-":
+            raise UsageError("--as pages needs a folder or an archive", hint="name one: --to DIR, or --to FILE.zip")
+        if self.tables.wanted or self.verify or self.report is not None or self.where is not None:
+            raise UsageError(
+                "--as pages excludes --merge, --rows-in-period, --verify, --report and --where: pages are not tables",
+                hint="leave it out; the records themselves are restored without --as",
+            )
+
+    def interface(self, context: Context, selected: SelectedItems) -> RestPlace | None:
+        """The interface that records go to; None where they go elsewhere. Raises `UsageError`."""
+        from strongroom import record_restore
+
+        return record_restore.named(context, selected, self.to) if record_restore.is_interface(self.to) else None
 
     def database(self, context: Context, selected: SelectedItems) -> Database | None:
         """The database that rows go to; None where files go somewhere. Raises `UsageError`."""
@@ -184,6 +222,17 @@ def restore_project(context: Context, project: Project, options: SelectionOption
         _restore_items(context, proposal.selected, proposal.destination, request, proposal)
         return
     selected = selected_items(context, project, options, request.run, sources_apart=request.in_place)
+    if request.pages:
+        from cli.restore_pages import restore_pages
+
+        restore_pages(context, selected, request)
+        return
+    interface = request.interface(context, selected)
+    if interface is not None:
+        from cli.restore_records import restore_records
+
+        restore_records(context, selected, request, interface)
+        return
     database = request.database(context, selected)
     if database is not None:
         from cli.restore_rows import restore_rows

@@ -18,13 +18,17 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from console import routing, texts
+from console import basket, routing, texts
 from console.api import routing as api_routing
 from console.api.operations import OPERATIONS
+from console.approvals import records as approval_records
 from console.errors import NotThere
+from console.gateway.restoring import carry_out
 from console.pages import PAGES
-from console.responses import Headers, error_page, failure_page
-from console.visit import Console, Visit
+from console.responses import Headers, Hosts, error_page, failure_page
+from console.tasks import records as task_records
+from console.tasks.runner import TaskRunner
+from console.visit import Caller, Console, Visit
 from vault.errors import StrongroomError, UsageError
 
 if TYPE_CHECKING:
@@ -35,13 +39,15 @@ _HERE = Path(__file__).parent
 
 def application(console: Console) -> Starlette:
     """The console as an ASGI application."""
+    for area in (basket, task_records, approval_records):
+        console.state.migrate(area.AREA, area.TABLES)
     return Starlette(
         routes=[
             *(routing.route(console, one) for one in PAGES),
             *(api_routing.route(console, one) for one in OPERATIONS),
             Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
         ],
-        middleware=[Middleware(Headers, secure=console.secure)],
+        middleware=[Middleware(Headers, secure=console.secure), Middleware(Hosts, hosts=console.hosts)],
         exception_handlers={
             StrongroomError: _handler(console, lambda visit, error: error_page(visit, _expected(error))),
             HTTPException: _handler(console, lambda visit, error: error_page(visit, _of_http(error))),
@@ -72,7 +78,12 @@ def templates() -> Mapping[str, Environment]:
 def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        console.known.warm_up(console.repositories)
+        runner = TaskRunner(console, carry_out)
+        runner.start()
         yield
+        await run_in_threadpool(runner.stop)
+        await run_in_threadpool(console.known.close)
         await run_in_threadpool(console.repositories.close)
         await run_in_threadpool(console.previews.close)
         await run_in_threadpool(console.state.close)
@@ -86,12 +97,20 @@ def _handler(console: Console, show: Callable[[Visit, Exception], Response]) -> 
             return _of_api(request, error)
 
         def answer() -> Response:
-            caller = console.authenticator.caller(request)
+            caller = _caller_anyhow(console, request)
             return show(Visit(console, request, caller, routing.texts_of(console, request, caller), FormData()), error)
 
         return await run_in_threadpool(answer)
 
     return handler
+
+
+def _caller_anyhow(console: Console, request: Request) -> Caller | None:
+    """Nobody, where even that cannot be found out."""
+    try:
+        return console.authenticator.caller(request)
+    except StrongroomError:
+        return None
 
 
 def _of_api(request: Request, error: Exception) -> Response:

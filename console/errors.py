@@ -13,8 +13,32 @@ class NotAllowed(RefusedByRule):
     """Whoever asks may see it, and not do this."""
 
 
+class NeedsApproval(NotAllowed):
+    """Whoever asks may do it once a second person has approved it."""
+
+
 class NotSignedIn(RefusedByRule):
     """Nobody is known to have asked."""
+
+
+class LoginRefused(RefusedByRule):
+    """Who they say they are was not proven. again: whether the same step may be tried again."""
+
+    def __init__(self, message: str, *, hint: str | None = None, again: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.again = again
+
+
+class ProviderFailed(StrongroomError):
+    """Whoever vouches for people does not answer, or not as the standard says."""
+
+
+class TooManyTries(RefusedByRule):
+    """Somebody answers wrong so often that nothing is looked at for a while. wait: seconds."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message, hint=f"wait for {max(1, round(wait))} seconds")
+        self.wait = wait
 
 
 class ForgedRequest(RefusedByRule):

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console.errors import ForgedRequest, NotAllowed, NotSignedIn, NotThere, TooLarge
+from console.errors import (
+    ForgedRequest,
+    LoginRefused,
+    NotAllowed,
+    NotSignedIn,
+    NotThere,
+    ProviderFailed,
+    TooLarge,
+    TooManyTries,
+)
 from console.visit import Visit
 from vault.errors import (
     Busy,
@@ -54,6 +64,9 @@ HEADERS = {
 
 _STATUS: tuple[tuple[type[StrongroomError], int], ...] = (
     (NotSignedIn, 401),
+    (LoginRefused, 401),
+    (TooManyTries, 429),
+    (ProviderFailed, 502),
     (ForgedRequest, 403),
     (NotAllowed, 403),
     (NotThere, 404),
@@ -94,6 +107,30 @@ class Headers:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
+class Hosts:
+    """Middleware: whoever asks for another host than ours was led here by a name of somebody else's, and gets nothing. hosts:
+    empty for any."""
+
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the class."""
+        if scope["type"] == "http" and self._hosts and _host(scope) not in self._hosts:
+            await PlainTextResponse("this console has another name\n", 421)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _host(scope: Scope) -> str:
+    sent = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    try:
+        return (urlsplit(f"//{sent[0]}").hostname or "") if len(sent) == 1 else ""
+    except ValueError:
+        return ""
+
+
 def error_page(visit: Visit, error: StrongroomError) -> Response:
     """An error of the tree as a page. Whoever has not signed in is sent to do so, and comes back."""
     if isinstance(error, NotSignedIn) and not visit.is_fragment and visit.request.method == "GET":
@@ -102,7 +139,10 @@ def error_page(visit: Visit, error: StrongroomError) -> Response:
     status = status_of(error)
     if status >= 500:
         _log.error("%s %s: %s", visit.request.method, visit.request.url.path, error)
-    return visit.render("error.html", status, error=error, number=status)
+    page = visit.render("error.html", status, error=error, number=status)
+    if isinstance(error, TooManyTries):
+        page.headers["retry-after"] = str(max(1, round(error.wait)))
+    return page
 
 
 def failure_page(visit: Visit, request: Request, error: Exception) -> Response:

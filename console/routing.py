@@ -9,6 +9,7 @@ header, and where the browser says from which site it comes, it must be this one
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Literal
@@ -32,13 +33,16 @@ PageFunction = Callable[[Visit], Response]
 LARGEST_FORM = 4 << 20
 """Bytes: a basket of 20,000 ticked items with long names is 2 MB."""
 
+FORM_WITHIN = 60.0
+"""Seconds in which all of a form has come: whoever sends slower costs nothing after that."""
+
 MOST_FIELDS = 100_000
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 
 
 class Page(Struct, frozen=True):
     """A page's function, and where it is. public: also for those who have not signed in · forms: whether what is sent is a form
-    of this console, with its token; what comes from another site by design says False and guards itself."""
+    of this console; of something else, such as JSON, the function reads the body, and the token comes in the header."""
 
     method: Method
     path: str
@@ -62,7 +66,7 @@ def _endpoint(console: Console, one: Page) -> Callable[[Request], Awaitable[Resp
         caller = await run_in_threadpool(console.authenticator.caller, request)
         form = await _form(request) if one.method == "POST" and one.forms else FormData()
         visit = Visit(console, request, caller, texts_of(console, request, caller), form)
-        if one.method == "POST" and one.forms:
+        if one.method == "POST":
             _refuse_forged(visit, caller)
         if not one.public:
             _ = visit.caller
@@ -96,7 +100,10 @@ async def _form(request: Request) -> FormData:
             yield piece
 
     try:
-        form = await FormParser(request.headers, bounded()).parse()  # type: ignore[arg-type]
+        async with asyncio.timeout(FORM_WITHIN):
+            form = await FormParser(request.headers, bounded()).parse()  # type: ignore[arg-type]
+    except TimeoutError as error:
+        raise ForgedRequest("the form came too slowly", hint="open the page anew, and send it again") from error
     except MultiPartException as error:
         raise ForgedRequest(f"what was sent is no form: {error.message}") from error
     except ClientDisconnect as error:
@@ -111,7 +118,8 @@ def _refuse_forged(visit: Visit, caller: Caller | None) -> None:
     headers = visit.request.headers
     site = headers.get("sec-fetch-site", "same-origin")
     origin = headers.get("origin")
-    expected = {f"http://{headers.get('host')}", f"https://{headers.get('host')}"}
+    own = (visit.console.accounts.settings().url or "").rstrip("/")
+    expected = {f"http://{headers.get('host')}", f"https://{headers.get('host')}", own}
     if site not in ("same-origin", "none") or (origin is not None and origin not in expected):
         raise ForgedRequest("this was sent by a page of another site", hint="open the console itself, and do it there")
     if caller is not None and caller.csrf:

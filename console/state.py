@@ -62,6 +62,21 @@ class ConsoleState:
                 self._of_thread.connection = None
                 self._put_back(connection)
 
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """For questions alone: nobody who writes is waited for, and all of them see one moment. Raises as `transaction`."""
+        outer: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
+        if outer is not None:
+            yield outer
+            return
+        with _translated(self.file):
+            connection = self._taken()
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                self._put_back(connection)
+
     def migrate(self, area: str, statements: Sequence[str]) -> None:
         """Run each statement once in the life of the file, in their order. area: whose they are; statements are only ever added
         at the end. Raises `StateError` where the file has others, `Busy`."""

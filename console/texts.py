@@ -9,9 +9,10 @@ in code `marked("…")`.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import date, datetime, time, timedelta
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -97,7 +98,7 @@ class Texts:
 
     def moment(self, moment: datetime, form: str = "medium") -> str:
         """A moment in the zone. form: short, medium, long, full."""
-        return dates.format_datetime(moment, form, tzinfo=self.zone, locale=self.locale)
+        return _moment(moment, form, self.zone, self.locale)
 
     def day(self, moment: datetime, form: str = "long") -> str:
         """Its day."""
@@ -111,13 +112,33 @@ class Texts:
         """As `3 hours`."""
         return dates.format_timedelta(length, locale=self.locale)
 
+    def seconds(self, length: float) -> str:
+        """The same of seconds, at least one."""
+        return self.duration(timedelta(seconds=max(1.0, length)))
+
     def size(self, count: int) -> str:
         """Bytes as 1.2 MB, by thousands."""
-        value, step = float(count), 0
-        while value >= 999.5 and step < len(_SIZES) - 1:
-            value, step = value / 1000, step + 1
-        shown = round(value, 1) if step > 0 and value < 10 else round(value)
-        return units.format_unit(shown, _SIZES[step], length="short", locale=self.locale)
+        return _size(count, self.locale)
+
+    def at(self, zone: ZoneInfo) -> Texts:
+        """The same language, with moments in another zone."""
+        return self if zone == self.zone else Texts(self.language, zone)
+
+    def period(self, text: str) -> str:
+        """A period as `--period` takes it, for people: `2024-05` as May 2024. What has no usual form stays as it is."""
+        found = _PERIOD.fullmatch(text)
+        if found is None:
+            return text
+        year, quarter, month, day, hour = found["year"], found["quarter"], found["month"], found["day"], found["hour"]
+        if quarter:
+            return dates.format_date(date(int(year), int(quarter) * 3 - 2, 1), "QQQ y", locale=self.locale)
+        if not month:
+            return year
+        first = date(int(year), int(month), int(day or 1))
+        if not day:
+            return dates.format_skeleton("yMMMM", first, locale=self.locale)
+        shown = dates.format_skeleton("yMMMEd", first, locale=self.locale)
+        return f"{shown}, {dates.format_time(time(int(hour)), 'short', locale=self.locale)}" if hour else shown
 
     def joined(self, words: Sequence[str]) -> str:
         """As `a, b and c`."""
@@ -126,4 +147,21 @@ class Texts:
         return format_list(list(words), locale=self.locale)
 
 
+@lru_cache(maxsize=16_384)
+def _moment(moment: datetime, form: str, zone: ZoneInfo, locale: Locale) -> str:
+    return dates.format_datetime(moment, form, tzinfo=zone, locale=locale)
+
+
+@lru_cache(maxsize=16_384)
+def _size(count: int, locale: Locale) -> str:
+    value, step = float(count), 0
+    while value >= 999.5 and step < len(_SIZES) - 1:
+        value, step = value / 1000, step + 1
+    shown = round(value, 1) if step > 0 and value < 10 else round(value)
+    return units.format_unit(shown, _SIZES[step], length="short", locale=locale)
+
+
+_PERIOD = re.compile(
+    r"(?P<year>[1-9]\d{3})(?:-Q(?P<quarter>[1-4])|-(?P<month>\d\d)(?:-(?P<day>\d\d)(?:T(?P<hour>\d\d))?)?)?", re.ASCII
+)
 _SIZES = ("digital-byte", "digital-kilobyte", "digital-megabyte", "digital-gigabyte", "digital-terabyte", "digital-petabyte")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import quote
 
@@ -13,14 +14,21 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.access.rights import Action, Person
+from console.access.rights import APPROVED_BY_TWO, Action, Person
+from console.accounts import proxy
+from console.accounts.sessions import Way
 from console.errors import NotSignedIn
+from console.known_items import KnownItems
+from console.limits import ConsoleLimits
+from console.post import NoPost, Post
 from console.previews.views import KnownViews
 from console.previews.workers import PreviewWorkers
+from console.tasks.signals import TaskSignals
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from console.accounts.accounts import Accounts
     from console.repositories import RepositoryPool
     from console.state import ConsoleState
     from console.texts import Texts
@@ -34,12 +42,15 @@ MOST_ASKING = 2
 
 class Caller(Struct, frozen=True):
     """Who asks, and how that is known. address: of the client · csrf: what a form must bring back; "" where the request cannot
-    be forged by another site, as with a token in a header."""
+    be forged by another site, as with a token in a header · session: the id of the session, "" where there is none · way: who
+    vouches for them."""
 
     person: Person
     by: Literal["session", "token", "proxy"]
     address: str = ""
     csrf: str = ""
+    session: str = ""
+    way: Way = "local"
 
 
 class Authenticator(Protocol):
@@ -50,24 +61,44 @@ class Authenticator(Protocol):
         ...
 
 
+def nobody_known(name: str) -> Person | None:
+    """Of nobody is known what they may do now."""
+    return None
+
+
 class Console(Struct, frozen=True):
-    """The parts of one console, made when it starts. state: its own memory · templates: an environment by language · zone: in
-    which moments are shown where no project says another one · secure: whether it is reached by HTTPS · previews: processes
-    that open what others wrote · views: which looks at content are in the log already · asking: room for questions
-    in SQL · masked: patterns of columns that previews do not show."""
+    """The parts of one console, made when it starts.
+
+    state: its own memory · accounts: who people are · templates: by language · zone: in which moments are shown where no
+    project says another one · secure: whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for
+    any · known: what stays in memory of projects · previews: processes that open what others wrote · views: which looks at content
+    are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show · limits:
+    of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a second
+    person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody as they
+    are now, by name, for what goes on while they are away; None where nobody can say
+    """
 
     repositories: RepositoryPool
     state: ConsoleState
+    accounts: Accounts
     authenticator: Authenticator
     templates: Mapping[str, Environment]
     clock: Clock
     randomness: Randomness
     zone: str = "UTC"
     secure: bool = False
+    hosts: frozenset[str] = frozenset()
+    known: KnownItems = field(default_factory=KnownItems)
     previews: PreviewWorkers = field(default_factory=PreviewWorkers)
     views: KnownViews = field(default_factory=KnownViews)
     asking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_ASKING))
     masked: tuple[str, ...] = ()
+    limits: ConsoleLimits = ConsoleLimits()
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    approvals: frozenset[Action] = APPROVED_BY_TWO
+    tasks: TaskSignals = field(default_factory=TaskSignals)
+    post: Post = field(default_factory=NoPost)
+    people: Callable[[str], Person | None] = nobody_known
 
 
 class Visit:
@@ -97,6 +128,11 @@ class Visit:
     def person(self) -> Person:
         """Who asks. Raises `NotSignedIn`."""
         return self.caller.person
+
+    @property
+    def address(self) -> str:
+        """Of the client, also where nobody has signed in."""
+        return proxy.address(self.console.accounts.settings().proxy, self.request)
 
     @property
     def is_fragment(self) -> bool:

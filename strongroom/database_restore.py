@@ -218,6 +218,11 @@ def in_place(context: Context, selected: SelectedItems) -> Database | None:
             return None  # files: `strongroom.restore_plan` knows where they go
         case _ if file_servers.kind_of(url) is not None:
             return None
+        case "rest":
+            raise UsageError(
+                f"records of {source.name!r} have no place that they go back to: they are created again, under new numbers",
+                hint=f"name the interface: --to rest:{source.name}",
+            )
         case _:
             raise UsageError(
                 f"nothing can be put back into the source {source.name!r} ({url})", hint="name another place with --to"

@@ -175,6 +175,10 @@ def parse(
         if not isinstance(address, BucketAddress):
             raise UsageError(f"invalid address of a bucket: {text}", hint="write s3://bucket/prefix")
         return Bucket(address, endpoint, region)
+    if registry.scheme_of(text) == "rest":
+        raise UsageError(
+            "an interface takes records of one project, as they are", hint="strongroom restore PROJECT --to rest:NAME"
+        )
     if registry.scheme_of(text) in DAV:
         return _dav(text)
     server = remote_destinations.named(text)

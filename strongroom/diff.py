@@ -33,11 +33,14 @@ MOST_TABLES = 20
 class RowOptions(Struct, frozen=True):
     """How the rows of changed tables are compared. keys: columns that tell rows apart; found, where none is given · most:
     tables that are compared · header: whether the first row of a CSV names its columns; None: what the settings say, else what
-    it looks like."""
+    it looks like · most_cells, most_rows: of each table, overwritten cells and rows of each sort that are kept to be shown;
+    None for a few."""
 
     keys: tuple[str, ...] = ()
     most: int = MOST_TABLES
     header: bool | None = None
+    most_cells: int | None = None
+    most_rows: int | None = None
 
 
 class DiffOptions(Struct, frozen=True):
@@ -214,6 +217,7 @@ def _rows(
 ) -> RowDifferences:
     from restore.history.live_diff import live_file
     from restore.history.row_diff import Opening, row_differences
+    from restore.history.table_diff import MOST_CELLS, MOST_EXAMPLES, ShownDifferences
     from restore.history.version_contents import VersionContents
     from restore.tables.formats import FORMATS, is_table
     from restore.tables.loss_report import LossReport
@@ -231,6 +235,10 @@ def _rows(
         live=lambda source, path: live_file(compared.live[source], path),
         stated=lambda file, name, source, path: _stated_keys(known, file, name, source, path),
         stop=stop,
+        shown=ShownDifferences(
+            MOST_CELLS if options.most_cells is None else options.most_cells,
+            MOST_EXAMPLES if options.most_rows is None else options.most_rows,
+        ),
     )
     differences = row_differences(VersionContents(known.project, opening.stop), compared.difference, opening)
     for text, files in losses.notes().items():

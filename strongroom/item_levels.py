@@ -39,6 +39,36 @@ class LevelEntry(Struct, frozen=True):
         return self.items is not None
 
 
+class SplitLevel(Struct, frozen=True):
+    """What of a table of items lies right in a folder. folders: rows of the folders there · below: by the name of each folder,
+    also of those without a row, how many rows lie below it, and their bytes · others: rows of files and links."""
+
+    folders: pa.Table
+    below: Mapping[bytes, tuple[int, int]]
+    others: pa.Table
+
+    @classmethod
+    def of(cls, table: pa.Table, folder: bytes) -> SplitLevel:
+        """table: with `path`, `type` and `size` · folder: empty for the top."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        from vault.format import manifest
+
+        begin = len(folder) + 1 if folder else 0
+        if folder:
+            table = table.filter(pc.starts_with(table["path"], pattern=folder + b"/"))
+        rest = pc.binary_replace_slice(table["path"], 0, begin, b"") if folder else table["path"]
+        is_deeper = pc.match_substring(rest, "/")
+        first = pc.replace_substring_regex(rest.filter(is_deeper), "(?s)/.*", "")
+        counted = pa.table({"first": first, "size": table.filter(is_deeper)["size"]}).group_by("first")
+        sums = counted.aggregate([("size", "count"), ("size", "sum")]).to_pylist()
+        below = {row["first"]: (row["size_count"], row["size_sum"]) for row in sums}
+        right = table.filter(pc.invert(is_deeper))
+        is_folder = pc.equal(right["type"], manifest.FOLDER)
+        return cls(right.filter(is_folder), below, right.filter(pc.invert(is_folder)))
+
+
 class ItemLevel(Struct, frozen=True):
     """What lies right in a folder.
 
@@ -56,27 +86,13 @@ class ItemLevel(Struct, frozen=True):
     @classmethod
     def of(cls, listing: ItemListing, folder: bytes) -> ItemLevel:
         """The level of a folder."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         from strongroom.items import items_of
-        from vault.format import manifest
 
-        table = listing.selection.table
+        split = SplitLevel.of(listing.selection.table, folder)
         begin = len(folder) + 1 if folder else 0
-        if folder:
-            table = table.filter(pc.starts_with(table["path"], pattern=folder + b"/"))
-        rest = pc.binary_replace_slice(table["path"], 0, begin, b"") if folder else table["path"]
-        is_deeper = pc.match_substring(rest, "/")
-        first = pc.replace_substring_regex(rest.filter(is_deeper), "(?s)/.*", "")
-        counted = pa.table({"first": first, "size": table.filter(is_deeper)["size"]}).group_by("first")
-        sums = counted.aggregate([("size", "count"), ("size", "sum")]).to_pylist()
-        below = {row["first"]: (row["size_count"], row["size_sum"]) for row in sums}
-        right = table.filter(pc.invert(is_deeper))
-        is_folder = pc.equal(right["type"], manifest.FOLDER)
-        rows = {one.path[begin:]: one for one in items_of(right.filter(is_folder))}
-        folders = {name: rows.get(name) for name in sorted(rows.keys() | below.keys())}
-        return cls(listing, folder, folders, below, right.filter(pc.invert(is_folder)))
+        rows = {one.path[begin:]: one for one in items_of(split.folders)}
+        folders = {name: rows.get(name) for name in sorted(rows.keys() | split.below.keys())}
+        return cls(listing, folder, folders, split.below, split.others)
 
     @property
     def total(self) -> int:

@@ -1,4 +1,5 @@
-"""What a backup does now and then, so that later commands stay fast: history rolled up, small segments of the index joined."""
+"""What a backup does now and then, so that later commands stay fast: history rolled up, records
+gathered in tables, small segments of the index joined."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ EVERY = 16
 
 
 class MaintenanceResult(NamedTuple):
-    """rolled_up: how many snapshots · joined: whether segments were."""
+    """rolled_up, gathered: how many snapshots, records · joined: whether segments were."""
 
     rolled_up: int
+    gathered: int
     joined: bool
 
 
@@ -23,8 +25,13 @@ def run_maintenance(project: Project, source: str, progress: Progress, *, locked
     `StorageError`."""
     from restore.history.rollup import roll_up
     from restore.history.update import UpdateOptions
+    from vault.repository import record_gathering
     from vault.repository.index_compaction import join_if_many
 
     options = UpdateOptions(progress=progress)
     held = roll_up(project, source, options)
-    return MaintenanceResult(held, not locked and join_if_many(project, options.stop))
+    if locked:
+        gathered = record_gathering.gather(project, record_gathering.WITHOUT_JOINING, options.stop)
+    else:
+        gathered = record_gathering.gather_for_backups(project, options.stop)
+    return MaintenanceResult(held, gathered.records, not locked and join_if_many(project, options.stop))

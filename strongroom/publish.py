@@ -23,6 +23,7 @@ from restore.publishing import run
 from restore.publishing.changes import PublicationOptions
 from restore.publishing.folder_place import FolderPlace
 from restore.publishing.run import PublicationRequest
+from restore.tables.deleted_column import DeletedColumns
 from strongroom import command_log, local_state, notices
 from strongroom.destinations import Bucket, Folder, expanded, opened_bucket, refuse_own
 from strongroom.source_kinds import registry
@@ -34,6 +35,7 @@ from vault.storage.fallback import problems_of
 from vault.wording import counted
 
 if TYPE_CHECKING:
+    from restore.outputs.conversion import DeletedRows
     from restore.publishing.changes import PublicationChanges
     from restore.publishing.place import PublicationPlace
     from restore.publishing.run import PublicationReport
@@ -43,8 +45,9 @@ if TYPE_CHECKING:
     from vault.problems import Problem
     from vault.progress import Progress
 
-DELETED_COLUMN = "strongroom_deleted_at"
-"""The column that rows of deleted items have, and all others too: when the source no longer had their item."""
+DELETED_COLUMNS = DeletedColumns("strongroom_deleted_at", "strongroom_last_seen_at")
+"""Columns that rows of deleted items and records have, and all others too: when the source no longer had them, and when they
+were last seen."""
 
 
 class PublishOptions(Struct, frozen=True, kw_only=True):
@@ -168,7 +171,7 @@ def plan_publication(
     _refuse(context, selected, destination)
     conversion = tables.conversion(selected.query, context, selected.project.name)
     if conversion is not None and with_deleted:
-        conversion = replace(conversion, deleted_column=DELETED_COLUMN)
+        conversion = replace(conversion, deleted_columns=DELETED_COLUMNS, deleted_rows=_deleted_rows(context, selected))
     not_files = selected.selection.table.num_rows - run.only_files(selected.selection.table).num_rows
     links = not_files - _folders(selected)
     if links:
@@ -248,6 +251,20 @@ def _refuse(context: Context, selected: SelectedItems, destination: Folder | Buc
                     f"{destination.text} lies in the source {source.name!r} of project {name!r} ({source.path})",
                     hint="what is published there would be backed up again, and published; name another folder",
                 )
+
+
+def _deleted_rows(context: Context, selected: SelectedItems) -> DeletedRows:
+    """What is gone of the selected items, as the history of the project knows it."""
+    from restore.history.records.deleted_rows import RecordsOfHistory
+    from restore.history.records.gone_records import GoneRecordsReader
+    from strongroom.history import HistoryOptions, load_history
+    from strongroom.records import stated_key
+
+    known = load_history(context, selected.project, HistoryOptions(), source=selected.query.source)
+    reader = GoneRecordsReader(
+        known, selected.selection.index, selected.query.at, lambda source, path: stated_key(known.ledgers[source], path)
+    )
+    return RecordsOfHistory(reader, selected.selection.table)
 
 
 def _folders(selected: SelectedItems) -> int:

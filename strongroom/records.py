@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from restore.selection.query import ItemQuery
     from strongroom.context import Context
     from strongroom.history import HistoryOptions
+    from vault.coverage import Coverage
     from vault.problems import Problem
     from vault.repository.project import Project
 
@@ -211,7 +212,11 @@ def _opening(context: Context, project: Project, known: History, options: Histor
 def stated_key(ledger: Ledger, path: bytes) -> str:
     """The field that tells the records of an item apart, as its source states it in its newest snapshot; "" where it does not.
     Records of an entity NAME lie in KIND/NAME.jsonl, or KIND/NAME/PERIOD.jsonl."""
-    coverage = ledger.records[-1].coverage
+    return stated_by(ledger.records[-1].coverage, path)
+
+
+def stated_by(coverage: Coverage | None, path: bytes) -> str:
+    """The same, as a snapshot's coverage states it."""
     below = printable(path).partition("/")[2]
     for entity in coverage.entities if coverage is not None else ():
         if below == f"{entity.name}.jsonl" or (below.startswith(f"{entity.name}/") and below.endswith(".jsonl")):

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from msgspec import Struct
 
 from restore.execution.verification import written_items
-from restore.local_fs import Target, TargetItem
+from restore.local_fs import Attributes, Target, TargetItem
 from restore.outputs.archive_file import whole_file
 from restore.outputs.conflict_guard import ConflictGuard
 from restore.outputs.folder_sink import FolderSink
 from restore.outputs.object_sink import BucketPlace, object_sink
-from restore.outputs.report import NAME, as_output_item, report_of
+from restore.outputs.report import NAME, as_output_item, problems_item, report_of
 from restore.outputs.scratch_dir import scratch_dir
+from restore.outputs.sink import OutputEntry
 from restore.outputs.stream_sink import StreamSink
 from restore.outputs.tar_sink import tar_sink
 from restore.outputs.write_items import OutputOptions, OutputReport, write_items
@@ -101,6 +102,17 @@ class OutputRun(Struct, frozen=True):
     def to_stream(self, out: BinaryIO) -> OutputReport:
         """One table to a stream."""
         return self._write(StreamSink(out), reported=False)
+
+    def to_zip_stream(self, out: BinaryIO, level: int | None) -> OutputReport:
+        """A ZIP archive to a stream that need not seek. What went wrong is told in a file of it, which is its last one: whoever
+        gets the archive may see nothing else. level: as for `zip_sink`."""
+        with zip_sink(out, self.selected.zone, level) as zipped:
+            outcome = self._write(zipped)
+            problems = outcome.report.problems
+            if problems:
+                zipped.file(problems_item(problems), OutputEntry(Attributes(mode=0o644, mtime_ns=0)))
+            _notice_renamed(zipped.renamed)
+        return outcome
 
     def _to_folder(self, folder: Folder) -> OutputReport:
         """Converted, to a folder."""

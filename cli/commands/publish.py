@@ -83,7 +83,7 @@ def publish(
         bool,
         typer.Option(
             "--include-deleted",
-            help="Rows of deleted items too; a column `strongroom_deleted_at` tells them apart.",
+            help="Rows of deleted items and records too; a column `strongroom_deleted_at` tells them apart.",
             rich_help_panel=ITEMS,
         ),
     ] = False,

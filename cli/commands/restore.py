@@ -36,7 +36,7 @@ from cli.options import (
     Yes,
 )
 from cli.restore_run import RestoreRequest, RunOptions, restore_all, restore_project
-from cli.table_formats import As
+from cli.table_formats import PAGES, RestoreAs
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.tables.write_options import Audience
 from strongroom.reading import opened_to_read
@@ -62,7 +62,8 @@ def restore(
             "--to",
             metavar="PLACE",
             help="A folder, FILE.zip, FILE.tar, FILE.tar.gz, FILE.tar.zst, s3://bucket/prefix, webdavs://USER@host/path, "
-            "sftp://USER@host/path, imaps://USER@host/ (mail), FILE.csv (one table, with --as or --merge), sqlite:FILE, "
+            "sftp://USER@host/path, imaps://USER@host/ (mail), rest:NAME (records of a help desk), "
+            "FILE.csv (one table, with --as or --merge), sqlite:FILE, "
             "postgresql://USER@host/database or mariadb://USER@host/database (rows of a database), or - for one file to "
             "stdout.",
             rich_help_panel=DESTINATION,
@@ -78,6 +79,28 @@ def restore(
         str | None,
         typer.Option(
             "--where", metavar="CONDITION", help='Of rows for a database only these: "id in (3, 5)".', rich_help_panel=ITEMS
+        ),
+    ] = None,
+    records: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--record",
+            metavar="ID",
+            help="Of records only this one: with --as pages, and with --to rest:NAME.",
+            rich_help_panel=ITEMS,
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="FIELD", help="The field that has the ID, if not found.", rich_help_panel=ITEMS),
+    ] = None,
+    id_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--id-map",
+            metavar="FILE",
+            help="Of --to rest:NAME: which record became which, as CSV or JSON Lines; what it has is used, new ones are added.",
+            rich_help_panel=DESTINATION,
         ),
     ] = None,
     paths: Paths = None,
@@ -98,11 +121,12 @@ def restore(
         ),
     ] = None,
     as_: Annotated[
-        As | None,
+        RestoreAs | None,
         typer.Option(
             "--as",
             metavar="FORMAT",
-            help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html.",
+            help="Tables as csv, xlsx, jsonl, json, parquet, feather, ods, sqlite, html; or records, such as tickets, as pages "
+            "to read and print.",
             rich_help_panel=TABLES,
         ),
     ] = None,
@@ -195,11 +219,18 @@ def restore(
     Tables of a database (see docs/sources.md) go back row by row with --to sqlite:FILE, --to postgresql://…, --to mariadb://…
     or --in-place: by the primary key, in one transaction, with --existing refuse (the default), skip, newer or replace.
 
+    Records of help desks are created again, under new numbers, with --to rest:NAME, where NAME is a source of the settings
+    whose description says how: with comments, attachments and references. The same command twice creates nothing twice, also
+    after it was killed. The plan says what will be lost, and --id-map FILE gets old and new ids.
+
+    With --as pages records of help desks become pages for people: a page a record with its comments and files, and an index, in
+    a folder or an archive (see docs/records.md); with --record only those that are named.
+
     With --all-projects one that fails does not stop the others; --json lists what became of each, and the exit code is the
     greatest of all.
     """
     tables = TableOptions(
-        format=as_.value if as_ else None,
+        format=as_.value if as_ and as_.value != PAGES else None,
         profile=profile,
         delimiter=delimiter,
         bom=bom,
@@ -220,6 +251,10 @@ def restore(
         region=region,
         verify=verify,
         report=report,
+        pages=as_ is not None and as_.value == PAGES,
+        records=tuple(records or ()),
+        key=key or "",
+        id_map=id_map,
         run=RunOptions(dry_run=dry_run, yes=yes, quiet=quiet, as_json=as_json),
     )
     request.check(periods=bool(periods))

@@ -53,6 +53,13 @@ class Action(StrEnum):
     """accounts, sessions and tokens of others"""
 
 
+APPROVED_BY_TWO = frozenset({Action.ERASE, Action.SHORTEN_RETENTION, Action.RELEASE_HOLD})
+"""What a second person must approve where the settings say nothing."""
+
+MAY_BE_APPROVED = APPROVED_BY_TWO | {Action.RESTORE_IN_PLACE, Action.EXPORT_PROJECT}
+"""What the settings may ask a second person for."""
+
+
 class Role(StrEnum):
     """What people are, by the actions that they need."""
 
@@ -121,24 +128,40 @@ class Assignment(Struct, frozen=True):
         )
 
 
+class Limit(Struct, frozen=True):
+    """What a token may be used for at most, of what its person may. actions: only these · projects: names, with `*`."""
+
+    actions: frozenset[Action]
+    projects: tuple[str, ...] = ("*",)
+
+    def allows(self, action: Action, project: str | None) -> bool:
+        """Whether it leaves an action in a project, or in any."""
+        return action in self.actions and (project is None or any(fnmatchcase(project, one) for one in self.projects))
+
+
 class Person(Struct, frozen=True):
     """Somebody who is known. name: unique, as it stands in the log · title: as people call them · groups: of the settings or of
     whoever vouches for them · assignments: what they have been given, by name or by group · language: that they chose; "" for
-    the browser's."""
+    the browser's · limit: of the token with which they ask."""
 
     name: str
     title: str = ""
     groups: frozenset[str] = frozenset()
     assignments: tuple[Assignment, ...] = ()
     language: str = ""
+    limit: Limit | None = None
 
     def scope(self, action: Action, project: str, now: datetime) -> Scope:
         """In what of a project they may do something; empty where they may not."""
+        if self.limit is not None and not self.limit.allows(action, project):
+            return Scope()
         found = [one for one in self.assignments if one.applies(action, project, now)]
         return Scope(tuple((frozenset(one.kinds), one.paths) for one in found))
 
     def may(self, action: Action, now: datetime, project: str | None = None) -> bool:
         """Whether they may do something in some part of a project, or of any."""
+        if self.limit is not None and not self.limit.allows(action, project):
+            return False
         return any(
             action in ROLES[one.role] and (one.until is None or now < one.until)
             if project is None

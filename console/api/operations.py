@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -9,10 +10,9 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from console.api.routing import Call, Operation, Parameter, answered
-from console.gateway import asking, previews, projects, proofs, watching
+from console.gateway import asking, home, previews, proofs, watching
 from console.gateway.asking import Answer, Asked
 from console.gateway.previews import ItemPlace, TableView
-from console.gateway.projects import ProjectCard
 from console.gateway.proofs import HoldLine, LogQuestion, ShownLog
 from console.gateway.watching import HoldWish
 from console.pages import previews as preview_pages
@@ -89,10 +89,21 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
     """An empty object."""
 
 
+class ProjectLine(Struct, frozen=True):
+    """A project. taken_at: of its newest snapshot; null where there is none, or it is still being read · snapshots: how many
+    there are · items, bytes: files that whoever asks may see."""
+
+    name: str
+    taken_at: datetime | None
+    snapshots: int
+    items: int
+    bytes: int
+
+
 class ProjectList(Struct, frozen=True):
     """The projects that may be seen."""
 
-    projects: list[ProjectCard]
+    projects: list[ProjectLine]
 
 
 class HoldList(Struct, frozen=True):
@@ -137,7 +148,8 @@ class QuestionList(Struct, frozen=True):
 
 
 def _projects(call: Call) -> ProjectList:
-    return ProjectList(projects.visible(call.visit))
+    cards = home.cards(call.visit)
+    return ProjectList([ProjectLine(one.name, one.taken_at, one.snapshots, one.items, one.bytes) for one in cards])
 
 
 def _place(call: Call) -> ItemPlace:

@@ -1,15 +1,54 @@
 """One module an area; each has its pages as `ROUTES`.
 
-ask       questions in SQL
-home      my projects
-previews  what is in an item
-prove     the log, evidence, holds
-watch     how everything is, runs, drills, storage, retention
+account     my account: password, second factor, sessions, tokens
+approvals   requests for a second person
+ask         questions in SQL
+basket      what was ticked, and the plan of getting it back
+browse      a project: folders, periods, snapshots, what vanished
+home        my projects
+item        one item: versions, and how two of them differ
+login       signing in and out
+people      the accounts of others
+previews    what is in an item
+prove       the log, evidence, holds
+search      in a project
+tasks       how far it is, downloads
+watch       how everything is, runs, drills, storage, retention
 """
 
 from __future__ import annotations
 
-from console.pages import ask, home, previews, prove, watch
+from console.pages import (
+    account,
+    approvals,
+    ask,
+    basket,
+    browse,
+    home,
+    item,
+    login,
+    people,
+    previews,
+    prove,
+    search,
+    tasks,
+    watch,
+)
 from console.routing import Page
 
-PAGES: tuple[Page, ...] = (*ask.ROUTES, *home.ROUTES, *previews.ROUTES, *prove.ROUTES, *watch.ROUTES)
+PAGES: tuple[Page, ...] = (
+    *account.ROUTES,
+    *approvals.ROUTES,
+    *ask.ROUTES,
+    *basket.ROUTES,
+    *browse.ROUTES,
+    *home.ROUTES,
+    *item.ROUTES,
+    *login.ROUTES,
+    *people.ROUTES,
+    *previews.ROUTES,
+    *prove.ROUTES,
+    *search.ROUTES,
+    *tasks.ROUTES,
+    *watch.ROUTES,
+)

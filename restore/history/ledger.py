@@ -13,10 +13,12 @@ year of hours has a few million of them.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from restore.history import versions
 from restore.history.alignment import Match, match
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PIECE_ROWS = 65_536
+GROUP_ROWS = 16_384
+"""In a row group of a piece: versions of one item are read out of few of them."""
+
 MOST_ROWS = PIECE_ROWS * 4
 """No piece that is read back has more."""
 
@@ -38,6 +43,19 @@ Mask = Callable[["pa.Table"], "pa.ChunkedArray"]
 
 PICKED = ("path", "kind", "type", "format", "period_start", "period_end")
 """What a mask may look at."""
+
+
+class OnePath(Struct, frozen=True):
+    """A mask that means the items of one path; what is closed need not be read whole for it."""
+
+    path: bytes
+
+    def __call__(self, table: pa.Table) -> pa.ChunkedArray:
+        """Which rows are meant."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return pc.equal(table["path"], pa.scalar(self.path, pa.binary()))
 
 
 class Ledger:
@@ -142,17 +160,41 @@ class Ledger:
 
     def pieces(self, mask: Mask | None = None) -> Iterator[pa.Table]:
         """The versions that are meant, some at a time, in no order."""
+        yield from self.closed_pieces(mask)
+        yield self.open_rows if mask is None else self.open_rows.filter(mask(self.open_rows))
+
+    def closed_pieces(self, mask: Mask | None = None) -> Iterator[pa.Table]:
+        """The same without those of the last snapshot."""
         import pyarrow.compute as pc
 
         for piece in self.closed:
-            if mask is None:
-                yield decode(piece)
+            if mask is None or isinstance(mask, OnePath):
+                yield decode(piece, path=None if mask is None else mask.path)
                 continue
             meant = mask(decode(piece, columns=list(PICKED)))
             if pc.any(meant).as_py():
                 yield decode(piece).filter(meant)
-        for table in (*self._closing, self.open_rows):
+        for table in self._closing:
             yield table if mask is None else table.filter(mask(table))
+
+    def state(self, number: int, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Some columns of the rows of the `number`th snapshot's manifest, some rows at a time, in no order."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        at = pa.scalar(number, pa.int32())
+
+        def there(table: pa.Table) -> pa.ChunkedArray:
+            return pc.and_(pc.less_equal(table["first"], at), pc.greater_equal(table["last"], at))
+
+        if number < len(self.records) - 1:
+            for piece in self.closed:
+                meant = there(decode(piece, columns=["first", "last"]))
+                if pc.any(meant).as_py():
+                    yield decode(piece, columns=list(columns)).select(columns).filter(meant)
+            for table in self._closing:
+                yield table.filter(there(table)).select(columns)
+        yield self.open_rows.filter(there(self.open_rows)).select(columns)
 
     def settle(self) -> None:
         """Make pieces of the closed rows that are in none yet."""
@@ -200,13 +242,17 @@ def only(rolled: Rollup, snapshots: Collection[str]) -> Rollup:
 
 
 def encode(rows: pa.Table) -> bytes:
-    """Versions as a piece of Parquet."""
-    return bytes(parquet.write(rows.sort_by("path"), compression="zstd", compression_level=1, write_statistics=False))
+    """Versions as a piece of Parquet, which says of each row group between which paths it lies."""
+    ordered = rows.sort_by("path")
+    groups = [ordered.slice(start, GROUP_ROWS) for start in range(0, max(1, len(ordered)), GROUP_ROWS)]
+    written = parquet.write(ordered, groups=groups, compression="zstd", compression_level=1, write_statistics=["path"])
+    return bytes(written)
 
 
-def decode(data: bytes, *, columns: list[str] | None = None) -> pa.Table:
-    """Read back, all columns or those named. Raises `Damaged`."""
-    return parquet.read(data, versions.schema(), WHAT, most_rows=MOST_ROWS, columns=columns)
+def decode(data: bytes, *, columns: list[str] | None = None, path: bytes | None = None) -> pa.Table:
+    """Read back, all columns or those named, all rows or those of a path. Raises `Damaged`."""
+    only = None if path is None else ("path", path)
+    return parquet.read(data, versions.schema(), WHAT, most_rows=MOST_ROWS, columns=columns, only=only)
 
 
 def _first_of(rows: pa.Table, before: pa.Table, found: Match, number: int) -> pa.Table:

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, cast
 from msgspec import Struct
 
 from restore.history.diff import CHANGED, Difference, Sides
-from restore.history.table_diff import TableDifference, compare_tables
+from restore.history.table_diff import USUAL, ShownDifferences, TableDifference, compare_tables
 from restore.history.version_contents import ItemVersion, VersionContents
 from restore.tables.model import Table
 from vault.errors import Interrupted, SourceError, StorageError, StrongroomError
@@ -31,7 +31,7 @@ class Opening(Struct, frozen=True):
     """How items are opened and compared. format_of: the format of an item where its manifest does not say, going by its path;
     empty for none · keys: columns that tell rows apart · most: items that are compared · live: opens an item of
     a source that is compared as it is now, by the source's name and the item's path · stated: columns that the source states to
-    tell rows apart, where `keys` names none."""
+    tell rows apart, where `keys` names none · shown: how much of what differs is kept to be shown."""
 
     open_tables: OpenTables
     is_table: Callable[[str], bool]
@@ -41,6 +41,7 @@ class Opening(Struct, frozen=True):
     live: LiveFile | None = None
     stated: StatedKeys = lambda file, name, source, path: ()
     stop: Callable[[], None] = lambda: None
+    shown: ShownDifferences = USUAL
 
 
 class ChangedItem(TypedDict):
@@ -124,7 +125,8 @@ def _of_source(contents: VersionContents, sides: Sides, rows: list[ChangedItem],
                 name = _format(row, opening)
                 tables = [opening.open_tables(file, name, sides.source) for file in (old, new)]
                 keys = opening.keys or _stated(opening.stated(new, name, sides.source, path), tables)
-                yield ItemDifference(path, sides.source, tuple(compare_tables(tables[0], tables[1], keys, opening.stop)))
+                found = compare_tables(tables[0], tables[1], keys, opening.stop, shown=opening.shown)
+                yield ItemDifference(path, sides.source, tuple(found))
         except (StorageError, Interrupted):
             raise
         except (StrongroomError, OSError) as error:

@@ -46,6 +46,16 @@ LIKELY_KEYS = ("id", "uuid", "key", "number", "no", "code", "ticket", "call_id",
 Row = tuple[Value, ...]
 
 
+class ShownDifferences(Struct, frozen=True):
+    """How much of what differs is kept to be shown: overwritten cells, and rows of each sort."""
+
+    cells: int = MOST_CELLS
+    rows: int = MOST_EXAMPLES
+
+
+USUAL = ShownDifferences()
+
+
 class Cell(Struct, frozen=True):
     """An overwritten cell. row: its number in the version after, from 1, without the header · key: of its row, as text."""
 
@@ -78,8 +88,9 @@ class Cell(Struct, frozen=True):
 
 
 class TableDifference(Struct):
-    """Of two versions of a table. keys: the columns that rows were told apart by, none by position · cells, added_rows,
-    removed_rows: the first of them · compared: whether rows were compared at all."""
+    """Of two versions of a table. columns: that both have, which the cells of rows belong to · keys: those that rows were told
+    apart by, none by position · cells, added_rows, removed_rows: the first of them · row_pairs: the first of the changed rows,
+    with their number and how they were before and after · compared: whether rows were compared at all."""
 
     name: str
     keys: tuple[str, ...] = ()
@@ -95,6 +106,8 @@ class TableDifference(Struct):
     added_rows: list[tuple[int, Row]] = field(default_factory=list)
     removed_rows: list[tuple[int, Row]] = field(default_factory=list)
     compared: bool = True
+    columns: tuple[str, ...] = ()
+    row_pairs: list[tuple[int, Row, Row]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -117,17 +130,23 @@ class TableDifference(Struct):
 
 
 def compare_tables(
-    before: Sequence[Table], after: Sequence[Table], keys: Sequence[str] = (), stop: Callable[[], None] = lambda: None
+    before: Sequence[Table],
+    after: Sequence[Table],
+    keys: Sequence[str] = (),
+    stop: Callable[[], None] = lambda: None,
+    *,
+    shown: ShownDifferences = USUAL,
 ) -> list[TableDifference]:
     """The tables of two versions of a file, by name; one that only one version has counts as added or removed rows.
 
-    keys: columns to tell rows apart by. Raises `UsageError` where a table lacks one, or two rows have one key; `Damaged`.
+    keys: columns to tell rows apart by · shown: how much is kept to be shown. Raises `UsageError` where a table lacks one, or
+    two rows have one key; `Damaged`.
     """
     if len(before) == len(after) == 1:
-        return [_Comparison(before[0], after[0], stop).run(keys)]
+        return [_Comparison(before[0], after[0], stop, shown).run(keys)]
     old, new = {table.name: table for table in before}, {table.name: table for table in after}
     names = list(dict.fromkeys([*new, *old]))
-    return [_Comparison(old.get(name), new.get(name), stop).run(keys) for name in names]
+    return [_Comparison(old.get(name), new.get(name), stop, shown).run(keys) for name in names]
 
 
 class _Side:
@@ -156,7 +175,10 @@ class _Side:
 
 
 class _Comparison:
-    def __init__(self, before: Table | None, after: Table | None, stop: Callable[[], None]) -> None:
+    def __init__(
+        self, before: Table | None, after: Table | None, stop: Callable[[], None], shown: ShownDifferences = USUAL
+    ) -> None:
+        self._shown = shown
         self._before, self._after = _Side(before, stop), _Side(after, stop)
         sides = (self._before, self._after)
         shared = [name for name in self._after.names if name in self._before.names] if before and after else []
@@ -168,6 +190,7 @@ class _Comparison:
             name,
             columns_added=tuple(one for one in self._after.names if one not in shared),
             columns_removed=tuple(one for one in self._before.names if one not in shared),
+            columns=tuple(shared),
         )
 
     def run(self, keys: Sequence[str]) -> TableDifference:
@@ -267,17 +290,19 @@ class _Comparison:
             before, after = self._before.whole(set(some.values())), self._after.whole(set(some))
             for place, other in some.items():
                 row, was = after[place], before[other]
-                cells = [number for number, (one, two) in enumerate(zip(was, row, strict=True)) if not _same(one, two)]
+                cells = [number for number, (one, two) in enumerate(zip(was, row, strict=True)) if not same(one, two)]
                 found.changed_rows += bool(cells)
                 found.changed_cells += len(cells)
                 key = " / ".join(str(row[number]) for number in numbers)
-                room = MOST_CELLS - len(found.cells)
+                room = self._shown.cells - len(found.cells)
+                if cells and len(found.row_pairs) < self._shown.rows:
+                    found.row_pairs.append((place + 1, was, row))
                 found.cells += [Cell(place + 1, key, self._names[n], was[n], row[n]) for n in cells[:room]]
 
     def _only(self, removed: list[int], added: list[int]) -> None:
         found = self._found
         found.removed, found.added = len(removed), len(added)
-        some_removed, some_added = sorted(removed)[:MOST_EXAMPLES], sorted(added)[:MOST_EXAMPLES]
+        some_removed, some_added = sorted(removed)[: self._shown.rows], sorted(added)[: self._shown.rows]
         found.removed_rows = [(place + 1, row) for place, row in self._before.whole(set(some_removed)).items()]
         found.added_rows = [(place + 1, row) for place, row in self._after.whole(set(some_added)).items()]
 
@@ -345,7 +370,8 @@ def _number(value: float | Decimal) -> str:
     return "0" if plain == "-0" else plain
 
 
-def _same(one: Value, two: Value) -> bool:
+def same(one: Value, two: Value) -> bool:
+    """Whether two cells are equal: numbers by what they are worth, whatever their types."""
     return _comparable(one) == _comparable(two)
 
 

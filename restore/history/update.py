@@ -71,7 +71,7 @@ def update_history(project: Project, kept: HistoryCache, options: UpdateOptions)
     problems = [*gone.damaged, *unusable, *found.damaged]
     try:
         if found.records or rolled:
-            problems += read_into(project, ledgers, PendingSnapshots(found.records, rolled), options)
+            problems += read_into(project, ledgers, PendingSnapshots(list(found.records), rolled), options)
     finally:  # whatever was read before an interruption is not read again
         if found.records or rolled or known - listed:
             kept.save(ledgers)

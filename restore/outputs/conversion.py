@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct, field
 
 from classify.period import Period
 from restore.outputs.output_item import CutTable
 from restore.tables.convert import Change
-from restore.tables.deleted_column import WithDeletedAt
+from restore.tables.deleted_column import DeletedColumns, GoneRows, WithDeletedAt
 from restore.tables.formats import read_as
 from restore.tables.loss_report import LossReport
 from restore.tables.model import Batch, Column, Table
@@ -30,19 +32,45 @@ class RowFilter(Struct, frozen=True):
     column: str | None = None
 
 
+class DeletedParts(Struct, frozen=True):
+    """What is gone, of one item. deleted_at, seen_at: when the source no longer had the item, and when it was last seen; None
+    while it has · rows: of records that are gone from it."""
+
+    deleted_at: datetime | None = None
+    seen_at: datetime | None = None
+    rows: GoneRows | None = None
+
+
+class DeletedRows(Protocol):
+    """Knows what is gone from items, and when."""
+
+    def token(self, source: str, path: bytes) -> str:
+        """Of an item: what changes when other records may be gone from it."""
+        ...
+
+    def seen_at(self, source: str, path: bytes) -> datetime | None:
+        """The last snapshot that had an item that is gone."""
+        ...
+
+    def rows(self, source: str, path: bytes, folder: Path) -> GoneRows | None:
+        """Records that are gone from an item which is there, in files of a private folder. Raises `Damaged`, `StorageError`."""
+        ...
+
+
 class Conversion(Struct, frozen=True):
     """target: the format, as `restore.tables.registry` names it; None for each table's own · rows: None for all of them ·
     headers: what the first rows of CSV files are · sheets: the only ones of workbooks and databases that are wanted, by name or
-    place; none for all of them · deleted_column: a column that every table gets, with the moment at which the source no longer
-    had its item; None for no such column · deleted_at: that moment, of one item."""
+    place; none for all of them · deleted_columns: that every table gets; None for no such columns · deleted_rows: knows what is
+    gone from items · deleted: what is gone, of one item."""
 
     target: str | None
     options: WriteOptions = field(default_factory=WriteOptions)
     rows: RowFilter | None = None
     headers: Headers = field(default_factory=Headers)
     sheets: tuple[str, ...] = ()
-    deleted_column: str | None = None
-    deleted_at: datetime | None = None
+    deleted_columns: DeletedColumns | None = None
+    deleted_rows: DeletedRows | None = None
+    deleted: DeletedParts = DeletedParts()
 
     def choice(self, source: str) -> SheetChoice | None:
         """Which sheets of a file of this format; None for all that it has."""
@@ -51,10 +79,12 @@ class Conversion(Struct, frozen=True):
 
     def change(self, cutter: RowCutter | None) -> Change | None:
         """What is done with each table of an item on the way."""
-        cut, name, moment = None if cutter is None else cutter.change, self.deleted_column, self.deleted_at
-        if name is None:
+        cut, columns, gone = None if cutter is None else cutter.change, self.deleted_columns, self.deleted
+        if columns is None:
             return cut
-        return lambda table: WithDeletedAt(table if cut is None else cut(table), name, moment)
+        return lambda table: WithDeletedAt(
+            table if cut is None else cut(table), columns, gone.deleted_at, gone.seen_at, gone.rows
+        )
 
     def source_of(self, format_name: str | None) -> str | None:
         """The format that an item is read as, if it is to be converted. format_name: its format, as its manifest names it."""
@@ -62,7 +92,7 @@ class Conversion(Struct, frozen=True):
         if name is None:
             return None
         # a CSV is always written anew: in one encoding, with one delimiter
-        altered = self.rows is not None or self.deleted_column is not None
+        altered = self.rows is not None or self.deleted_columns is not None
         kept = not altered and not self.options.for_people and self.choice(name) is None
         same = name == (self.target or name) and name != "csv" and kept
         return None if same or (self.target is None and not altered) else name

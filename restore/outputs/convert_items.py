@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 from msgspec.structs import replace
 
 from classify.format import HEAD, sniff
-from restore.outputs.conversion import Conversion, RowCutter
+from restore.outputs.conversion import Conversion, DeletedParts, RowCutter
 from restore.outputs.output_item import ItemOutcome, OutputItem
 from restore.outputs.scratch_dir import new_file, put_down
 from restore.tables.convert import ConversionResult, ConvertOptions, convert
@@ -27,7 +27,7 @@ from restore.tables.loss_report import LossReport
 from restore.tables.output_names import OutputNames
 from restore.tables.registry import ITEM_ERRORS
 from restore.tables.sheet_choice import SheetChoice
-from vault.errors import StrongroomError
+from vault.errors import Damaged, StrongroomError
 from vault.format import manifest
 from vault.problems import Problem
 
@@ -68,7 +68,7 @@ def convert_items(
             names.keep(outcome)
             yield about.as_it_is(outcome, content)
             continue
-        own = conversion if conversion.deleted_column is None else replace(conversion, deleted_at=about.deleted_at(row))
+        own = with_deleted(conversion, outcome, about.deleted_at(row), scratch)
         yield from _converted(outcome, source, (content, about.size(row)), own, (names, scratch))
 
 
@@ -110,6 +110,23 @@ def _convert(
     outcome.problems += missing_sheets(outcome, sheets)
     outcome.outputs = [encoded(one.name) for one in written]
     names.taken.update(one.name.casefold() for one in written)
+
+
+def with_deleted(conversion: Conversion, outcome: ItemOutcome, deleted_at: datetime | None, scratch: Path) -> Conversion:
+    """The conversion, with what is gone of an item, where that is asked for. deleted_at: when the source no longer had the item
+    itself."""
+    known = conversion.deleted_rows
+    if conversion.deleted_columns is None:
+        return conversion
+    seen_at, rows = None, None
+    if known is not None:
+        seen_at = None if deleted_at is None else known.seen_at(outcome.source, outcome.path)
+        try:
+            rows = known.rows(outcome.source, outcome.path, scratch)
+        except Damaged as error:
+            message = f"what is gone from it is not known: {error}; its rows of deleted records are left out"
+            outcome.problems.append(Problem(outcome.path, "not-read", message))
+    return replace(conversion, deleted=DeletedParts(deleted_at, seen_at, rows))
 
 
 def tell(

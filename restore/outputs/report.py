@@ -12,8 +12,10 @@ from msgspec.structs import asdict
 
 from restore.outputs.output_item import ItemOutcome, OutputItem
 from restore.selection.select import Selection
+from vault.problems import Problem, printable
 
 NAME = b"strongroom-report.json"
+PROBLEMS_NAME = b"strongroom-problems.txt"
 
 
 def is_what_people_want(what: str) -> bool:
@@ -71,3 +73,10 @@ def as_output_item(report: Mapping[str, Any], path: bytes) -> OutputItem:
     """The report as a file to give."""
     data = json.dumps(report, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace") + b"\n"
     return OutputItem(path, io.BytesIO(data), len(data), ItemOutcome(-1, path, "json", outputs=[path]))
+
+
+def problems_item(problems: Sequence[Problem]) -> OutputItem:
+    """What went wrong, as a text to give beside what was had: a line for each item."""
+    lines = [f"{printable(one.path)}: {one.what}: {one.message}\n" for one in problems]
+    data = "".join(["Not everything is here as it was asked for:\n\n", *lines]).encode("utf-8", "backslashreplace")
+    return OutputItem(PROBLEMS_NAME, io.BytesIO(data), len(data), ItemOutcome(-1, PROBLEMS_NAME, None, outputs=[PROBLEMS_NAME]))

@@ -27,12 +27,17 @@ _FIRST, _LAST = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
 _FOLDER_FLAG = 0x10
 
 
+NOT_COMPRESSED = 0
+"""A level: contents are copied in deflate's own form, which every reader of a stream takes, and none compressed."""
+
+
 @contextmanager
-def zip_sink(out: BinaryIO, zone: ZoneInfo) -> Iterator[ZipSink]:
-    """A sink that writes to `out`, which stays open. zone: of the times that programs without time zones show."""
+def zip_sink(out: BinaryIO, zone: ZoneInfo, level: int | None = None) -> Iterator[ZipSink]:
+    """A sink that writes to `out`, which stays open, and need not seek. zone: of the times that programs without time zones
+    show · level: of compression, 0 to 9; None for zlib's own choice."""
     archive = zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True)
     try:
-        yield ZipSink(archive, zone)
+        yield ZipSink(archive, zone, level)
         archive.close()
     finally:
         archive.fp = None  # after a failure no end must be written, not even by the collector
@@ -41,9 +46,10 @@ def zip_sink(out: BinaryIO, zone: ZoneInfo) -> Iterator[ZipSink]:
 class ZipSink:
     """See this module's text. names: of entries, with the paths that they stand for · renamed: the names that are no UTF-8."""
 
-    def __init__(self, archive: zipfile.ZipFile, zone: ZoneInfo) -> None:
+    def __init__(self, archive: zipfile.ZipFile, zone: ZoneInfo, level: int | None = None) -> None:
         self._archive = archive
         self._zone = zone
+        self._level = level
         self.names: dict[str, bytes] = {}
         self.renamed: list[bytes] = []
 
@@ -66,6 +72,8 @@ class ZipSink:
         """A file and its content."""
         info = self._info(self._name(item.path), stat.S_IFREG, entry)
         info.file_size = item.size  # tells beforehand whether 64-bit lengths are needed
+        if self._level is not None:
+            info._compresslevel = self._level  # type: ignore[attr-defined] # noqa: SLF001 (public from Python 3.13 on)
         if item.content is not None:
             with self._archive.open(info, "w") as out:
                 shutil.copyfileobj(item.content, out, PIECE)

@@ -262,13 +262,14 @@ def only_files(table: pa.Table) -> pa.Table:
 def tokens(items: pa.Table, request: PublicationRequest) -> list[str]:
     """Of each item, what its content and its conversion are known by."""
     conversion = request.conversion
-    columns = (items[name].to_pylist() for name in ("blake3", "size", "format", "vanished_at", "source"))
+    columns = (items[name].to_pylist() for name in ("blake3", "size", "format", "vanished_at", "source", "path"))
     found = []
-    for digest, size, format_name, vanished_at, source in zip(*columns, strict=True):
+    for digest, size, format_name, vanished_at, source, path in zip(*columns, strict=True):
         parts: list[object] = ["" if digest is None else digest.hex(), size]
         if conversion is not None and (digest is None or conversion.source_of(format_name) is not None):
             parts += [REVISION, format_name, conversion.headers.of(source)]
-            parts += [vanished_at] if conversion.deleted_column is not None else []
+            parts += [vanished_at] if conversion.deleted_columns is not None else []
+            parts += [conversion.deleted_rows.token(source, path)] if conversion.deleted_rows is not None else []
         found.append(" ".join(str(one) for one in parts))
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -56,7 +56,7 @@ def select(project: Project, query: ItemQuery) -> Selection:
 
     index = repaired_index(project, ChunkIndex.load(project))
     committed = snapshots.committed(project, rolled=True)
-    reader = MetaReader(project, index)
+    reader = MetaReader(project, index, heads=len(committed.records) >= snapshots.WORTH_TABLES)
     tables, lost = _manifests(project, reader, _records(project, query, committed), committed.records)
     records = [record for record, _ in tables]
     index = reader.index
@@ -81,7 +81,7 @@ def select(project: Project, query: ItemQuery) -> Selection:
 
 
 def _manifests(
-    project: Project, reader: MetaReader, wanted: list[Record], records: list[Record]
+    project: Project, reader: MetaReader, wanted: list[Record], records: Iterable[Record]
 ) -> tuple[list[tuple[Record, pa.Table]], list[Problem]]:
     """The manifests of the wanted snapshots; where one cannot be read, the newest older one of its source, and a problem that
     says so. Raises `Damaged` where there is none."""
@@ -112,7 +112,7 @@ def _records(project: Project, query: ItemQuery, committed: snapshots.Committed)
         return records
     if committed.damaged:
         raise Damaged(committed.damaged[0].message)
-    refuse_unknown_source(project, query.source, {one.source for one in committed.records})
+    refuse_unknown_source(project, query.source, {one.source for one in snapshots.outlines(committed.records)})
     when = f" up to {query.at_words or format(query.at, '%Y-%m-%d %H:%M:%S %Z')}" if query.at else ""
     raise NothingFound(
         f"project {project.name!r} has no snapshot{when}",

@@ -4,7 +4,7 @@
     [projects.NAME]       sources, zone, schedule, keep, …      [defaults] for all of them
     [copies.NAME]         address, endpoint, …, keep            [daemon], [notify.…]
 
-    models, projects, notifications  the models: what a table may hold; document is the whole file, with [copies.NAME]
+    models, projects, notifications, console  the models: what a table may hold; document is the whole file, with [copies.NAME]
     reader                           text -> models, or all errors with line and key (toml_positions, errors, secrets)
     renamed                          names of earlier versions, taken as those of today
     effective                        what commands get: a project with all that applies to it

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from strongroom.settings.console import ConsoleSettings
 from strongroom.settings.models import (
     AuditSettings,
     DaemonSettings,
@@ -71,6 +72,9 @@ class Document(SettingsTable):
     notify: NotifySettings = Field(default=NotifySettings.model_construct(), description="who is notified when an alert fires")
     erasure: ErasureSettings = Field(default=ErasureSettings.model_construct(), description="what it takes to erase a project")
     audit: AuditSettings = Field(default=AuditSettings.model_construct(), description="how the log is proven to others")
+    console: ConsoleSettings = Field(
+        default=ConsoleSettings.model_construct(), description="pages for people without a command line"
+    )
 
     @field_validator("copies")
     @classmethod

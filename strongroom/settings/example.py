@@ -93,4 +93,17 @@ password_command = "systemd-creds cat mail-password"
 
 [notify.healthchecks]
 url_file = "/etc/strongroom/healthchecks-url"
+
+[console]                                  # `strongroom console`: pages for people without a command line
+listen = "0.0.0.0:8443"
+url = "https://console.example.org:8443"
+certificate_file = "/etc/strongroom/console.pem"
+key_file = "/etc/strongroom/console.key"
+
+[[console.roles]]                          # what nobody is given, nobody may
+role = "restorer"
+people = ["olena"]
+groups = ["parcelo-managers"]
+projects = ["parcelo"]
+until = "2027-12-31"
 """

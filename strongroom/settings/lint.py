@@ -124,13 +124,19 @@ def _files(settings: Settings) -> Iterator[tuple[Key, Path]]:
 
 
 def _outside(settings: Settings) -> Iterator[tuple[Key, str | Path]]:
-    """Where the file leads out of itself: the texts of [identity] and [notify]."""
+    """Where the file leads out of itself: the texts of [identity], [notify] and [console]."""
     document = settings.document
     identity = document.identity
     for name in ("file", "command", "passphrase_command"):
         value = getattr(identity, name)
         if value is not None:
             yield ("identity", name), value
+    console = document.console
+    for name in ("certificate_file", "key_file"):
+        if getattr(console, name) is not None:
+            yield ("console", name), getattr(console, name)
+    if console.openid is not None and console.openid.secret_file is not None:
+        yield ("console", "openid", "secret_file"), console.openid.secret_file
     for kind in type(document.notify).model_fields:
         notice = getattr(document.notify, kind)
         for name in type(notice).model_fields if notice is not None else ():

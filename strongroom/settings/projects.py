@@ -235,7 +235,7 @@ class PublicationSettings(JobSettings):
     source: Word | None = Field(default=None, description="only items of this source")
     include_deleted: bool = Field(
         default=False,
-        description="rows of deleted items too: every table gets a column `strongroom_deleted_at`; needs `as`",
+        description="rows of deleted items and records too: every table gets a column `strongroom_deleted_at`; needs `as`",
     )
     keep_removed: bool = Field(default=False, description="files of what is no longer there stay")
     profile: Literal["exact", "people"] | None = Field(default=None, description="for machines, or safe in a spreadsheet")

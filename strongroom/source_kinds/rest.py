@@ -36,6 +36,10 @@ OPTIONS = {
     "password_file": "a file that holds the password, token, key or client's secret",
     "password_command": "a command that prints it; no shell is involved",
     "refresh_token_file": "a file that holds the refresh token of OAuth 2; the new one that a server may give is written there",
+    "restore_user": "who creates records with --to rest:NAME, where that is somebody else",
+    "restore_password_file": "the same of password_file",
+    "restore_password_command": "the same of password_command",
+    "restore_refresh_token_file": "the same of refresh_token_file",
     "resources": "what is taken, with commas between the names; where it is not said: all that the description has",
     "full_scan_every": "how often everything is read, so that deletions are seen (default: `1 day`)",
     "step": "how long a period is by which records are cut: `year`, `quarter`, `month`, `day` (default: `month`)",
@@ -102,7 +106,8 @@ def described(url: str, folder: Path) -> Description:
     """The description that a URL names. folder: that relative paths count from. Raises `SettingsError`."""
     from strongroom.settings.errors import PlacedFault, SettingsFault, SettingsInvalid, placed
     from strongroom.settings.toml_positions import places
-    from vault.source.rest.description import DescriptionError, parse
+    from vault.source.rest.description import parse
+    from vault.source.rest.description_faults import DescriptionError
 
     file, text = _text(_named(url), folder)
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from strongroom.settings import document, models, notifications, projects
+from strongroom.settings import console, document, models, notifications, projects
 from strongroom.settings.document import Document
 from strongroom.settings.example import EXAMPLE
 
@@ -41,6 +41,10 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "notify.apprise": notifications.AppriseSettings,
     "erasure": models.ErasureSettings,
     "audit": models.AuditSettings,
+    "console": console.ConsoleSettings,
+    "console.roles": console.ConsoleRole,
+    "console.openid": console.OpenIdSettings,
+    "console.proxy": console.ProxySettings,
 }
 """Every table of the file, in the order of the page."""
 

@@ -38,7 +38,7 @@ def named(page: Path) -> Iterator[str]:
 def words_and_rest(line: str) -> tuple[str, list[str]]:
     """The words of a command, and what follows them."""
     words = shlex.split(line)[1:]
-    length = 2 if " ".join(words[:2]) in commands() else 1
+    length = next((size for size in (3, 2) if len(words) >= size and " ".join(words[:size]) in commands()), 1)
     return " ".join(words[:length]), words[length:]
 
 

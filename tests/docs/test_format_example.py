@@ -141,6 +141,8 @@ def test_the_values_on_the_page_are_what_the_code_computes() -> None:
     assert tag_key.hex() == VALUES["tag key"]
     assert chunks.derive(KEY, "index name").hex() == VALUES["index key"]
     assert chunks.derive(KEY, "rollup name").hex() == VALUES["roll-up key"]
+    assert chunks.derive(KEY, "record table name").hex() == VALUES["record-table key"]
+    assert chunks.derive(KEY, "head chunks name").hex() == VALUES["head-chunks key"]
     assert chunks.chunk_id(KEY, content).hex() == VALUES["its chunk id"]
     assert chunks.content_hash(content).hex() == VALUES["its BLAKE3 in a manifest"]
     assert Expander().expand(bytes.fromhex(VALUES["a frame for it (hex)"]), len(content)) == content
@@ -154,6 +156,10 @@ def test_the_values_on_the_page_follow_from_the_page_alone() -> None:
     assert tag_key.hex() == VALUES["tag key"]
     assert blake3(KEY, derive_key_context="strongroom 2026-11-22 index name").hexdigest() == VALUES["index key"]
     assert blake3(KEY, derive_key_context="strongroom 2026-11-22 rollup name").hexdigest() == VALUES["roll-up key"]
+    table_key = blake3(KEY, derive_key_context="strongroom 2026-11-22 record table name").hexdigest()
+    assert table_key == VALUES["record-table key"]
+    heads_key = blake3(KEY, derive_key_context="strongroom 2026-11-22 head chunks name").hexdigest()
+    assert heads_key == VALUES["head-chunks key"]
     assert blake3(content, key=KEY).hexdigest() == VALUES["its chunk id"]
     assert blake3(content).hexdigest() == VALUES["its BLAKE3 in a manifest"]
     assert zstandard.ZstdDecompressor().decompress(bytes.fromhex(VALUES["a frame for it (hex)"])) == content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,50 @@ def test_rows_of_deleted_items_are_told_apart_by_a_column(desk: Desk) -> None:
     change(desk, "2024-05.jsonl", TICKETS["2024-05.jsonl"])
     assert publish(desk, "--include-deleted")["changed"] == 1
     assert rows(desk.folder / "bi/tickets/2024-05.parquet")[0]["strongroom_deleted_at"] is None
+
+
+def test_records_that_are_gone_from_an_item_that_is_still_there_are_published_with_when_they_were_last_seen(desk: Desk) -> None:
+    write_files(desk.folder / "source", TICKETS)
+    desk.init()
+    desk.add("acme", f"tickets={desk.folder / 'source'}")
+    desk.call("backup")
+    first = publish(desk, "--include-deleted")
+    assert first["problems"] == 0
+    name = desk.folder / "bi/tickets/2024-05.parquet"
+    assert {row["strongroom_last_seen_at"] for row in rows(name)} == {None}
+    change(desk, "2024-05.jsonl", b'{"id":1,"text":"late"}\n{"id":2,"text":"lost","who":"Olena"}\n')
+    change(desk, "2024-05.jsonl", b'{"id":1,"text":"found"}\n')
+    change(desk, "2024-05.jsonl", b'{"id":1,"text":"found"}\n{"id":9,"text":"new"}\n')
+    moments = [one["taken_at"] for one in desk.call("list", "acme", "--json").document["projects"][0]["snapshots"]]
+    assert publish(desk, "--include-deleted")["changed"] == 1
+    assert publish(desk, "--include-deleted")["changed"] == 0
+    there, new, gone = rows(name)
+    assert (there["text"], there["strongroom_deleted_at"], new["id"], new["strongroom_deleted_at"]) == ("found", None, 9, None)
+    assert (gone["id"], gone["text"], gone["who"]) == (2, "lost", "Olena")
+    seen, deleted = gone["strongroom_last_seen_at"], gone["strongroom_deleted_at"]
+    assert isinstance(seen, datetime) and isinstance(deleted, datetime)
+    assert [datetime.fromisoformat(one) for one in sorted(moments)[1:3]] == [seen, deleted]
+    change(desk, "2024-05.jsonl", b'{"id":1,"text":"found"}\n{"id":2,"text":"back"}\n')
+    publish(desk, "--include-deleted")
+    assert [(row["id"], row["strongroom_deleted_at"] is None) for row in rows(name)] == [(1, True), (2, True), (9, False)]
+    change(desk, "2024-05.jsonl", b'{"id":1,"text":"found"}\n')
+    change(desk, "2024-06.jsonl", b'{"id":2,"text":"back"}\n{"id":3,"text":"broken"}\n')
+    publish(desk, "--include-deleted")
+    assert [row["id"] for row in rows(name)] == [1, 2, 9]  # two snapshots: it was gone in between
+    publish(desk, "--switch")
+    assert [row["id"] for row in rows(name)] == [1]
+
+
+def test_a_record_that_moves_to_another_period_is_not_deleted(desk: Desk) -> None:
+    write_files(desk.folder / "source", TICKETS)
+    desk.init()
+    desk.add("acme", f"tickets={desk.folder / 'source'}")
+    desk.call("backup")
+    (desk.folder / "source/2024-05.jsonl").write_bytes(b'{"id":1,"text":"late"}\n')
+    change(desk, "2024-06.jsonl", b'{"id":2,"text":"lost"}\n{"id":3,"text":"broken"}\n')
+    publish(desk, "--include-deleted")
+    assert [row["id"] for row in rows(desk.folder / "bi/tickets/2024-05.parquet")] == [1]
+    assert [row["id"] for row in rows(desk.folder / "bi/tickets/2024-06.parquet")] == [2, 3]
 
 
 def test_files_of_others_are_left_alone(published: Desk) -> None:

@@ -70,6 +70,14 @@ class Judge:
         done, said = self._client.delete(f'"{mailbox}"')
         assert done == "OK", said
 
+    def create(self, mailbox: str) -> None:
+        """Where it is not there."""
+        self._client.create(f'"{mailbox}"')
+
+    def rename(self, mailbox: str, new: str) -> None:
+        done, said = self._client.rename(f'"{mailbox}"', f'"{new}"')
+        assert done == "OK", said
+
     def subscribe(self, mailbox: str) -> None:
         self._client.subscribe(f'"{mailbox}"')
 

@@ -13,6 +13,7 @@ import pytest
 from tests.support.desk import Desk
 from tests.support.django_helpdesk import PASSWORD as HELPDESK_PASSWORD
 from tests.support.django_helpdesk import USER, HelpDesk, helpdesk
+from tests.support.html_pages import HOSTILE, read_folder, read_page
 from tests.support.rest_double import ModelDesk, serving
 from tests.support.trees import contents
 
@@ -175,7 +176,9 @@ def test_a_test_looks_at_a_little_and_shows_counts_a_masked_record_limits_and_th
     asked = len(rest.model.asked)
     (found,) = rest.call("source", "test", "acme", "--json").document["sources"]
     assert found["record_counts"] == [{"name": "tickets", "records": 30}] and found["error"] is None
-    assert len(rest.model.asked) - asked == 4 and found["rate_limits"]["requests"] == 4  # a page, and three records' comments
+    # a page and three records' comments; two pages of one record
+    assert len(rest.model.asked) - asked == 6 and found["rate_limits"]["requests"] == 6
+    assert found["notes"] == ["tickets: the second page has other records than the first"]
     cells = {one["column"]: one["masked"] for one in found["sample"]}
     assert cells["title"] == "xxxxxx 9" and cells["created"].startswith("9999-99-99")
     assert found["clock_difference"] < -10_000_000
@@ -221,3 +224,32 @@ def test_a_real_django_helpdesk_is_backed_up_with_comments_and_attachments(desk:
     assert b"we are looking" in then[month] and b"deleted later" in then[month]
     assert b"we are looking" not in now[month] and b"deleted later" not in now[month] and b"it was found" in now[month]
     assert len(now["tickets/tickets/undated.jsonl"].splitlines()) == 230
+
+
+def test_tickets_of_a_real_django_helpdesk_can_be_read_with_their_comments_and_files(
+    desk: Desk, real: HelpDesk, tmp_path: Path
+) -> None:
+    number = real.create(title="-", description="where is it?\n" + HOSTILE[1])["id"]
+    real.comment(number, "we are <script>looking</script>", {"answer.txt": b"tomorrow", "page": HOSTILE[0].encode()})
+    real.comment(number, "it was found")
+    real.edit(number, title="Посылка <b>опоздала</b>")  # comments give the ticket their own
+    (desk.folder / "secret").write_text(HELPDESK_PASSWORD)
+    desk.init()
+    desk.call("project", "add", "acme")
+    words = ("--option", f"base={real.url}", "--option", f"user={USER}", "--option", "password_file=secret", "--yes")
+    desk.call("source", "add", "acme", "tickets", "rest:django-helpdesk", *words)
+    desk.call("backup")
+    to, every = tmp_path / "pages", tmp_path / "all.zip"
+    pages_of = ("restore", "acme", "--as", "pages")
+    assert desk.call(*pages_of, "--record", str(number), "--to", str(to), "--json").document["records"] == 1
+    pages = read_folder(to)
+    (name,) = [name for name in pages if name.endswith(f"/{number}.html")]
+    text = pages[name].text
+    assert "Посылка опоздала" in text and HOSTILE[1] in text and "client@example.com" in text
+    assert text.index("we are <script>looking</script>") < text.index("it was found")
+    assert [link.rpartition("-")[2] for link in pages[name].links if "attachments" in link] == ["answer.txt"] * 2
+    files = {name.rpartition("-")[2]: data for name, data in contents(to).items() if "/attachments/" in name}
+    assert files == {"answer.txt": b"tomorrow", "page": HOSTILE[0].encode()}
+    assert desk.call(*pages_of, "--to", str(every), "--json").document["records"] >= 231
+    with ZipFile(every) as archive:
+        assert len([read_page(archive.read(one)) for one in archive.namelist() if one.endswith(".html")]) >= 234

@@ -9,6 +9,7 @@ the settings in `WITH_COPY` name.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -240,7 +241,7 @@ def _packs(project: Project) -> dict[str, str]:
     return {name: layout.pack_name(project.id, layout.CONTENT_TIER, lies[chunk]) for name, chunk in firsts.items()}
 
 
-def _catalogue_packs(project: Project, records: list[Record]) -> list[str]:
+def _catalogue_packs(project: Project, records: Sequence[Record]) -> list[str]:
     """The packs in which the manifests of these snapshots begin."""
     lies = {row["chunk"]: row["pack"] for row in ChunkIndex.load(project, tier=layout.META_TIER).table.to_pylist()}
     return [layout.pack_name(project.id, layout.META_TIER, lies[one.manifest.chunks[0][0]]) for one in records]

@@ -18,7 +18,7 @@ from tests.support.places import back_up, checked, copied, made_on, restore, thr
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.format.layout import TIERS
-from vault.repository import snapshots
+from vault.repository import head_chunks, record_gathering, snapshots
 from vault.repository.claims import WaitOptions
 from vault.repository.gc import forget, marks, move_records
 from vault.repository.gc.prune import apply
@@ -95,6 +95,28 @@ def test_housekeeping_survives_a_power_cut(tmp_path: Path, act: str) -> None:
 @pytest.mark.parametrize("act", ACTS)
 def test_housekeeping_survives_a_power_cut_at_every_single_write(*, tmp_path: Path, act: str, create_once: bool) -> None:
     cut_everywhere(tmp_path, act, create_once=create_once, stride=1)
+
+
+def test_housekeeping_that_gathers_records_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    every_record_is_gathered(monkeypatch)
+    cut_everywhere(tmp_path, "compaction", create_once=True, stride=SHALLOW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("create_once", [True, False])
+@pytest.mark.parametrize("act", ACTS)
+def test_housekeeping_that_gathers_records_survives_a_power_cut_at_every_single_write(
+    *, tmp_path: Path, act: str, create_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every_record_is_gathered(monkeypatch)
+    cut_everywhere(tmp_path, act, create_once=create_once, stride=1)
+
+
+def every_record_is_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few there are; and head chunks are written of few packs."""
+    monkeypatch.setattr(head_chunks, "WORTH_PACKS", 1)
+    monkeypatch.setattr(snapshots, "WORTH_TABLES", 1)
+    monkeypatch.setattr(record_gathering, "OF_PRUNES", record_gathering.Effort(fewest=1, factor=9))
 
 
 def cut_everywhere(tmp_path: Path, what: str, *, create_once: bool, stride: int) -> None:

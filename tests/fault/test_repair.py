@@ -16,7 +16,7 @@ from tests.support.trees import text
 from vault.backup.run import BackupOptions
 from vault.format import layout
 from vault.format.hold import Scope
-from vault.repository import holds, snapshots
+from vault.repository import holds, record_gathering, snapshots
 from vault.repository.gc import forget, marks
 from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.repair import dropping
@@ -193,6 +193,33 @@ def test_records_are_mended_from_a_roll_up(tmp_path: Path, damage: Damage, monke
     assert report.left.sound, report.left.as_json()
     world.judge()
     world.life_goes_on()
+
+
+@pytest.mark.parametrize("damage", [deleted, flipped], ids=by_name)
+def test_records_are_mended_from_a_table_of_them(tmp_path: Path, damage: Damage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine that has neither a cache nor a copy; also after records that are left were gathered again."""
+    world = world_of(tmp_path, cached=False)
+    monkeypatch.setattr(snapshots, "WORTH_TABLES", 2)
+    assert record_gathering.gather(world.project, record_gathering.OF_PRUNES, lambda: None).records > 2
+    world.hurt(damage, world.names("snapshots")[:3])
+    record_gathering.gather(world.project, record_gathering.OF_PRUNES._replace(fewest=0), lambda: None)
+    report = world.repair(world.options(live=False))
+    assert {step.origin for step in report.done} == {"a table of records"}
+    assert report.left.sound, report.left.as_json()
+    world.judge()
+    world.life_goes_on()
+
+
+def test_a_table_of_records_that_is_damaged_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = world_of(tmp_path, cached=False)
+    monkeypatch.setattr(snapshots, "WORTH_TABLES", 2)
+    record_gathering.gather(world.project, record_gathering.OF_PRUNES, lambda: None)
+    world.hurt(flipped, world.names("records"))
+    report = world.repair(world.options(live=False))
+    assert [(step.what, step.origin) for step in report.done] == [("record-table", "the records")]
+    assert report.left.sound
+    assert world.names("records") == []
+    world.judge()
 
 
 @pytest.mark.parametrize("damage", [deleted, flipped], ids=by_name)

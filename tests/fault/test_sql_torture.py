@@ -247,6 +247,9 @@ def test_a_user_who_may_not_come_in_any_more_in_the_middle_ends_the_backup(postg
     postgres.run(database, f"create role {user} login password '{PASSWORD}'; grant pg_read_all_data to {user}")
 
     class Shut(PostgresqlSource):
+        def _open_ahead(self, scanning: Any) -> None:
+            """No session for reading is open yet when the user is shut out."""
+
         def reader(self, stop: Callable[[], None] = never) -> Any:
             postgres.run("postgres", f"alter role {user} {change}")
             return super().reader(stop)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx2 as httpx
 from starlette.requests import Request
@@ -21,15 +22,20 @@ from starlette.testclient import TestClient
 
 import strongroom
 from console.access.rights import Assignment, Person, Role
+from console.accounts import accounts
+from console.accounts.passwords import Work
 from console.app import application, templates
+from console.known_items import KnownItems
 from console.repositories import RepositoryPool
 from console.state import ConsoleState
 from console.visit import Caller, Console
+from strongroom.settings.console import ConsoleSettings
 from tests.support.desk import Desk
 from vault.clock import Clock, SystemClock
 from vault.randomness import SystemRandomness
 
 CSRF = "a-token-of-the-session"
+CHEAP = Work(1, 8, 1)
 
 
 def person(name: str, *roles: Role, projects: Sequence[str] = ("*",), kinds: Sequence[str] = (), language: str = "") -> Person:
@@ -85,15 +91,18 @@ class ConsoleClient:
 
 
 @contextmanager
-def console_of(
-    desk: Desk, *persons: Person, clock: Clock | None = None, masked: tuple[str, ...] = ()
-) -> Iterator[ConsoleClient]:
-    """The console of a desk; the first person asks until another one is named. masked: as for `Console`."""
+def console_of(desk: Desk, *persons: Person, clock: Clock | None = None, **more: Any) -> Iterator[ConsoleClient]:
+    """The console of a desk; the first person asks until another one is named. more: other parts of the console."""
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
+        settings = ConsoleSettings.model_construct()
         state = ConsoleState(desk.folder / "console" / "console.sqlite")
-        console = Console(pool, state, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), masked=masked)
+        people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)
+        known = KnownItems(clock, fresh_for=0)
+        console = Console(
+            pool, state, people, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=known, **more
+        )
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
 

@@ -65,10 +65,12 @@ class HelpDesk:
 
 
 @contextmanager
-def helpdesk(folder: Path, tickets: int = 0) -> Iterator[HelpDesk]:
-    """A new one, with its data in a folder. tickets: made at its start."""
+def helpdesk(folder: Path, tickets: int = 0, fixture: Path | None = None) -> Iterator[HelpDesk]:
+    """A new one, with its data in a folder. tickets: made at its start · fixture: a JSON file with more of them: `id`, `title`,
+    `comments` and when these were written, `at`."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-W", "ignore", "-m", "tests.support.django_helpdesk", str(folder), str(tickets)]
+    command += [] if fixture is None else [str(fixture)]
     root = Path(__file__).parents[2]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
@@ -124,7 +126,7 @@ def _configure(folder: Path) -> None:
     )
 
 
-def _serve(folder: Path, tickets: int) -> None:
+def _serve(folder: Path, tickets: int, fixture: Path | None = None) -> None:
     """Runs in a process of its own until that is killed."""
     from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -137,7 +139,7 @@ def _serve(folder: Path, tickets: int) -> None:
     from django.core.wsgi import get_wsgi_application
     from django.urls import include, path, re_path
     from django.views.static import serve
-    from helpdesk.models import Queue, Ticket
+    from helpdesk.models import FollowUp, Queue, Ticket
 
     media = {"document_root": str(folder / "media")}
     globals()["urlpatterns"] = [re_path(r"^media/(?P<path>.*)$", serve, media), path("", include("helpdesk.urls"))]
@@ -146,6 +148,18 @@ def _serve(folder: Path, tickets: int) -> None:
         User.objects.create_superuser(USER, "backup@example.com", PASSWORD)
         queue = Queue.objects.create(title="Deliveries", slug="deliveries")
         Ticket.objects.bulk_create(Ticket(title=f"ticket {one}", queue=queue, description="-") for one in range(tickets))
+        made = json.loads(fixture.read_text()) if fixture is not None else []
+        for place in range(0, len(made), 500):
+            part = made[place : place + 500]
+            Ticket.objects.bulk_create(
+                Ticket(id=one["id"], title=one["title"], queue=queue, description="-", created=one["at"], modified=one["at"])
+                for one in part
+            )
+            FollowUp.objects.bulk_create(
+                FollowUp(ticket_id=one["id"], date=one["at"], comment=text, public=True)
+                for one in part
+                for text in one["comments"]
+            )
 
     class Quiet(WSGIRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -158,4 +172,4 @@ def _serve(folder: Path, tickets: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]), int(sys.argv[2]))
+    _serve(Path(sys.argv[1]), int(sys.argv[2]), *map(Path, sys.argv[3:]))

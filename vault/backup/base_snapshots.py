@@ -91,5 +91,5 @@ class BaseSnapshots(Struct, frozen=True):
         """Since when the source is backed up, as far as its records say; `default` where it has none."""
         if self.last is not None and self.last.changes is not None and self.last.changes.since is not None:
             return self.last.changes.since
-        own = (record.taken_at for record in self.view.committed.records if record.source == self.source)
+        own = (one.moment for one in snapshots.outlines(self.view.committed.records) if one.source == self.source)
         return min(own, default=default)

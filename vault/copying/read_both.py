@@ -7,7 +7,7 @@ listing may leave something out, so that what would be copied in vain, or too ea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -106,7 +106,7 @@ def second_store(project: Project, damaged: frozenset[bytes]) -> SecondStore:
         usable=frozenset(listed) - unreadable,
         records=tuple(found.records),
         notes=notes,
-        moves=found.moves,
+        moves=tuple(found.moves),
         moved=found.moved,
         index=index,
         packs=packs,
@@ -115,7 +115,7 @@ def second_store(project: Project, damaged: frozenset[bytes]) -> SecondStore:
     )
 
 
-def parents_first(records: list[Record]) -> list[Record]:
+def parents_first(records: Sequence[Record]) -> list[Record]:
     """The records by time, but no snapshot before one that it supersedes, whatever clocks said."""
     by_id = {one.id: one for one in records}
     done: dict[str, Record] = {}

@@ -102,6 +102,16 @@ class Capability(HidesFields, frozen=True):
         return derive(self.chunk_id_key, "rollup name")
 
     @property
+    def record_table_key(self) -> bytes:
+        """The key that names record tables (32 bytes)."""
+        return derive(self.chunk_id_key, "record table name")
+
+    @property
+    def head_chunks_key(self) -> bytes:
+        """The key that names objects of head chunks (32 bytes)."""
+        return derive(self.chunk_id_key, "head chunks name")
+
+    @property
     def fingerprint(self) -> bytes:
         """Of the project's id, and of the keys that its objects are sealed to and named by now (32 bytes). It reveals no
         secret."""

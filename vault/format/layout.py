@@ -104,8 +104,8 @@ def projects_folder() -> str:
 
 
 def project_folder(project: str, folder: str = "") -> str:
-    """A folder of a project: `packs`, `meta`, `index`, `rollups`, `claims`, `snapshots`, `marks`, `holds`, `forgotten`,
-    `grants`, `keys`; all of them without one."""
+    """A folder of a project: `packs`, `meta`, `index`, `rollups`, `records`, `heads`, `claims`, `snapshots`, `marks`,
+    `holds`, `forgotten`, `grants`, `keys`; all of them without one."""
     return f"projects/{project}/{folder}" if folder else f"projects/{project}"
 
 
@@ -129,6 +129,16 @@ def index_name(project: str, segment_id: bytes) -> str:
 def rollup_name(project: str, rollup_id: bytes) -> str:
     """A roll-up, named by the keyed BLAKE3 of its plain bytes (32 bytes)."""
     return f"projects/{project}/rollups/{rollup_id.hex()}"
+
+
+def record_table_name(project: str, table_id: bytes) -> str:
+    """A record table, named by the keyed BLAKE3 of its plain bytes (32 bytes)."""
+    return f"projects/{project}/records/{table_id.hex()}"
+
+
+def head_chunks_name(project: str, object_id: bytes) -> str:
+    """An object of head chunks, named by the keyed BLAKE3 of its plain bytes (32 bytes)."""
+    return f"projects/{project}/heads/{object_id.hex()}"
 
 
 def snapshot_name(project: str, snapshot: str) -> str:
@@ -189,6 +199,8 @@ _LEAVES = {
     "meta": _SHA256,
     "index": _SHA256,
     "rollups": _SHA256,
+    "records": _SHA256,
+    "heads": _SHA256,
     "claims": _MOMENT_ID,
     "snapshots": _MOMENT_ID,
     "marks": _ID,

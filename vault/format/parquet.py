@@ -46,6 +46,12 @@ class ExpectedTable(Struct, frozen=True):
 ANYTHING = ExpectedTable()
 
 
+class RowGroups(Struct, frozen=True):
+    """Row groups that are wanted, by their numbers."""
+
+    numbers: tuple[int, ...]
+
+
 def write(
     table: pa.Table,
     *,
@@ -83,12 +89,13 @@ def read(
     *,
     most_rows: int,
     columns: list[str] | None = None,
-    only: tuple[str, int] | None = None,
+    only: tuple[str, int | bytes] | RowGroups | None = None,
     expected: ExpectedTable = ANYTHING,
 ) -> pa.Table:
     """The columns of `schema` (or those of them that `columns` names) out of a Parquet file; further ones are passed over.
 
-    only: a column and the value that it shall have; row groups without that value are not even read.
+    only: a column and the value that it shall have (row groups without that value are not even read), or the row groups that
+    are wanted.
     Raises `Damaged` where the bytes are no Parquet file, hold more than `most_rows`, lack a column or have it in
     another type, or where their footer says that they expand to far more than they are.
     """
@@ -108,18 +115,18 @@ def read(
             absent = set(wanted) - set(file.schema_arrow.names)
             if missing := absent - expected.optional:
                 raise Damaged(f"{what} lacks the column {sorted(missing)[0]!r}")
-            groups = range(file.num_row_groups) if only is None or file.num_row_groups == 1 else _groups_with(file, *only)
+            groups = _wanted_groups(file, only)
             present = [name for name in wanted if name not in absent]
             table = file.read_row_groups(groups, present, use_threads=file.metadata.num_rows >= WORTH_THREADS)
         table.validate(full=True)  # offsets within their buffers, text that is UTF-8: pyarrow trusts both
         for name in expected.words.keys() & set(present):
             _refuse_strange(table[name], expected.words[name], f"{what} has the unknown {name}")
-        if only is not None:
+        if isinstance(only, tuple):
             table = table.filter(pc.equal(table[only[0]], only[1]))
         fields = [schema.field(name) for name in wanted]
         found = [pa.nulls(len(table), one.type) if one.name in absent else _spelt_out(table[one.name]) for one in fields]
         return pa.table(found, names=wanted).cast(pa.schema(fields))
-    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError, MemoryError, OverflowError) as error:
         raise Damaged(f"{what} is not readable as Parquet: {error}") from error
 
 
@@ -181,11 +188,24 @@ def _spelt_out(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
     return pa.repeat(words[0], len(column)) if len(words) == 1 and not column.null_count else column
 
 
-def _groups_with(file: pq.ParquetFile, column: str, value: int) -> list[int]:
-    """The row groups of a file in which a column somewhere has a value."""
+def _wanted_groups(file: pq.ParquetFile, only: tuple[str, int | bytes] | RowGroups | None) -> Sequence[int]:
+    """The row groups of a file that are to be read. Raises `IndexError` for one that it lacks."""
+    if isinstance(only, RowGroups):
+        return [range(file.num_row_groups)[number] for number in only.numbers]
+    return range(file.num_row_groups) if only is None or file.num_row_groups == 1 else _groups_with(file, *only)
+
+
+def _groups_with(file: pq.ParquetFile, column: str, value: int | bytes) -> list[int]:
+    """The row groups of a file in which a column somewhere has a value. Where a group says what its least and greatest values
+    are, that is believed: whoever lies there could as well have left rows out."""
     import pyarrow.compute as pc
 
+    number = file.schema_arrow.names.index(column)
+
     def has(group: int) -> bool:
+        said = file.metadata.row_group(group).column(number).statistics
+        if said is not None and said.has_min_max and not said.min <= value <= said.max:
+            return False
         values = file.read_row_group(group, [column], use_threads=False)[column]
         return pc.any(pc.equal(values, value)).as_py() or False
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
-from vault.format import tree
+from vault.format import layout, tree
 from vault.format.chunks import ID_SIZE, chunk_id, cut
 from vault.format.frames import Compressor
 from vault.format.layout import META_TIER
 from vault.format.pack import PackBuilder
 from vault.format.tree import ChunkRef, Tree
+from vault.repository import head_chunks
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.orphan_packs import with_orphans
 from vault.repository.pack_reader import ChunkPlace, PackReader, places
@@ -20,6 +21,7 @@ from vault.repository.pack_writer import PackWriter
 from vault.repository.project import Project
 from vault.repository.sorted_index import SortedIndex
 from vault.repository.tree_file import TreeFile
+from vault.storage.caching import is_kept
 
 READERS = 8
 """Packs of the catalogue that are read at once."""
@@ -33,9 +35,21 @@ class MetaReader:
 
     - `many`: many trees will be read, so that sorting the index pays
     - `parallel`: several packs of a tree are read at once, as each waits for a round trip; not where several threads read trees
+    - `heads`: where many packs are not on this machine, head chunks are read instead; not for whoever verifies packs, and not
+      where several threads read trees
     """
 
-    def __init__(self, project: Project, index: ChunkIndex | None = None, *, many: bool = False, parallel: bool = True) -> None:
+    def __init__(
+        self,
+        project: Project,
+        index: ChunkIndex | None = None,
+        *,
+        many: bool = False,
+        parallel: bool = True,
+        heads: bool = False,
+    ) -> None:
+        self._wants_heads = heads
+        self._heads: Mapping[bytes, bytes] = {}
         self._project = project
         self._parallel = parallel
         self.index = index or ChunkIndex.load(project, tier=META_TIER)
@@ -59,20 +73,47 @@ class MetaReader:
         """The ids of the chunks that a tree consists of, its lists included. Raises `Damaged`."""
         return [chunk for chunk, _ in tree.reachable(root, lambda refs: self.fetch(refs, what), what)]
 
+    def contents_of(self, root: Tree, what: str) -> dict[bytes, bytes]:
+        """The chunks that a tree consists of, its lists included, by their ids. Raises `Damaged`."""
+        found: dict[bytes, bytes] = {}
+
+        def fetch(refs: Sequence[ChunkRef]) -> list[bytes]:
+            contents = self.fetch(refs, what)
+            found.update(zip((chunk for chunk, _ in refs), contents, strict=True))
+            return contents
+
+        fetch(tree.leaves(root, fetch, what))
+        return found
+
+    def are_scattered(self, chunks: Iterable[bytes]) -> bool:
+        """Whether chunks lie in so many packs, or so large ones, that head chunks are worth it. Raises `Damaged` where one is
+        in no index segment."""
+        return _is_much({place.pack: place for place in self._locate(list(chunks), "a list of chunks", {})}.values())
+
     def fetch(self, refs: Sequence[ChunkRef], what: str) -> list[bytes]:
         """The contents of meta chunks, in order. Of a chunk that lies in several packs any will do: the index may name one that
         was deleted a moment ago. Raises `Damaged`."""
-        contents: dict[bytes, bytes] = {}
+        contents = {chunk: self._heads[chunk] for chunk, _ in refs if chunk in self._heads}
         unusable: Unusable = {}
         while wanted := [chunk for chunk, _ in refs if chunk not in contents]:
             by_pack: dict[bytes, list[ChunkPlace]] = {}
             for place in self._locate(list(dict.fromkeys(wanted)), what, unusable):
                 by_pack.setdefault(place.pack, []).append(place)
+            if self._wants_heads and self._worth_heads([group[0] for group in by_pack.values()]):
+                self._wants_heads = False
+                self._heads = head_chunks.known(self._project)
+                contents |= {chunk: self._heads[chunk] for chunk in wanted if chunk in self._heads}
+                continue
             for found in self._map_packs(lambda group: self._of_pack(group, unusable), list(by_pack.values())):
                 contents |= found
         if any(len(contents[chunk]) != length for chunk, length in refs):
             raise Damaged(f"{what} names a chunk with another length than it has")
         return [contents[chunk] for chunk, _ in refs]
+
+    def _worth_heads(self, packs: Iterable[ChunkPlace]) -> bool:
+        """packs: a place in each of those that are wanted."""
+        names = ((one, layout.pack_name(self._project.id, META_TIER, one.pack)) for one in packs)
+        return _is_much([one for one, name in names if not is_kept(self._project.store, name)])
 
     def _map_packs(
         self, read: Callable[[list[ChunkPlace]], dict[bytes, bytes]], groups: list[list[ChunkPlace]]
@@ -135,6 +176,10 @@ class MetaReader:
                     if self._sorted is not None:
                         self._sorted = SortedIndex(self.index)
             return self.index is not searched
+
+
+def _is_much(packs: Collection[ChunkPlace]) -> bool:
+    return len(packs) >= head_chunks.WORTH_PACKS or sum(one.pack_size for one in packs) > head_chunks.WORTH_BYTES
 
 
 class MetaWriter:

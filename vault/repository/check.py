@@ -23,7 +23,16 @@ from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import Problem, printable
 from vault.progress import NoProgress, Progress
-from vault.repository import check_objects, key_rotation, lost_items, missing_snapshots, rollups, snapshots
+from vault.repository import (
+    check_objects,
+    head_chunks,
+    key_rotation,
+    lost_items,
+    missing_snapshots,
+    record_tables,
+    rollups,
+    snapshots,
+)
 from vault.repository.cached_copies import read_all_of
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.check_report import CheckReport, LostItem
@@ -94,7 +103,8 @@ class _Check:
             problem = missing_segment_problem(self._project, len(self._unnamed))
             self._report.problems.append(replace(problem, message=f"{problem.message}: {which}"))
         self._set_unneeded_aside()
-        self._report.found_all([*rollups.damage(self._project), *check_objects.of_project(self._project)])
+        derived = [*rollups.damage(self._project), *record_tables.damage(self._project), *head_chunks.damage(self._project)]
+        self._report.found_all([*derived, *check_objects.of_project(self._project)])
         if not self._report.sound:
             key_rotation.refuse_outdated(self._project)
         return self._report

@@ -100,7 +100,7 @@ def absent(
     - `remembered`: the ids that this machine has seen
     - `notes`: of forgotten ones, where they were read after the listing: whoever deletes a record has written a note before
     """
-    known = {parent for one in records for parent in one.parents} | set(remembered)
+    known = {parent for one in snapshots.outlines(records) for parent in one.parents} | set(remembered)
     with suppress(StorageError):  # they are derived: where they cannot be had, others say the same of most snapshots
         known |= {one.id for rolled in rollups.rolled_up(project) for one in rolled}
     unlisted = known - set(listed)

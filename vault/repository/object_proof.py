@@ -2,7 +2,7 @@
 comes from, nobody need be believed.
 
     packs             their SHA-256 is their name
-    index, roll-ups   their keyed BLAKE3 is their name
+    index, roll-ups   their keyed BLAKE3 is their name; so is that of tables of records and of head chunks
     records           of snapshots, moved packs and evictions, notes, holds: by their tag, which binds them to name and project
     grants            by their tag and their signature; whether they are to be believed is for the chain of grants to say
 """
@@ -15,7 +15,21 @@ from types import MappingProxyType
 from typing import Any
 
 from vault.errors import Damaged, ObjectNotFound
-from vault.format import claim, envelope, forget_note, grant, hold, index, layout, mark, rollup, snapshot_record, strict_json
+from vault.format import (
+    claim,
+    envelope,
+    forget_note,
+    grant,
+    head_chunks,
+    hold,
+    index,
+    layout,
+    mark,
+    record_table,
+    rollup,
+    snapshot_record,
+    strict_json,
+)
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import TIERS
 from vault.repository.project import Project
@@ -50,6 +64,10 @@ def decoded(project: Project, name: str, data: bytes) -> Any:  # noqa: ANN401 (a
     object_id = strict_json.from_hex(leaf, ID_SIZE, what)
     if folder == "index":
         return index.decode(plain, project.capability.index_key, object_id)
+    if folder == "heads":
+        return head_chunks.decode(plain, project.capability.head_chunks_key, object_id, project.capability.chunk_id_key)
+    if folder == "records":
+        return record_table.decode(plain, project.capability.record_table_key, object_id)
     return rollup.decode(plain, project.capability.rollup_key, object_id)
 
 

@@ -20,11 +20,13 @@ from vault.format.chunks import ID_SIZE
 from vault.format.claim import Claim
 from vault.format.claim_eviction import Eviction
 from vault.format.moved_packs import MovedPacks
-from vault.format.snapshot_record import Record, decode_stored
+from vault.format.snapshot_record import Record, StoredRecord, decode_stored
 from vault.problems import Problem
-from vault.repository import forget_notes, rollups
+from vault.repository import forget_notes, record_tables, rollup_records, rollups
 from vault.repository.forget_notes import ForgetNotes
+from vault.repository.lazy_records import LazyMoves, LazyRecords, Outline, outline_of
 from vault.repository.project import Project
+from vault.repository.record_tables import RecordTables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,8 +39,21 @@ READERS = 8
 ASKED, PAUSE = 3, 1.0
 """How often a record is requested that the store lists and does not find; seconds in between."""
 
+WORTH_TABLES = 64
+"""Snapshots, from which on tables of records are asked for: that costs a listing."""
+
 WORTH_ROLLUPS = 256
-"""Snapshots. A thousand records out of the cache take 0.6 s, out of roll-ups 0.05 s; from S3 a request each."""
+"""Snapshots that are in no table. A thousand records out of the cache take 0.6 s, out of roll-ups 0.05 s; from S3 a request
+each."""
+
+FEW = 32
+"""Records that are decoded out of a table without looking for what this machine kept of earlier ones."""
+
+WORTH_KEEPING = 256
+"""Records that were decoded out of tables and not found in what this machine keeps."""
+
+OUT_OF_TABLES = "records"
+"""Beside roll-ups, in what is kept on this machine: the records that were decoded out of tables."""
 
 WORTH_PICKING = 16 * 1024 * 1024
 """Bytes of a manifest; of larger ones only the columns that are asked for are read."""
@@ -87,9 +102,9 @@ class Committed(NamedTuple):
     - `given_up`: vanished items that notes say were given up
     """
 
-    records: list[Record]
+    records: Sequence[Record]
     damaged: tuple[Problem, ...]
-    moves: tuple[MovedPacks, ...]
+    moves: Sequence[MovedPacks]
     given_up: frozenset[bytes] = frozenset()
 
     @property
@@ -107,8 +122,8 @@ class Committed(NamedTuple):
 def committed(project: Project, *, rolled: bool = False) -> Committed:
     """Every committed snapshot that was not forgotten. Damaged records do not stop that: the caller reports them.
 
-    rolled: read many snapshots out of roll-ups, which have no problems of runs. Not for callers that delete. Raises
-    `StorageError`.
+    rolled: read many snapshots out of tables and roll-ups, which have no problems of runs, and each once it is asked for. Not
+    for callers that delete. Raises `StorageError`.
     """
     gone = forget_notes.read_all(project)
     return remaining(project, stored_ids(project), gone, rolled=rolled)
@@ -117,11 +132,67 @@ def committed(project: Project, *, rolled: bool = False) -> Committed:
 def remaining(project: Project, listed: Iterable[str], gone: ForgetNotes, *, rolled: bool = False) -> Committed:
     """Those of the listed snapshots that no note says were forgotten; otherwise as `committed`."""
     wanted = [snapshot for snapshot in listed if snapshot not in gone.by_id]
-    known = _in_rollups(project, wanted) if rolled and len(wanted) >= WORTH_ROLLUPS else {}
-    found = read_records(project, [snapshot for snapshot in wanted if snapshot not in known])
-    records = [replace(one, parents=gone.parents_of(one.parents)) for one in (*found.records, *known.values())]
-    records.sort(key=lambda one: (one.taken_at, one.id))
+    if rolled and len(wanted) >= WORTH_TABLES:
+        return _out_of_tables(project, wanted, gone)
+    found = read_records(project, wanted)
+    records = [replace(one, parents=gone.parents_of(one.parents)) for one in found.records]
     return found._replace(records=records, damaged=(*found.damaged, *gone.damaged), given_up=gone.items)
+
+
+def _out_of_tables(project: Project, wanted: Sequence[str], gone: ForgetNotes) -> Committed:
+    """The records of wanted snapshots out of tables, those in none out of roll-ups where they are many, and the rest from the
+    store."""
+    tables = record_tables.load(project)
+    there = frozenset(wanted)
+    rest = [one for one in wanted if one not in tables.ids]
+    known = _in_rollups(project, rest) if len(rest) >= WORTH_ROLLUPS else {}
+    found = read_records(project, [snapshot for snapshot in rest if snapshot not in known])
+    rows = [row for row in tables.rows() if row.id in there]
+    outlines = {
+        row.id: Outline(row.taken_at, row.id, row.source, tuple(row.parents.split())) for row in rows if row.is_snapshot
+    }
+    read = known | {one.id: one for one in found.records}
+    outlines |= {one.id: outline_of(one) for one in read.values()}
+    moved = sorted({row.id for row in rows if not row.is_snapshot})
+    records = LazyRecords(
+        (
+            one if gone.by_id.keys().isdisjoint(one.parents) else one._replace(parents=gone.parents_of(one.parents))
+            for one in outlines.values()
+        ),
+        lambda ids: _records_of(project, tables, read, ids),
+    )
+    moves = LazyMoves(found.moves, len(moved), lambda: _read_out_of(project, tables, moved).values())
+    return Committed(records, (*found.damaged, *gone.damaged), moves, gone.items)
+
+
+def _records_of(
+    project: Project, tables: RecordTables, read: Mapping[str, Record], ids: Collection[str]
+) -> Mapping[str, Record]:
+    """The records of these snapshots: those that were read before, or are kept on this machine, else out of tables. Raises
+    `Damaged` where one cannot be read."""
+    found = {one: read[one] for one in ids if one in read}
+    missing = [one for one in ids if one not in found]
+    kept = rollup_records.load(project) if len(missing) > FEW else {}
+    there = frozenset(missing)
+    found |= {one.id: one for records in kept.values() for one in records if one.id in there}
+    missing = [one for one in missing if one not in found]
+    decoded = _read_out_of(project, tables, missing)
+    found |= {one.id: one for one in decoded.values() if isinstance(one, Record)}
+    if len(missing) > WORTH_KEEPING:
+        more = (one for one in decoded.values() if isinstance(one, Record))
+        rollup_records.save(project, {**kept, OUT_OF_TABLES: (*kept.get(OUT_OF_TABLES, ()), *more)})
+    return found
+
+
+def _read_out_of(project: Project, tables: RecordTables, ids: Collection[str]) -> dict[str, StoredRecord]:
+    """What is stored under these names, out of tables; what cannot be read there, from the store. Raises `Damaged`."""
+    found = tables.read(ids)
+    for one in ids:
+        if one not in found:
+            stored = read_any(project, one)
+            if stored is not None:
+                found[one] = stored
+    return found
 
 
 def _in_rollups(project: Project, wanted: Collection[str]) -> dict[str, Record]:
@@ -139,7 +210,7 @@ def read_records(project: Project, wanted: Sequence[str]) -> Committed:
     return Committed(records, tuple(one for one in found if isinstance(one, Problem)), moves)
 
 
-def read_all(project: Project) -> list[Record]:
+def read_all(project: Project) -> Sequence[Record]:
     """Every committed snapshot. Raises `Damaged` where one cannot be used."""
     found = committed(project)
     if found.damaged:
@@ -163,13 +234,22 @@ def _record_or_problem(project: Project, snapshot: str) -> Record | MovedPacks |
 
 def heads(records: Iterable[Record], source: str) -> list[Record]:
     """The snapshots of a source that no other supersedes, the newest last; usually one, two after two runs at once."""
+    if isinstance(records, LazyRecords):
+        return records.heads(source)
     own = [one for one in records if one.source == source]
     superseded = {parent for one in own for parent in one.parents}
     return sorted((one for one in own if one.id not in superseded), key=lambda one: (one.taken_at, one.id))
 
 
+def outlines(records: Iterable[Record]) -> Sequence[Outline]:
+    """What tells these snapshots apart; of records that are read when they are asked for, without reading them."""
+    return records.outlines if isinstance(records, LazyRecords) else [outline_of(one) for one in records]
+
+
 def at(records: Sequence[Record], moment: datetime | None) -> list[Record]:
     """The project at a moment (None: now): the newest snapshot of each of its sources up to then, by source."""
+    if isinstance(records, LazyRecords):
+        return records.at(moment)
     sources = sorted({one.source for one in records})
     past = [one for one in records if moment is None or one.taken_at <= moment]
     newest = [heads(past, source)[-1:] for source in sources]

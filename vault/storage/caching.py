@@ -33,7 +33,7 @@ from vault.storage.object_locks import Locks, locks_of
 from vault.storage.object_versions import OffersVersions, Versions
 from vault.storage.saved_copies import SavedCopies
 
-KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "forgotten", "grants")
+KEPT_FOLDERS = ("index", "meta", "snapshots", "rollups", "records", "heads", "forgotten", "grants")
 """Third part of the names that are kept: projects/<id>/<folder>/…; objects there are written once and never edited."""
 
 LARGEST_CACHE = 2 * 1024 * 1024 * 1024
@@ -115,8 +115,9 @@ class CachingStore:
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
         """Always asked of the store."""
+        whole = _is_kept(f"{folder}/")  # of a long history there are thousands in one folder
         for info in self._inner.list(folder):
-            if _is_kept(info.name):
+            if whole or _is_kept(info.name):
                 self._listed[info.name] = info.size
             yield info
 
@@ -138,6 +139,10 @@ class CachingStore:
         kept here. Whether it is the right one, its reader must tell."""
         saved = self.saved.read(name)
         return self._read_kept(name) if saved is None else saved
+
+    def has_copy(self, name: str) -> bool:
+        """Whether something is kept here of an object; it may be damaged."""
+        return self._path(name).exists()
 
     def describe(self) -> str:
         """The store's own address."""
@@ -373,6 +378,11 @@ def in_passing(store: Store) -> Store:
 def uncached(store: Store) -> Store:
     """A store as a stranger to this machine would find it, see `CachingStore.beneath`; one that keeps nothing as it is."""
     return store.beneath() if isinstance(store, HasCache) else store
+
+
+def is_kept(store: Store, name: str) -> bool:
+    """Whether this machine has a copy of an object of a store, as far as can be told without reading it."""
+    return isinstance(store, CachingStore) and store.has_copy(name)
 
 
 def derived_files(store: Store) -> Path | None:

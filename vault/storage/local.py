@@ -26,7 +26,7 @@ from vault.storage.bounds import bounded, check_range, within_limit
 from vault.storage.contract import Buffer, ObjectInfo
 from vault.storage.local_errors import local_errors
 from vault.storage.local_folders import Folders, sync_folder
-from vault.storage.object_names import is_name, is_part, validate, validate_folder
+from vault.storage.object_names import LONGEST_NAME, is_part, validate, validate_folder
 
 TEMPORARY = "~temp"
 STALE_AFTER = timedelta(days=1)
@@ -193,7 +193,7 @@ class LocalStore:
                             continue
                         if entry.is_dir(follow_symlinks=False):
                             inner.append(start + entry.name)
-                        elif entry.is_file(follow_symlinks=False) and is_name(start + entry.name):
+                        elif entry.is_file(follow_symlinks=False) and len(start) + len(entry.name) <= LONGEST_NAME:
                             with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
                                 rows.append(ObjectInfo(start + entry.name, entry.stat(follow_symlinks=False).st_size))
         except ObjectNotFound:

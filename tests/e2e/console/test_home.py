@@ -28,14 +28,14 @@ def test_somebody_sees_their_projects_with_what_was_kept(desk: Desk) -> None:
         page = console.get("/")
         assert page.status_code == 200
         assert links_of(page)["acme"] == "/projects/acme"
-        assert "2 items" in text_of(page) and "parcelo" not in page.text
+        assert "2 files" in text_of(page) and "parcelo" not in page.text
 
 
 def test_the_page_is_in_the_language_of_the_person_or_the_browser(desk: Desk) -> None:
     with console_of(desk, person("anna", Role.VIEWER, language="ru"), person("ivan", Role.VIEWER)) as console:
-        assert "2 объекта" in text_of(console.get("/"))
+        assert "2 файла" in text_of(console.get("/"))
         console.person = "ivan"
-        assert "2 об’єкти" in text_of(console.get("/", accept_language="uk"))
+        assert "2 файли" in text_of(console.get("/", accept_language="uk"))
 
 
 def test_who_has_not_signed_in_is_sent_to_do_so_and_comes_back(desk: Desk) -> None:

@@ -264,10 +264,11 @@ def test_the_records_of_many_snapshots_come_out_of_roll_ups_but_for_those_that_a
 ) -> None:
     told = lived(14, seed=14)
     forget(told.project, [told.records[4].id], reason="nobody needs it")
+    monkeypatch.setattr(snapshots, "WORTH_TABLES", 10)
     monkeypatch.setattr(snapshots, "WORTH_ROLLUPS", 10)
     store = CountingStore(told.project.store)
     found = snapshots.committed(through(told.project, store), rolled=True)
-    assert store.snapshot().requests == {"list": 3, "get": 1 + 2 + 2}  # a note, two roll-ups, two records in none
+    assert store.snapshot().requests == {"list": 4, "get": 1 + 2 + 2}  # a note, two roll-ups, two records in none
     assert found == snapshots.committed(told.project)
     assert len(found.records) == 13
     (name, *_) = rollup_names(told)

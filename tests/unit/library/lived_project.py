@@ -6,7 +6,7 @@ with opened_project(lived_desk(tmp_path)) as lived:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -62,7 +62,7 @@ class LivedProject(Struct, frozen=True):
         return self.desk.folder / "source"
 
     @property
-    def records(self) -> list[Record]:
+    def records(self) -> Sequence[Record]:
         """Of the snapshots, by time."""
         return snapshots.committed(self.project).records
 

@@ -25,7 +25,7 @@ from vault.problems import Problem
 from vault.repository import snapshots
 from vault.source.contract import Scan, never
 from vault.source.patterns import Rules
-from vault.source.sql import postgresql, postgresql_rows
+from vault.source.sql import postgresql_arrow, postgresql_rows
 from vault.source.sql.postgresql import PgOptions, PostgresqlSource
 from vault.source.sql.postgresql_connection import PgAddress
 from vault.source.sql.schema_statements import statements_of
@@ -363,7 +363,7 @@ def test_several_partitions_are_read_at_once_and_a_reading_that_is_given_up_hurt
 
 
 def test_a_row_larger_than_a_block_comes_whole(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgresql, "BLOCK", 4096)
+    monkeypatch.setattr(postgresql_arrow, "BATCH_BYTES", 4096)
     database = postgres.new_database("create table t (id int primary key, v text)")
     postgres.run(database, "insert into t select n, repeat('x', 100) from generate_series(1, 500) n")
     postgres.run(

@@ -2,8 +2,8 @@
 before, and still gets at the store, opens nothing of it.
 
     packs           what is needed of them is stored again as a repacking does (`repack`); they go with a later prune
-    small objects   index segments, roll-ups, records, notes and holds are sealed anew under their own names: what they say and
-                    their tags stay the same
+    small objects   index segments, roll-ups, tables of records, head chunks, records, notes and holds are sealed anew under
+                    their own names: what they say and their tags stay the same
 
 Grants stay as they were written: former holders know them. Of which epoch something is, its header tells, one request each;
 what a machine has seen of the current epoch it remembers.
@@ -32,7 +32,7 @@ from vault.repository.project import Project
 from vault.storage.caching import uncached
 from vault.storage.contract import Store
 
-FOLDERS = ("index", "rollups", "snapshots", "forgotten", "holds")
+FOLDERS = ("index", "rollups", "records", "heads", "snapshots", "forgotten", "holds")
 """Of small objects."""
 
 READERS = 8

@@ -25,7 +25,7 @@ from vault.format.forget_note import ForgottenSnapshot
 from vault.format.mark import MAX_PACKS_IN_MARK
 from vault.format.moved_packs import MovedPacks
 from vault.progress import run_phase
-from vault.repository import claims, forget_notes, rollups, snapshots, stored_packs
+from vault.repository import claims, forget_notes, head_chunks, record_gathering, rollups, snapshots, stored_packs
 from vault.repository.gc import marks, move_records, reachability
 from vault.repository.gc.chunk_order import ChunkOrder
 from vault.repository.gc.forget import put_notes
@@ -113,8 +113,16 @@ class _Prune:
             run_phase(lambda: self._read(self._name_unnamed))
         self._compact_index(frozenset())
         self.report.rollups_deleted = rollups.thin(self._project, frozenset(snapshots.ids(self._project)), self._options.stop)
+        self.report.tables_deleted = record_gathering.delete_damaged(self._project)
+        done = record_gathering.gather(self._project, record_gathering.OF_PRUNES, self._options.stop)
+        self.report.records_gathered = done.records
+        run_phase(self._refresh_heads)
         self._delete_old_marks()
         self.report.refused += claims.delete_committed(self._project, self._options.patience)
+
+    def _refresh_heads(self) -> bool:
+        records = snapshots.committed(self._project, rolled=True).records
+        return head_chunks.refresh(self._project, reachability.catalogue_reader(self._project), records, self._options.stop)
 
     def _mark(self) -> None:
         """Mark every pack that may be deleted."""
@@ -263,7 +271,7 @@ class _Prune:
 
         inputs, (dead, needs, listed) = self._read(find)
         there = frozenset(pack for _, pack in listed)
-        moves = self._delete_moved_records(_Moves(inputs.live.moves, needs.reached, there))
+        moves = self._delete_moved_records(_Moves(tuple(inputs.live.moves), needs.reached, there))
         self.report.spared = len(plan.dead) - len(dead)
         return [one for one in plan.dead if one.sha256 in dead], moves
 

@@ -23,6 +23,8 @@ class PruneReport(Struct):
     - `damaged`: packs that could not be repacked since they cannot be read whole
     - `segments_written`, `segments_replaced`: of the index
     - `rollups_deleted`: roll-ups of whose snapshots few are left
+    - `records_gathered`: records that were put into tables of them, or joined there · `tables_deleted`: such tables that could
+      not be used
     """
 
     project: str
@@ -43,6 +45,8 @@ class PruneReport(Struct):
     segments_written: int = 0
     segments_replaced: int = 0
     rollups_deleted: int = 0
+    records_gathered: int = 0
+    tables_deleted: int = 0
     seconds: float = 0.0
 
     @property

@@ -12,7 +12,17 @@ from msgspec.structs import replace
 from vault.errors import ObjectNotFound, TargetError
 from vault.format import layout
 from vault.problems import Problem
-from vault.repository import check_objects, forget_notes, grants, missing_objects, object_proof, rollups, snapshots
+from vault.repository import (
+    check_objects,
+    forget_notes,
+    grants,
+    head_chunks,
+    missing_objects,
+    object_proof,
+    record_tables,
+    rollups,
+    snapshots,
+)
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.client_memory import ClientMemory
 from vault.repository.project import Project
@@ -43,6 +53,8 @@ def look(project: Project, memory: ClientMemory) -> list[BadObject]:
         *snapshots.committed(below).damaged,
         *check_objects.of_project(below),
         *rollups.damage(below),
+        *record_tables.damage(below),
+        *head_chunks.damage(below),
         *ChunkIndex.load(below).damaged,
     ]
     bad = [*_damaged(project, damaged), *_gone(project, memory), *_grants(below, memory)]

@@ -3,6 +3,7 @@ be put back.
 
     a whole copy     this machine's cache, another store
     a roll-up        holds the records of its snapshots, but for what these say of problems
+    a table          of records holds the same of many snapshots, and records of moved packs
 
 Nobody who has not seen such a record knows what it needs: a prune may be at work that deletes it. So it goes back under a
 claim, for which every later prune waits, and one that is gone only where all of its packs stand and no mark names what it
@@ -22,7 +23,7 @@ from vault.format.claim_eviction import Eviction
 from vault.format.layout import META_TIER
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
-from vault.repository import forget_notes, object_proof, rollups, snapshots, stored_packs
+from vault.repository import forget_notes, object_proof, record_tables, rollups, snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.client_memory import ClientMemory
@@ -35,6 +36,7 @@ from vault.repository.repair.object_copies import ObjectCopies
 from vault.storage.caching import uncached
 
 ROLL_UP = "a roll-up"
+TABLE = "a table of records"
 SOURCE = "(repair)"
 """What the claim of a repair says in place of a source."""
 
@@ -56,6 +58,7 @@ def find(project: Project, bad: Iterable[BadObject], copies: ObjectCopies) -> li
         return []
     noted = forget_notes.read_all(project).by_id
     rolled = {one.id: one for records in rollups.rolled_up(project) for one in records}
+    in_tables = record_tables.load(project).read(one.leaf for one in wanted if one.leaf not in rolled)
     found: list[FoundRecord] = []
     for one in wanted:
         copy = copies.find(one.name)
@@ -65,6 +68,8 @@ def find(project: Project, bad: Iterable[BadObject], copies: ObjectCopies) -> li
             found.append(FoundRecord(one, object_proof.decoded(project, one.name, copy.data), copy.data, copy.origin))
         elif one.leaf in rolled:
             found.append(FoundRecord(one, rolled[one.leaf], None, ROLL_UP))
+        elif one.leaf in in_tables:
+            found.append(FoundRecord(one, in_tables[one.leaf], None, TABLE))
     return found
 
 

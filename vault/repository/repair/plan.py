@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from vault.repository.repair.unrepaired_items import LostItem
 
-StepKind = Literal["put-back", "index", "content", "record", "claim", "roll-up"]
+StepKind = Literal["put-back", "index", "content", "record", "claim", "roll-up", "record-table", "head-chunks"]
 
 
 class RepairStep(NamedTuple):

@@ -33,7 +33,7 @@ from vault.storage.contract import Store
 from vault.storage.overlaid import OverlaidStore
 from vault.wording import counted
 
-BY_COPY = ("forgotten", "grants", "holds", "index", "rollups")
+BY_COPY = ("forgotten", "grants", "heads", "holds", "index", "records", "rollups")
 """Folders of which an object that is damaged goes back as it was, where there is a whole copy; without further ado, as it only
 adds to what is known."""
 
@@ -224,6 +224,10 @@ class _Plan:
             self._step("put-back", one.name, copy.origin, f"{one.name} is {gone}, and is put back")
         elif one.folder == "rollups":
             self._step("roll-up", one.name, "the manifests", f"{one.message}; it is derived, and is deleted")
+        elif one.folder == "heads":
+            self._step("head-chunks", one.name, "packs of the catalogue", f"{one.message}; it is derived, and is deleted")
+        elif one.folder == "records":
+            self._step("record-table", one.name, "the records", f"{one.message}; it is derived, and is deleted")
         elif one.folder == "index" and self._reads:
             message = f"the index segment {one.leaf} is damaged; its rows are written anew out of the packs, and it is deleted"
             self._step("index", one.name, "the packs' own tables of contents", message)

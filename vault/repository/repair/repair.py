@@ -76,7 +76,7 @@ class _Repair:
             self._options.progress.advance(items=1)
         self._write_index([one for one in steps if one.what == "index"])
         self._move_content([one for one in steps if one.what in ("content", "record")])
-        for one in (one for one in steps if one.what in ("claim", "roll-up")):
+        for one in (one for one in steps if one.what in ("claim", "roll-up", "record-table", "head-chunks")):
             self._options.stop()
             self._note(one, self._evict(one) if one.what == "claim" else self._delete(one.object))
 

@@ -21,9 +21,10 @@ from vault.problems import printable
 from vault.rate_limits import RETRY_AFTER, http_moment, seconds_to_wait
 from vault.source.contract import Stop
 from vault.source.rest import exact_json
-from vault.source.rest.connections import IDENTITY, Connections, CutShort, Origin, Request, Sent
+from vault.source.rest.connections import IDENTITY, Connections, CutShort, Origin, Request, Sent, TooMuch
 from vault.source.rest.credentials import Authorization, Credentials
-from vault.source.rest.description import Description, duration
+from vault.source.rest.description import Description
+from vault.source.rest.description_faults import duration
 from vault.source.rest.patience import BurstPace
 
 PATIENCE = 300.0
@@ -34,6 +35,10 @@ TRIES_OF_ERRORS = 3
 """An internal error of a server may be of the moment."""
 
 MOST_REDIRECTS = 5
+LARGEST_ERROR = 64 * 1024
+"""Bytes of an answer in the place of a file that is looked into for an error."""
+LONGEST_REASON = 4096
+"""Bytes that are read of what a server says of an error."""
 
 
 Value = TypeVar("Value")
@@ -49,6 +54,10 @@ class Forbidden(SourceDenied):
 
 class NotThere(SourceError):
     """Nothing is at this path. One resource is concerned."""
+
+
+class Away(SourceError):
+    """A server that did not answer, or was busy, for as long as it was waited for."""
 
 
 class Question(Struct, frozen=True):
@@ -97,7 +106,7 @@ class RestClient:
         self.pace = BurstPace(clock, description.limits.requests_per_second, description.limits.burst)
         self._clock = clock
         self._certificates = certificates
-        self._authorization = Authorization(description.auth, credentials, base, clock, certificates)
+        self._authorization = Authorization(description.auth, credentials, base, clock, certificates, self.pace.sleep)
         self._base = urlsplit(base).path or "/"
         self._connections = Connections(self.origin, certificates)
         self._others: dict[Origin, Connections] = {}
@@ -113,38 +122,96 @@ class RestClient:
         """stop: called while the client waits; what it raises ends the request."""
         self.pace.stop = stop
 
-    def ask(self, question: Question) -> Reply:
-        """One request and its answer as JSON. Raises `SourceError` where the server is away or refuses us, and for one resource
-        `Nonsense`, `Forbidden`, `NotThere`."""
+    def ask(self, question: Question, *, impatient: bool = False) -> Reply:
+        """One request and its answer as JSON. impatient: a server that is away or busy is not waited for. Raises `SourceError`
+        where the server is away or refuses us, and for one resource `Nonsense`, `Forbidden`, `NotThere`."""
         body = b"" if question.body is None else msgspec.json.encode(question.body)
 
         def read(sent: Sent) -> tuple[Reply, float | None]:
             data = self._connections.whole(sent, self._largest)
             return self._reply(question, sent, data)
 
-        return self._until_answered(question, body, read)
+        return self._until_answered(question, body, read, impatient=impatient)
 
-    def stream(self, url: str, hosts: list[str]) -> Generator[bytes, None, None]:
-        """The bytes at an address, or at a path below the base. hosts: patterns of others, which get no credentials. Raises
-        `SourceError` as `ask` does, OSError where it is cut short."""
+    def stream(
+        self, url: str, hosts: list[str], *, may_be_page: bool = False, impatient: bool = False
+    ) -> Generator[bytes, None, None]:
+        """The bytes at an address, or at a path below the base. hosts: patterns of others, which get no credentials ·
+        may_be_page: whether a page of HTML is wanted. Raises `SourceError` as `ask` does, OSError where it is cut short."""
         parts = urlsplit(url)
         if parts.scheme or url.startswith("//"):
             origin = self._origin(url)
             if not self._is_own(origin):
                 if not any(fnmatch.fnmatchcase(origin.host, one.lower()) for one in hosts):
                     raise Nonsense(f"an attachment lies at {origin.host}, which the description does not name in hosts")
-                yield from self._from_other(origin, url, hosts)
+                yield from self._from_other(origin, url, hosts, may_be_page=may_be_page)
                 return
             question = Question(parts.path or "/", parts.query)
         else:
             question = Question(parts.path, parts.query)
-        sent = self._until_answered(question, b"", lambda sent: (sent, None), accept="*/*", hosts=hosts)
-        where = sent.header("Location")
-        if 300 <= sent.status < 400:
+
+        def read(sent: Sent) -> tuple[Sent | bytes | CutShort, float | None]:
+            return self._file_or_error(question, sent, may_be_page=may_be_page)
+
+        found = self._until_answered(question, b"", read, accept="*/*", hosts=hosts, impatient=impatient)
+        if isinstance(found, CutShort):
+            raise found
+        if isinstance(found, bytes):
+            yield found
+        elif 300 <= found.status < 400:
+            where = found.header("Location")
+            found.end()
+            target = urljoin(f"{self.origin.text}{self._target(question)}", where)
+            yield from self.stream(target, hosts, may_be_page=may_be_page, impatient=impatient)
+        else:
+            yield from self._connections.pieces(found)
+
+    def send_once(self, method: str, question: Question, body: bytes, content_type: str) -> Sent:
+        """One request that changes something, at its turn; its answer is yet to be read. question: without a body. Raises what
+        `Connections.send_once` raises."""
+        self.pace.stop()
+        self.pace.wait_for_turn()
+        request = self._request(method, question, body, content_type, "application/json")
+        sent = self._connections.send_once(request._replace(headers=dict(request.headers) | IDENTITY))
+        self._look_at(sent)
+        return sent
+
+    def parsed(self, question: Question, sent: Sent) -> tuple[Any, float | None]:
+        """The body of an answer as JSON, None where it has none; and the seconds for which the server is busy, None where it is
+        not. Raises `Nonsense`, `CutShort`."""
+        data = self._connections.whole(sent, self._largest)
+        if not data.strip():
+            return None, None
+        reply, wait = self._reply(question, sent, data)
+        return reply.value, wait
+
+    def is_busy(self, sent: Sent) -> bool:
+        """Whether a status means that the server wants to be asked later."""
+        return self._is_busy(sent)
+
+    def asked_wait(self, sent: Sent) -> float | None:
+        """For how long it asks us to wait; None where it does not say. The answer is ended."""
+        return self._asked_wait(sent)
+
+    @property
+    def longest_wait(self) -> float:
+        """Seconds that a server may ask for."""
+        return self._longest
+
+    def renew(self) -> bool:
+        """The credentials were refused; whether others can be had."""
+        if self._authorization.is_renewable:
+            self._authorization.renew()
+        return self._authorization.is_renewable
+
+    def start_of(self, sent: Sent) -> bytes:
+        """The beginning of a body, for what it says of an error; the answer is ended."""
+        try:
+            return sent.answer.read(LONGEST_REASON)
+        except (OSError, http.client.HTTPException):
+            return b""
+        finally:
             sent.end()
-            yield from self.stream(urljoin(f"{self.origin.text}{self._target(question)}", where), hosts)
-            return
-        yield from self._connections.pieces(sent)
 
     def own_path(self, url: str) -> Question:
         """A URL that the server has given, as a question to the same server. Raises `Nonsense` where it is of another one."""
@@ -161,6 +228,10 @@ class RestClient:
         """A text of the server without secrets."""
         return self._authorization.hide(text)
 
+    def without_secrets(self, line: bytes) -> bytes:
+        """A record without secrets that the server repeats in it."""
+        return self._authorization.without_secrets(line)
+
     def close(self) -> None:
         """Close the connections; they are made again where they are needed."""
         self._authorization.close()
@@ -175,6 +246,7 @@ class RestClient:
         *,
         accept: str = "application/json",
         hosts: list[str] | None = None,
+        impatient: bool = False,
     ) -> Value:
         """What `read` makes of the first answer that is one. read: gives also for how long the server is busy; None where it is
         not."""
@@ -211,24 +283,27 @@ class RestClient:
                 reason = str(error.strerror) if isinstance(error, CutShort) else type(error).__name__
             longest = PATIENCE if wait is None else max(self._longest, PATIENCE)
             wait = max(pause, wait or 0.0)
-            if self._clock.monotonic() - begun + wait > longest:
-                raise SourceError(f"{self.text} cannot be read: {reason}", hint="is the address right? Try again later")
+            if impatient or self._clock.monotonic() - begun + wait > longest:
+                raise Away(f"{self.text} cannot be read: {reason}", hint="is the address right? Try again later")
             self.pace.sleep(wait)
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _send(self, question: Question, body: bytes, accept: str) -> Sent:
+        method = "POST" if question.body is not None else "GET"
+        sent = self._connections.send(self._request(method, question, body, "application/json" if body else "", accept))
+        self._look_at(sent)
+        return sent
+
+    def _request(self, method: str, question: Question, body: bytes, content_type: str, accept: str) -> Request:
         headers = {"User-Agent": "strongroom", "Accept": accept, "Accept-Encoding": "gzip"}
         if accept == "*/*":
             headers |= IDENTITY
-        if body:
-            headers["Content-Type"] = "application/json"
+        if content_type:
+            headers["Content-Type"] = content_type
         headers |= self.description.headers | self._authorization.headers()
         query = "&".join(part for part in (question.query, parameters(self._authorization.parameters())) if part)
         path = self._target(question)
-        method = "POST" if question.body is not None else "GET"
-        sent = self._connections.send(Request(method, f"{path}?{query}" if query else path, headers, body))
-        self._look_at(sent)
-        return sent
+        return Request(method, f"{path}?{query}" if query else path, headers, body)
 
     def _target(self, question: Question) -> str:
         if question.path.startswith("/"):
@@ -236,22 +311,51 @@ class RestClient:
         return f"{self._base}{self._authorization.path()}{question.path}"
 
     def _reply(self, question: Question, sent: Sent, data: bytes) -> tuple[Reply, float | None]:
-        limits = self.description.limits
         try:
             value = exact_json.parse(data)
         except exact_json.NotJson as error:
-            kind = sent.header("Content-Type").partition(";")[0].strip()[:60] or "no type"
+            kind = kind_of(sent) or "no type"
             text = f"{self.text} answers something else than JSON to {question.text} ({kind}): {error}"
             raise Nonsense(text, hint="is the address right, and is nothing in between that asks for a login?") from error
-        code = exact_json.at(value, self.description.errors.at) if self.description.errors.at else None
-        if code not in (None, False, "", []):
-            if isinstance(code, str) and code in limits.busy_errors:
-                return Reply(None, {}, 0.0), self._until_reset(value) or 0.0
-            shown = printable(str(code).encode("utf-8", "replace"))[:80] if isinstance(code, str) else "an error"
-            raise Nonsense(f"{self.text} answers {self.hide(shown)} to {question.text}", hint="is the description right?")
+        wait = self._busy_error(question, value)
+        if wait is not None:
+            return Reply(None, {}, 0.0), wait
         self._mind_operating(value)
         headers = {name.lower(): text for name, text in sent.answer.getheaders()}
         return Reply(value, headers, self._clock.now().timestamp() + (self.clock_difference or 0.0)), None
+
+    def _busy_error(self, question: Question, value: object) -> float | None:
+        """For how long an answer says that the server is busy; None where it is one. Raises `Nonsense` for other errors."""
+        code = exact_json.at(value, self.description.errors.at) if self.description.errors.at else None
+        if code in (None, False, "", []):
+            return None
+        if isinstance(code, str) and code in self.description.limits.busy_errors:
+            return self._until_reset(value) or 0.0
+        if isinstance(code, str) and code in self.description.errors.not_there:
+            raise NotThere(f"{self.text} answers {self.hide(code)} to {question.text}", hint="is the path right?")
+        shown = printable(str(code).encode("utf-8", "replace"))[:80] if isinstance(code, str) else "an error"
+        raise Nonsense(f"{self.text} answers {self.hide(shown)} to {question.text}", hint="is the description right?")
+
+    def _file_or_error(
+        self, question: Question, sent: Sent, *, may_be_page: bool
+    ) -> tuple[Sent | bytes | CutShort, float | None]:
+        """A file, yet to be read or read already: an error, or a page that asks for a login, is none, whatever its status is.
+        What has a name of its own (`Content-Disposition`) is believed to be one."""
+        if 300 <= sent.status < 400 or sent.header("Content-Disposition"):
+            return sent, None
+        refuse_page(sent, question.text, may_be_page=may_be_page)
+        length = sent.answer.length
+        if not self.description.errors.at or kind_of(sent) != "application/json" or length is None or length > LARGEST_ERROR:
+            return sent, None
+        try:
+            data = self._connections.whole(sent, LARGEST_ERROR)
+        except CutShort as error:
+            return error, None  # one file is not worth the patience of the whole
+        try:
+            value = exact_json.parse(data)
+        except exact_json.NotJson:
+            return data, None
+        return data, self._busy_error(question, value)
 
     def _mind_operating(self, value: object) -> None:
         """Wait for the reset where the time that the server works for us is almost used up."""
@@ -281,7 +385,7 @@ class RestClient:
     def _asked_wait(self, sent: Sent) -> float | None:
         """How long the server asks us to wait; None where it does not say."""
         text = sent.header(RETRY_AFTER)
-        wait = seconds_to_wait(text, self._clock.now()) if text else None
+        wait = seconds_to_wait(text, http_moment(sent.header("Date")) or self._clock.now()) if text else None
         if self.description.limits.operating is not None and wait is None:
             try:
                 return self._until_reset(exact_json.parse(self._connections.whole(sent, 1 << 20)))
@@ -295,6 +399,8 @@ class RestClient:
         status = sent.status
         if 200 <= status < 300 or 300 <= status < 400:
             return
+        if status == 400 and self.description.errors.not_there:
+            self._busy_error(question, self._error_of(sent))
         sent.end()
         if status == 401:
             hint = "is the secret right, and has it not run out? See the options user and password_file"
@@ -304,6 +410,13 @@ class RestClient:
             what = "these credentials may not read" if status == 403 else "there is no"
             raise kind(f"{self.text} answers {status}: {what} {question.text}", hint="is the path right, and the right given?")
         raise Nonsense(f"{self.text} answers {status} to {question.text}", hint="is the description right?")
+
+    def _error_of(self, sent: Sent) -> object:
+        """What stands in an answer that is an error; None where it is nothing that can be read."""
+        try:
+            return exact_json.parse(self._connections.whole(sent, LARGEST_ERROR))
+        except (exact_json.NotJson, TooMuch):
+            return None
 
     def _redirected(self, question: Question, sent: Sent, count: int) -> Question:
         where = sent.header("Location")
@@ -335,7 +448,7 @@ class RestClient:
     def _is_own(self, origin: Origin) -> bool:
         return origin == self.origin
 
-    def _from_other(self, origin: Origin, url: str, hosts: list[str]) -> Generator[bytes, None, None]:
+    def _from_other(self, origin: Origin, url: str, hosts: list[str], *, may_be_page: bool) -> Generator[bytes, None, None]:
         """Bytes that lie elsewhere, without credentials."""
         for _ in range(MOST_REDIRECTS):
             if not any(fnmatch.fnmatchcase(origin.host, one.lower()) for one in hosts):
@@ -352,12 +465,26 @@ class RestClient:
                 if sent.status != 200:
                     sent.end()
                     raise OSError(0, f"{origin.text} answers {sent.status}")
+                if not sent.header("Content-Disposition"):
+                    refuse_page(sent, "a file", may_be_page=may_be_page)
                 yield from connections.pieces(sent)
                 return
             url = urljoin(url, sent.header("Location"))
             sent.end()
             origin = self._origin(url)
         raise OSError(0, f"{origin.text} sends us round in circles")
+
+
+def kind_of(sent: Sent) -> str:
+    """The content type of an answer, in small letters."""
+    return sent.header("Content-Type").partition(";")[0].strip().lower()[:60]
+
+
+def refuse_page(sent: Sent, what: str, *, may_be_page: bool) -> None:
+    """Raises `Nonsense` for a page of HTML in the place of a file."""
+    if kind_of(sent) == "text/html" and not may_be_page:
+        sent.end()
+        raise Nonsense(f"a page of HTML was sent in the place of {what}", hint="is a login asked for?")
 
 
 def _flag(value: object) -> object:

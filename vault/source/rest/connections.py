@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import http.client
+import select
 import ssl
 import threading
 import zlib
@@ -26,6 +27,10 @@ IDENTITY = {"Accept-Encoding": "identity"}
 
 class CutShort(OSError):
     """An answer that ended before it should."""
+
+
+class NotSent(OSError):
+    """No connection could be made: the server has not heard of the request."""
 
 
 class TooMuch(SourceError):
@@ -106,13 +111,30 @@ class Connections:
                 return Sent(connection.getresponse(), connection)
             except ssl.SSLCertVerificationError as error:
                 connection.close()
-                hint = "name the authority's certificates with the option certificates"
-                text = f"{self.origin.text} has a certificate that is not trusted: {error.verify_message}"
-                raise SourceError(text, hint=hint) from error
+                raise self._untrusted(error) from error
             except (OSError, http.client.HTTPException):
                 connection.close()
                 if used is None:
                     raise
+
+    def send_once(self, request: Request) -> Sent:
+        """One try, of what must not happen twice. Raises `NotSent`, `SourceError` for a certificate that is not trusted; with
+        OSError and http.client.HTTPException nobody knows whether the server did it."""
+        connection = self._open_one()
+        try:
+            if connection is None:
+                connection = self._connection()
+                connection.connect()
+        except ssl.SSLCertVerificationError as error:
+            raise self._untrusted(error) from error
+        except OSError as error:
+            raise NotSent(error.errno or 0, error.strerror or type(error).__name__) from error
+        try:
+            connection.request(request.method, request.target, body=request.body, headers=dict(request.headers))
+            return Sent(connection.getresponse(), connection)
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise
 
     def whole(self, sent: Sent, largest: int) -> bytes:
         """The body, expanded where it was compressed. Raises `CutShort`, and `TooMuch` above a number of bytes."""
@@ -158,6 +180,22 @@ class Connections:
             waiting, self._idle = self._idle, []
         for connection in waiting:
             connection.close()
+
+    def _open_one(self) -> http.client.HTTPConnection | None:
+        """One that waits and was not closed by the server meanwhile; None where there is none."""
+        while True:
+            with self._lock:
+                waiting = self._idle.pop() if self._idle else None
+            if waiting is None or waiting.sock is None:
+                return None
+            if not select.select([waiting.sock], [], [], 0)[0]:
+                return waiting
+            waiting.close()  # what can be read before a request is its end
+
+    def _untrusted(self, error: ssl.SSLCertVerificationError) -> SourceError:
+        hint = "name the authority's certificates with the option certificates"
+        text = f"{self.origin.text} has a certificate that is not trusted: {error.verify_message}"
+        return SourceError(text, hint=hint)
 
     def _connection(self) -> http.client.HTTPConnection:
         origin = self.origin

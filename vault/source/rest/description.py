@@ -22,34 +22,31 @@ A *pointer* is the way to a value within an answer or a record: names of fields 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
-Key: TypeAlias = tuple[str | int, ...]
+from vault.source.rest.creation import Create, Files, Find, NewChild, Pick, Reference, Section, Step, Upload
+from vault.source.rest.description_faults import (
+    DescriptionError,
+    Key,
+    duration_faults,
+    in_words,
+    refuse_unknown,
+    template_faults,
+)
+
 Scalar: TypeAlias = str | int | float | bool
 Parameters: TypeAlias = dict[str, Scalar | list[Scalar]]
 TimeFormat: TypeAlias = str
 """`iso`, `seconds`, `milliseconds`, `date` or a pattern of strptime."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}\Z")
-_PLACEHOLDER = re.compile(r"\{([A-Za-z0-9_.]*)\}")
-_DURATION = re.compile(r"(\d{1,6}) (second|minute|hour|day)s?\Z")
 MOST_RESOURCES, MOST_CHILDREN = 200, 20
-
-
-class DescriptionError(ValueError):
-    """What is wrong in a description. key: where · what: a sentence behind the key · hint: what to do."""
-
-    def __init__(self, key: Key, what: str, hint: str | None = None) -> None:
-        super().__init__(f"{'.'.join(map(str, key))} {what}")
-        self.key, self.what, self.hint = key, what, hint
 
 
 class Table(Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,13 +126,19 @@ class Limits(Table, frozen=True, forbid_unknown_fields=True):
             yield "burst", "must be at least 1"
         if not 1 <= self.largest_answer <= 256:
             yield "largest_answer", "must be from 1 to 256 (MiB)"
-        yield from _duration_faults(self, "longest_wait")
+        yield from duration_faults("longest_wait", self.longest_wait)
 
 
 class Errors(Table, frozen=True, forbid_unknown_fields=True):
-    """Errors in an answer with a good status. at: pointer to the code; where something is there, the answer is an error."""
+    """Errors in an answer, whatever its status. at: pointer to the code; where something is there, the answer is an error ·
+    not_there: codes of what is gone, or never was."""
 
     at: str = ""
+    not_there: list[str] = []
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.not_there and not self.at:
+            yield "not_there", "needs `at`, which says where the code is"
 
 
 class Paging(Table, frozen=True, forbid_unknown_fields=True):
@@ -199,6 +202,7 @@ class Incremental(Table, frozen=True, forbid_unknown_fields=True):
     - `format`: of `{since}`; see `TimeFormat`
     - `overlap`: how far before the last run is asked
     - `shows_deletions`: deleted records are listed as modified ones, which say so
+    - `leaves_out`: what was modified so recently is not listed at all, neither as it is nor as it was; empty where it is
     - `full_from`: a full scan asks with these parameters too, from this moment on; empty where it does without
     """
 
@@ -208,13 +212,16 @@ class Incremental(Table, frozen=True, forbid_unknown_fields=True):
     shows_deletions: bool = False
     format: TimeFormat = "iso"
     overlap: str = "10 minutes"
+    leaves_out: str = ""
     full_from: str = ""
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        yield from _template_faults("parameters", self.parameters, {"since"})
+        yield from template_faults("parameters", self.parameters, {"since"})
         if "{since}" not in repr(self.parameters):
             yield "parameters", "must have {since} in one of them"
-        yield from _duration_faults(self, "overlap")
+        yield from duration_faults("overlap", self.overlap)
+        if self.leaves_out:
+            yield from duration_faults("leaves_out", self.leaves_out)
         if self.full_from:
             try:
                 from datetime import datetime
@@ -233,6 +240,10 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     - `when`: pointer within the record: where nothing is there, or 0, there is nothing to ask for
     - `unless`: by pointer within the record, patterns upon which there is nothing to ask for: `{ status = "deleted" }`
     - `map`: the records are the values of an object
+    - `each`: pointer within the record to ids: one request for each, with `{each}` in the path or the parameters, whose
+      answer has one child at `records`
+    - `below`: by pointer, patterns of children that have children themselves: `{ TYPE = "folder" }`; they are asked for with
+      the key of such a one as `{key}`
     - `detail`: template of a path with more of each one, which takes its place: `{key}`, `{child.FIELD}`
     - `detail_if`: by pointer, patterns that a child must match for that: `{ type = "text/*" }`
     - `base64_text`: fields with texts as base64: the texts are kept, where they are ones
@@ -246,6 +257,8 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     when: str = ""
     unless: dict[str, str] = {}
     map: bool = False
+    each: str = ""
+    below: dict[str, str] = {}
     detail: str = ""
     detail_record: str = ""
     detail_if: dict[str, str] = {}
@@ -254,9 +267,14 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     paging: Paging = Paging()
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        yield from _template_faults("path", self.path, {"key"}, "record.")
-        yield from _template_faults("parameters", self.parameters, {"key"}, "record.")
-        yield from _template_faults("detail", self.detail, {"key"}, "child.")
+        known = {"key", "each"} if self.each else {"key"}
+        yield from template_faults("path", self.path, known, "record.")
+        yield from template_faults("parameters", self.parameters, known, "record.")
+        if self.each and "{each}" not in self.path + repr(self.parameters):
+            yield "each", "needs {each} in the path or the parameters"
+        if self.below and "{key}" not in self.path + repr(self.parameters):
+            yield "below", "needs {key} in the path or the parameters"
+        yield from template_faults("detail", self.detail, {"key"}, "child.")
         if self.paging.most_pages:
             yield "paging", "cannot have most_pages"
 
@@ -270,6 +288,7 @@ class Attachments(Table, frozen=True, forbid_unknown_fields=True):
     - `url`: pointer to the address of the bytes; or `path`: a template with `{key}`, `{attachment.FIELD}`
     - `base64`: pointer to the bytes within an answer of JSON; empty where the answer is the bytes
     - `version`: pointers to what changes with the content
+    - `size`: pointer to how many bytes there are; a file that has another number of them is none
     - `hosts`: other hosts, from which bytes are fetched without credentials: `*.files.example.com`
     - `when`: pointer within the description: only where something is there it is a file
     """
@@ -280,6 +299,7 @@ class Attachments(Table, frozen=True, forbid_unknown_fields=True):
     url: str = ""
     path: str = ""
     base64: str = ""
+    size: str = ""
     version: list[str] = []
     hosts: list[str] = []
     when: str = ""
@@ -287,7 +307,25 @@ class Attachments(Table, frozen=True, forbid_unknown_fields=True):
     def faults(self) -> Iterator[tuple[str, str]]:
         if bool(self.url) == bool(self.path):
             yield "url", "or path must say where the bytes are: one of them"
-        yield from _template_faults("path", self.path, {"key"}, "attachment.")
+        yield from template_faults("path", self.path, {"key"}, "attachment.")
+
+
+class RecordPage(Table, frozen=True, forbid_unknown_fields=True):
+    """Which fields a page for people begins with. Where nothing is said, the usual names are looked for.
+
+    - `title`, `author`, `body`, `time`: pointers within a record
+    - `comments`: pointers to its lists of comments
+    - `comment_author`, `comment_body`, `comment_time`: pointers within a comment
+    """
+
+    title: str = ""
+    author: str = ""
+    body: str = ""
+    time: str = ""
+    comments: list[str] = []
+    comment_author: str = ""
+    comment_body: str = ""
+    comment_time: str = ""
 
 
 class Resource(Table, frozen=True, forbid_unknown_fields=True):
@@ -304,6 +342,8 @@ class Resource(Table, frozen=True, forbid_unknown_fields=True):
     - `pages_per_minute`: of its listing, at most; 0 for no limit of its own
     - `only_with_full_scan`: it is not looked at between full scans
     - `records_in`: pointer within each entry of the list to the record itself
+    - `create`: how records go back; without it they cannot
+    - `page`: of pages for people
     """
 
     path: str
@@ -325,11 +365,13 @@ class Resource(Table, frozen=True, forbid_unknown_fields=True):
     incremental: Incremental | None = None
     children: dict[str, Child] = {}
     attachments: Attachments | None = None
+    create: Create | None = None
+    page: RecordPage = RecordPage()
 
     def faults(self) -> Iterator[tuple[str, str]]:
         if not self.key:
             yield "key", "must not be empty"
-        yield from _template_faults("detail", self.detail, {"key"}, "record.")
+        yield from template_faults("detail", self.detail, {"key"}, "record.")
         if self.body and self.method == "GET":
             yield "body", "needs method = 'POST'"
         if self.paging.most_pages and self.incremental is None:
@@ -375,14 +417,6 @@ class Description(Table, frozen=True, forbid_unknown_fields=True):
             yield "time_zone", "is not the name of a time zone"
 
 
-def duration(text: str) -> timedelta:
-    """A length that was checked: `10 minutes`."""
-    found = _DURATION.match(text)
-    if found is None:
-        raise ValueError(f"invalid duration {text!r}")
-    return timedelta(**{f"{found[2]}s": int(found[1])})
-
-
 def parse(value: Mapping[str, Any]) -> Description:
     """A description from what its TOML file has. Raises `DescriptionError` for the first thing that is wrong."""
     resources = value.get("resources", {})
@@ -405,26 +439,63 @@ def _resource(value: object, key: Key) -> Resource:
     children = value.get("children", {})
     if not isinstance(children, dict):
         raise DescriptionError((*key, "children"), "must be a table")
-    own = {name: part for name, part in value.items() if name != "children"}
-    inner: dict[str, type[Table]] = {"paging": Paging, "incremental": Incremental, "attachments": Attachments}
+    own = {name: part for name, part in value.items() if name not in ("children", "create")}
+    inner: dict[str, type[Table | Section]] = {
+        "paging": Paging,
+        "incremental": Incremental,
+        "attachments": Attachments,
+        "page": RecordPage,
+    }
     made = {name: _table(Child, part, (*key, "children", name), inner={"paging": Paging}) for name, part in children.items()}
-    resource = msgspec.structs.replace(_table(Resource, own, key, inner=inner, checked=False), children=made)
+    create = _create(value["create"], (*key, "create")) if "create" in value else None
+    resource = msgspec.structs.replace(_table(Resource, own, key, inner=inner, checked=False), children=made, create=create)
     _check(resource, key)
     return resource
 
 
-AnyTable = TypeVar("AnyTable", bound=Table)
+_INNER: Mapping[str, type[Section]] = {"find": Find, "files": Files, "upload": Upload}
+_NAMED: Mapping[str, type[Section]] = {"pick": Pick, "then": Step, "references": Reference}
+"""Tables of `create`: single ones, and those that have names of their own."""
+
+
+def _create(value: object, key: Key) -> Create:
+    if not isinstance(value, dict):
+        raise DescriptionError(key, "must be a table")
+    children = value.get("children", {})
+    if not isinstance(children, dict):
+        raise DescriptionError((*key, "children"), "must be a table")
+    made = {name: _with_named(NewChild, part, (*key, "children", name)) for name, part in children.items()}
+    own = {name: part for name, part in value.items() if name != "children"}
+    create = msgspec.structs.replace(_with_named(Create, own, key), children=made)
+    _check(create, key)
+    return create
+
+
+def _with_named(kind: type[AnySection], value: object, key: Key) -> AnySection:
+    if not isinstance(value, dict):
+        raise DescriptionError(key, "must be a table")
+    for name in _NAMED.keys() & value.keys():
+        if isinstance(value[name], dict):
+            for label, part in value[name].items():
+                _table(_NAMED[name], part, (*key, name, label), inner={})
+    inner = {name: one for name, one in _INNER.items() if name in kind.__struct_fields__}
+    return _table(kind, value, key, inner=inner, checked=False)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
+AnyTable = TypeVar("AnyTable", bound="Table | Section")
 
 
 def _table(
-    kind: type[AnyTable], value: object, key: Key, *, inner: Mapping[str, type[Table]], checked: bool = True
+    kind: type[AnyTable], value: object, key: Key, *, inner: Mapping[str, type[Table | Section]], checked: bool = True
 ) -> AnyTable:
-    """One table, its inner ones first, so that what is wrong is said where it stands."""
+    """One table, its inner ones first, so that what is wrong is said where it stands. inner: tables by name · checked: whether
+    its `faults` are asked for, too. Raises `DescriptionError`."""
     if not isinstance(value, dict):
         raise DescriptionError(key, "must be a table")
     for name in inner.keys() & value.keys():
         _table(inner[name], value[name], (*key, name), inner={})
-    _refuse_unknown(kind, value, key)
+    refuse_unknown(kind, value, key)
     for field in msgspec.structs.fields(kind):
         if field.name not in value:
             if field.required:
@@ -433,52 +504,14 @@ def _table(
         try:
             msgspec.convert(value[field.name], field.type)
         except msgspec.ValidationError as error:
-            raise DescriptionError((*key, field.name), _in_words(error)) from error
+            raise DescriptionError((*key, field.name), in_words(error)) from error
     made = msgspec.convert(value, kind)
     if checked:
         _check(made, key)
     return made
 
 
-def _refuse_unknown(kind: type[Table], value: Mapping[str, Any], key: Key) -> None:
-    known = kind.__struct_fields__
-    for name in value:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
-            raise DescriptionError((*key, name), "is not known", hint)
-
-
-def _check(table: Table, key: Key) -> None:
+def _check(table: Table | Section, key: Key) -> None:
+    """Raises `DescriptionError` for the first fault of a table."""
     for name, what in table.faults():
         raise DescriptionError((*key, name), what)
-
-
-def _in_words(error: msgspec.ValidationError) -> str:
-    text = str(error).partition(" - at ")[0]
-    found = re.match(r"Expected `(.+)`, got `(.+)`\Z", text)
-    if found is None:
-        return f"cannot be used: {text[:1].lower()}{text[1:]}"
-    words = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "array": "a list"}
-    wanted = " or ".join(words.get(part.strip(), "a table") for part in found[1].split("|"))
-    return f"must be {wanted}"
-
-
-def _template_faults(name: str, value: object, known: set[str], prefix: str = "-") -> Iterator[tuple[str, str]]:
-    """Names in braces that nobody fills in."""
-    for text in _texts(value):
-        for found in _PLACEHOLDER.findall(text):
-            if found not in known and not found.startswith(prefix):
-                yield name, f"has {{{found}}}, which is not known"
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(one)
-
-
-def _duration_faults(table: Table, name: str) -> Iterator[tuple[str, str]]:
-    if _DURATION.match(getattr(table, name)) is None:
-        yield name, "must be a duration such as '10 minutes'"

@@ -7,15 +7,16 @@ Whoever reads page by page while others write reads a mixture. A reading is over
 - after a full pass that can skip nothing, nothing was modified any more, and the interface's own count is that of the mirror.
 
 A listing by pages or offsets skips a record where another one before it is deleted meanwhile. That one was in this listing and
-is not in the next, so two listings that are equal have skipped nothing.
+is not in the next, so two listings that are equal have skipped nothing; unless the order is another one each time, which shows
+by records that come twice.
+
+The clock that stamps modifications need not be the one that the server tells (`Date`), nor ours. What a reading may have missed
+is no older than the newest stamp that it has seen, less the time that it took: from there on is asked.
 """
 
 from __future__ import annotations
 
-import base64
-import fnmatch
 from collections import Counter
-from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,11 +29,14 @@ from vault.clock import Clock
 from vault.problems import Problem
 from vault.source.contract import Stop
 from vault.source.rest import attachments, exact_json, templates, times
-from vault.source.rest.client import Nonsense, NotThere, Question, RestClient
-from vault.source.rest.description import Child, Resource, duration
+from vault.source.rest.client import Nonsense, NotThere, RestClient
+from vault.source.rest.description import Resource
+from vault.source.rest.description_faults import duration
+from vault.source.rest.interface_check import InterfaceCheck
 from vault.source.rest.mirror import Mirror, NewRecord, ResourceState
-from vault.source.rest.paging import Listing, ListingQuestion, Page, PageState, all_records
+from vault.source.rest.paging import Listing, ListingQuestion, Page, PageState
 from vault.source.rest.patience import BurstPace
+from vault.source.rest.whole_records import RecordReader, shown, without
 from vault.source.sql.layout import UNDATED, Step
 
 MOST_PASSES = 5
@@ -42,12 +46,14 @@ MOST_ROUNDS = 10
 RESUMED_WITHIN = 86_400.0
 """Seconds for which the place of an interrupted pass is worth anything."""
 
-MOST_CHILDREN = 100_000
 SAMPLED = 3
 """Records of a look."""
 
 _DIGESTS = 1 << 64
 REPEATED_PAGES = 3
+MOST_WAITS = 3
+"""For what a listing leaves out since it was modified just now."""
+
 MOST_MISSING = 20
 """Records whose own page or children are not there, before any that are."""
 
@@ -77,8 +83,10 @@ class _Outcome(Struct):
     - `filled`: pages with records · `is_short`: whether the first had fewer than asked for
     - `asked`: requests beside those for pages · `missing`: that found nothing there
     - `digest`: of all that was listed
+    - `again`: records that came on more than one page, where that means that they have moved
     - `began`: by the server's clock · `newest`: of the modifications that were seen; both seconds since 1970
     - `resumed`: whether it is the rest of an interrupted one
+    - `met`: hashes of the keys of an incremental one, where it matters whether some come twice
     """
 
     changed: int = 0
@@ -89,9 +97,11 @@ class _Outcome(Struct):
     missing: int = 0
     keyless: int = 0
     digest: int = 0
+    again: int = 0
     began: float | None = None
     newest: float | None = None
     resumed: bool = False
+    met: set[bytes] = field(default_factory=set)
 
     @property
     def is_one_answer(self) -> bool:
@@ -109,8 +119,12 @@ class ResourceReading(Struct):
     problems: list[Problem] = field(default_factory=list)
     full: bool = False
     wrong: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    """What a look has found of the interface."""
     total: int | None = None
     """How many records there are, after a look; None where the interface does not say."""
+    with_secret: int = 0
+    """Records that were read, in which the interface repeats a secret."""
     missing: NotThere | None = None
     """Of what belongs to a record."""
     _pace: BurstPace | None = None
@@ -143,7 +157,11 @@ class ResourceReading(Struct):
     def sample(self) -> None:
         """A look at the first records. Raises as `run` does."""
         mirror = self.context.mirror
-        page = self._listing().page(PageState(since=self._full_from()))
+        state = PageState(since=self._full_from())
+        page = self._listing().page(state)
+        check = InterfaceCheck(self._listing(), self.name, self.resource, self.context.own_zone)
+        check.run(page, state)
+        self.notes = check.notes
         self.total = len(page.records) if page.following is None else page.total
         first = replace(page, records=page.records[:SAMPLED])
         self._take_page(first, _Outcome(), is_full=False, refetch=True)
@@ -161,40 +179,65 @@ class ResourceReading(Struct):
     def _full_scan(self) -> None:
         mirror, began = self.context.mirror, None
         newest: float | None = None
+        started = self._now()
         for number in range(MOST_PASSES):
             was_settled = self._state().settled
             done = self._pass(None, refetch=number == 0)
             began = done.began if began is None else began
+            started = min(started, self._state().began or started)  # it may be the rest of an earlier one
             newest = max((one for one in (newest, done.newest) if one is not None), default=None)
+            self._meet_what_was_left_out(began)
             done.changed += mirror.drop_unmet(self.name, self.context.stop)
             filled = (number > 0 or was_settled) and not done.resumed
-            settled = done.is_one_answer or (filled and not done.changed) or self._is_quiet(began)
+            from_when = self._from_when(began, newest, started)
+            settled = done.is_one_answer or (filled and not done.changed and not done.again) or self._is_quiet(from_when)
             state = replace(self._state(), settled=settled or was_settled, passing=None)
             if settled:
-                watermark = None if began is None or newest is None else min(began, newest)
-                now = self.context.clock.now().timestamp()
-                mirror.set_state(self.name, replace(state, full_at=now, watermark=watermark))
+                watermark = None if newest is None else from_when
+                mirror.set_state(self.name, replace(state, full_at=self._now(), watermark=watermark))
                 mirror.commit()
                 return
             mirror.set_state(self.name, state)
             mirror.commit()
-        self._refuse_unsettled(MOST_PASSES)
+        self._refuse_unsettled(MOST_PASSES, done)
 
     def _incremental_run(self, watermark: float) -> None:
         mirror = self.context.mirror
-        newest, began, before = watermark, None, -1
+        newest, began, before, started = watermark, None, -1, self._now()
         for _ in range(MOST_ROUNDS):
             done = self._pass(self._overlapped(watermark), refetch=False)
             began = done.began if began is None else began
             newest = max(newest, done.newest or 0.0)
-            skipped_nothing = self.resource.paging.skips_nothing or done.digest == before
+            skipped_nothing = self.resource.paging.skips_nothing or (done.digest == before and not done.again)
             before = done.digest
             if done.is_one_answer or (not done.changed and skipped_nothing):
-                until = newest if began is None else min(newest, began)
-                mirror.set_state(self.name, replace(self._state(), watermark=max(watermark, until), passing=None))
+                until = self._from_when(began, newest, started)
+                mirror.set_state(self.name, replace(self._state(), watermark=max(watermark, until or 0.0), passing=None))
                 mirror.commit()
                 return
-        self._refuse_unsettled(MOST_ROUNDS)
+        self._refuse_unsettled(MOST_ROUNDS, done)
+
+    def _from_when(self, began: float | None, newest: float | None, started: float) -> float | None:
+        """The moment from which on is to be asked what was modified; see this module's text. began: by the server's clock ·
+        newest: stamp · started: by our clock."""
+        took = max(0.0, self._now() - started)
+        return min((one for one in (began, None if newest is None else newest - took) if one is not None), default=None)
+
+    def _meet_what_was_left_out(self, began: float | None) -> None:
+        """Where listings leave out what was modified just now, records that a pass has not met may be among that: they are
+        waited for before they are taken for deleted. began: by the server's clock."""
+        incremental = self.resource.incremental
+        if incremental is None or not incremental.leaves_out or began is None:
+            return
+        wait = duration(incremental.leaves_out).total_seconds()
+        for _ in range(MOST_WAITS):
+            if not self.context.mirror.has_unmet(self.name):
+                return
+            self.context.client.pace.sleep(wait + 1)
+            self._pass(self._overlapped(began - wait), refetch=False, is_full=True)
+
+    def _now(self) -> float:
+        return self.context.clock.now().timestamp()
 
     def _is_quiet(self, began: float | None) -> bool:
         """Whether nothing was modified any more since a full pass, and the interface counts as many records as the mirror."""
@@ -212,17 +255,20 @@ class ResourceReading(Struct):
         incremental = self.resource.incremental
         return moment - (duration(incremental.overlap).total_seconds() if incremental is not None else 0.0)
 
-    def _refuse_unsettled(self, times: int) -> None:
+    def _refuse_unsettled(self, times: int, last: _Outcome) -> None:
         if self.missing is not None:
             raise self.missing
+        if last.again:
+            text = f"{self.name} come in another order each time, so that pages overlap: {times} readings found no end"
+            raise Unsettled(text, hint="have them sorted by what does not change, with `parameters` of the description")
         text = f"{self.name} changed during each of {times} readings: its items stay as they were at the last snapshot"
         raise Unsettled(text, hint="run the backup again when less is written")
 
     # one pass
 
-    def _pass(self, since: float | None, *, refetch: bool) -> _Outcome:
+    def _pass(self, since: float | None, *, refetch: bool, is_full: bool = False) -> _Outcome:
         """Read all pages. since: None for a full one · refetch: whether children are asked for although their record is as it
-        was listed before."""
+        was listed before · is_full: it belongs to a full one."""
         mirror, state = self.context.mirror, self._state()
         now = self.context.clock.now().timestamp()
         done, at = _Outcome(), self._resumed(state, now) if since is None and refetch else None
@@ -243,7 +289,7 @@ class ResourceReading(Struct):
             done.is_short |= not done.pages and len(page.records) < self.resource.paging.size
             done.pages += 1
             done.filled += bool(page.records)
-            fresh = self._take_page(page, done, is_full=since is None, refetch=refetch)
+            fresh = self._take_page(page, done, is_full=is_full or since is None, refetch=refetch)
             repeated = 0 if fresh or not page.records or self.resource.paging.most_pages else repeated + 1
             if since is None and repeated >= REPEATED_PAGES and self.resource.paging.type in ("page", "offset"):
                 raise Nonsense(f"{self.context.client.text} gives the same records of {self.name} page after page")
@@ -309,12 +355,15 @@ class ResourceReading(Struct):
                 done.keyless += 1
                 continue
             listed = _hashed(entry, self.resource.drop)
+            is_twice_in_page = key in in_page
             if in_page.setdefault(key, listed) != listed:
                 raise Nonsense(
-                    f"{self.context.client.text} gives {self.name} {_shown(key)} twice in one answer, with other content"
+                    f"{self.context.client.text} gives {self.name} {shown(key)} twice in one answer, with other content"
                 )
-            if not is_full or self.context.mirror.meet(self.name, key):
+            if self.context.mirror.meet(self.name, key) if is_full else self._meet(key, done):
                 fresh += 1
+            elif self._shows_order and not is_twice_in_page:
+                done.again += 1
             done.digest = (
                 done.digest
                 + int.from_bytes(blake2b(listed + key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
@@ -322,6 +371,22 @@ class ResourceReading(Struct):
             self._note_newest(entry, done)
             self._take(key, entry, listed, done, refetch=refetch)
         return fresh
+
+    @property
+    def _shows_order(self) -> bool:
+        """Whether a record that comes on two pages shows that there is no order. Windows overlap, and cursors may."""
+        paging = self.resource.paging
+        return paging.type in ("page", "offset") and not paging.stable and not paging.most_pages
+
+    def _meet(self, key: str, done: _Outcome) -> bool:
+        """Whether an incremental pass meets a record for the first time, where that tells something."""
+        if not self._shows_order:
+            return True
+        mark = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        if mark in done.met:
+            return False
+        done.met.add(mark)
+        return True
 
     def _note_newest(self, entry: dict[str, Any], done: _Outcome) -> None:
         if self.resource.incremental is None:
@@ -334,20 +399,24 @@ class ResourceReading(Struct):
 
     def _take(self, key: str, entry: dict[str, Any], listed: bytes, done: _Outcome, *, refetch: bool) -> None:
         mirror, resource = self.context.mirror, self.resource
+        reader = RecordReader(self.context.client, self.context.stop, self.name, resource)
         old = mirror.record(self.name, key)
-        has_more = bool(resource.detail or resource.children)
-        if old is not None and old.listed == listed and not (refetch and has_more):
+        if old is not None and old.listed == listed and not (refetch and reader.has_more):
             return
         try:
-            record = self._whole(key, entry, done) if has_more else entry
+            record = reader.whole(key, entry)
         except NotThere as error:
             self.missing, done.missing = error, done.missing + 1
-            if done.missing == done.asked > MOST_MISSING:
+            if done.missing == done.asked + reader.asked > MOST_MISSING:
                 raise  # it is nowhere
             done.changed += 1  # it was deleted meanwhile: another pass will tell
             return
+        finally:
+            done.asked += reader.asked
         label = self._label(key, record)
-        line = exact_json.dump(_without(record, self._dropped)) + b"\n"
+        plain = exact_json.dump(without(record, self._dropped)) + b"\n"
+        line = self.context.client.without_secrets(plain)
+        self.with_secret += line != plain
         if mirror.put(self.name, NewRecord(key, label, listed, line), old):
             done.changed += 1
         if resource.attachments is not None:
@@ -355,54 +424,6 @@ class ResourceReading(Struct):
             mirror.put_attachments(self.name, key, found)
             if bad:
                 self.wrong["has attachments that cannot be fetched: there is no key or address"] += 1
-
-    def _whole(self, key: str, entry: dict[str, Any], done: _Outcome) -> dict[str, Any]:
-        """A record with its own page, and with its children."""
-        resource, client = self.resource, self.context.client
-        record = entry
-        if resource.detail:
-            done.asked += 1
-            path = templates.path(resource.detail, lambda name: _filled(name, key, "record.", entry))
-            found = exact_json.at(client.ask(Question(path)).value, resource.detail_record)
-            if not isinstance(found, dict) or exact_json.as_text(exact_json.at(found, resource.key)) not in (key, None):
-                raise Nonsense(f"{client.text} answers something else to {self.name} {_shown(key)}")
-            record = found
-        record = dict(record)
-        for name, child in resource.children.items():
-            if name in record:
-                hint = "give the child another name in the description"
-                raise Nonsense(f"{self.name} have a field {name!r} of their own", hint=hint)
-            record[name] = self._children(key, record, child, name, done)
-        return record
-
-    def _children(self, key: str, record: dict[str, Any], child: Child, name: str, done: _Outcome) -> list[dict[str, Any]]:
-        nothing = child.when and exact_json.at(record, child.when) in (None, "", False, "0", [], {})
-        if nothing or (child.unless and _matches(record, child.unless)):
-            return []
-        done.asked += 1
-
-        def fill(place: str) -> str:
-            return _filled(place, key, "record.", record)
-
-        path = templates.path(child.path, fill)
-        own = templates.values(child.parameters, fill)
-        what = ListingQuestion(path, own, None, child.records, child.paging, child.key, map=child.map)
-        client = self.context.client
-        listing = Listing(client, lambda _: what, f"{name} of {self.name} {_shown(key)}")
-        found = list(all_records(listing, self.context.stop, MOST_CHILDREN))
-        if child.detail:
-            found = [self._detail_of(one, child, name) if _matches(one, child.detail_if) else one for one in found]
-        for one in found if child.base64_text else ():
-            _decode(one, child.base64_text)
-        return _sorted(found, child.key)
-
-    def _detail_of(self, one: dict[str, Any], child: Child, name: str) -> dict[str, Any]:
-        client, number = self.context.client, exact_json.as_text(exact_json.at(one, child.key)) or ""
-        path = templates.path(child.detail, lambda place: _filled(place, number, "child.", one))
-        found = exact_json.at(client.ask(Question(path)).value, child.detail_record)
-        if not isinstance(found, dict):
-            raise Nonsense(f"{client.text} answers something else to one of the {name} of {self.name}")
-        return found
 
     @property
     def _dropped(self) -> list[str]:
@@ -428,69 +449,4 @@ class ResourceReading(Struct):
 
 
 def _hashed(entry: dict[str, Any], drop: list[str]) -> bytes:
-    return blake2b(exact_json.dump(_without(entry, drop)), digest_size=16).digest()
-
-
-def _without(record: dict[str, Any], drop: list[str]) -> dict[str, Any]:
-    """A copy without some fields; what is not changed is shared."""
-    kept = dict(record)
-    for pointer in drop:
-        _drop(kept, pointer.split("."))
-    return kept
-
-
-def _drop(place: dict[str, Any], names: list[str]) -> None:
-    """Take a field out of an object that is a copy already."""
-    first, *rest = names
-    inner = place.get(first)
-    if not rest:
-        place.pop(first, None)
-    elif isinstance(inner, dict):
-        place[first] = dict(inner)
-        _drop(place[first], rest)
-    elif isinstance(inner, list):
-        place[first] = [dict(one) if isinstance(one, dict) else one for one in inner]
-        for one in place[first]:
-            if isinstance(one, dict):
-                _drop(one, rest)
-
-
-def _filled(name: str, key: str, prefix: str, record: dict[str, Any]) -> str:
-    if name == "key":
-        return key
-    return exact_json.as_text(exact_json.at(record, name.removeprefix(prefix))) or ""
-
-
-def _matches(one: dict[str, Any], patterns: dict[str, str]) -> bool:
-    """Whether all of a child's fields are as they should be; an empty pattern is for one that is empty or missing."""
-    return all(
-        fnmatch.fnmatchcase(exact_json.as_text(exact_json.at(one, pointer)) or "", pattern)
-        for pointer, pattern in patterns.items()
-    )
-
-
-def _decode(one: dict[str, Any], names: list[str]) -> None:
-    """Texts in the place of their base64; what is none stays as it is."""
-    for name in names:
-        with suppress(ValueError):  # UnicodeDecodeError and binascii.Error are
-            if isinstance(one.get(name), str):
-                one[name] = base64.b64decode("".join(one[name].split()), validate=True).decode()
-
-
-def _sorted(found: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    """By key, where they have one; equal ones once."""
-    if not key:
-        return found
-    from vault.source.rest.mirror import sort_key
-
-    by_key: dict[bytes, dict[str, Any]] = {}
-    for one in found:
-        number = exact_json.as_text(exact_json.at(one, key))
-        if not number:
-            raise Nonsense(f"what belongs to a record has no {key!r}", hint="is `key` of the child right?")
-        by_key[sort_key(number)] = one
-    return [by_key[one] for one in sorted(by_key)]
-
-
-def _shown(key: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in key[:60])
+    return blake2b(exact_json.dump(without(entry, drop)), digest_size=16).digest()

@@ -10,6 +10,6 @@ mariadb           MariaDB and MySQL servers; `mariadb_connection` says how they 
 sqlite            SQLite files; `sqlite_catalog` knows their tables, `sqlite_values` their dynamic types, `sqlite_rows` reads,
                   `sqlite_stop` ends what takes long
 postgresql        servers; `postgresql_catalog` knows their tables, `postgresql_schema` writes their definitions,
-                  `postgresql_tokens` tells whether rows changed, `postgresql_rows` and `postgresql_text` make Arrow of them
+                  `postgresql_tokens` tells whether rows changed, `postgresql_rows` knows types, `postgresql_arrow` reads rows
 read_ahead        iterators in threads of their own
 """

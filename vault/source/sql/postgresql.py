@@ -7,7 +7,8 @@ definition) before the snapshot is taken: a TRUNCATE would otherwise show in it.
 Whether a partition changed is asked in the database (`postgresql_tokens`), and what did not is not transferred. Types are in
 `postgresql_rows`.
 
-A partition is read by two threads beside the one that asks for it: one fetches rows, one makes Parquet of them.
+A partition is read by two threads beside the one that asks for it: one fetches rows, one makes Parquet of them. Rows come
+through `postgresql_arrow`; everything else is asked over one connection of psycopg.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -30,25 +31,22 @@ from vault.source.patterns import Rules
 from vault.source.sql import layout
 from vault.source.sql.layout import Partition, Step
 from vault.source.sql.parquet_stream import parquet_pieces
+from vault.source.sql.postgresql_arrow import ArrowSession, cancel_all
 from vault.source.sql.postgresql_catalog import PgCatalog, PgTable, catalog, relations, wanted_relations
 from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of, source_errors
-from vault.source.sql.postgresql_rows import copy_query, partition_schema, where_of
+from vault.source.sql.postgresql_rows import partition_schema, rows_query, where_of
 from vault.source.sql.postgresql_schema import schema_text, sequences_text
-from vault.source.sql.postgresql_text import parsed
 from vault.source.sql.postgresql_tokens import KnownBy, PartitionTokens
 from vault.source.sql.read_ahead import read_ahead
 from vault.source.sql.table_reader import TableReader
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from psycopg import Connection
 
     from vault.source.sql.postgresql_session import StoppableConnection
 
 TRIES = 3
-BLOCK = 1024 * 1024
-"""Bytes of text that become rows at once, more where a row has more. Four times as many take half as much time again: they do
-not stay in the processor."""
-
 BEGIN = "begin transaction isolation level repeatable read read only"
 
 IGNORED: frozenset[ScanColumn] = frozenset({"size", "mtime", "mtime_nanos"})
@@ -95,7 +93,7 @@ class PostgresqlSource:
         self.texts: dict[bytes, bytes] = {}
         self._connection: StoppableConnection | None = None
         self._snapshot = ""
-        self._waiting: list[StoppableConnection] = []
+        self._waiting: list[ArrowSession] = []
         self._lock = threading.Lock()
 
     def scan(self, stop: Stop) -> Scan:
@@ -105,6 +103,7 @@ class PostgresqlSource:
         now = int(self.clock.now().timestamp()) * 1_000_000_000
         with source_errors(self.options.address):
             connection = self._begin(stop)
+            threading.Thread(target=self._open_ahead, args=(connection,), name="session", daemon=True).start()
             found = ItemList(self.prefix, now)
             entities, gaps = self._list(connection, found, now, stop)
             difference = self._clock_difference(connection)
@@ -124,51 +123,79 @@ class PostgresqlSource:
         """End the transactions."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
-        connection, self._connection = self._connection, None
-        for one in (*waiting, *([connection] if connection is not None else [])):
-            one.close()
+            connection, self._connection = self._connection, None
+        for session in waiting:
+            session.close()
+        if connection is not None:
+            connection.close()
 
     @contextmanager
-    def reading(self) -> Iterator[StoppableConnection]:
-        """A connection of its own, in a transaction of the scan's snapshot."""
+    def reading(self, using: list[ArrowSession]) -> Iterator[ArrowSession]:
+        """A session of its own, in a transaction of the scan's snapshot. using: has it once it is there."""
         with self._lock:
-            connection = self._waiting.pop() if self._waiting else None
-        if connection is None:
+            session = self._waiting.pop() if self._waiting else None
+        if session is None:
             if self._connection is None:
                 raise SourceError("the connection to the database is closed")
-            connection = connect(self.options.address)
-            try:
-                connection.execute(BEGIN)
-                connection.execute(f"set transaction snapshot '{self._snapshot}'")
-            except BaseException:
-                connection.close()
-                raise
+            session = ArrowSession(self.options.address, BEGIN, self._snapshot, using)
+        else:
+            using.append(session)
         try:
-            yield connection
+            yield session
         except BaseException:
-            connection.close()
+            session.close()
             raise
         with self._lock:
-            self._waiting.append(connection)
+            self._waiting.append(session)
+
+    def _open_ahead(self, scanning: StoppableConnection) -> None:
+        """The first session, while the server computes what changed. scanning: the connection of the scan for which it is. What
+        goes wrong is told by the first reading."""
+        import psycopg
+
+        session: ArrowSession | None = None
+        with suppress(psycopg.Error):
+            session = ArrowSession(self.options.address, BEGIN, self._snapshot, [])
+        with self._lock:
+            if session is not None and self._connection is scanning:
+                self._waiting.append(session)
+                return
+        if session is not None:
+            session.close()
 
     def _pieces(self, part: PgPart, stop: Stop) -> Generator[bytes, None, None]:
-        from vault.source.sql.postgresql_session import copied_out
-
         options = self.options
-        query = copy_query(part.table, where_of(part.table, part.label, options.step, options.zone))
+        query = rows_query(part.table, part.unusual, where_of(part.table, part.label, options.step, options.zone))
         schema = partition_schema(part.table, part.unusual)
-        with source_errors(options.address), self.reading() as connection, _item_errors():
+        using: list[ArrowSession] = []
 
-            def blocks(stop: Stop) -> Generator[bytes, None, None]:
-                connection.stop = stop
-                yield from copied_out(connection, query, BLOCK)
+        def batches(_: Stop) -> Generator[pa.RecordBatch, None, None]:
+            with self.reading(using) as session:
+                yield from session.batches(query, schema)
 
-            def pieces(stop: Stop) -> Generator[bytes, None, None]:
-                with read_ahead(blocks, stop) as ready:
-                    yield from parquet_pieces(schema, (batch for block in ready for batch in parsed(block, schema)))
+        def pieces(stop: Stop) -> Generator[bytes, None, None]:
+            with read_ahead(batches, stop, cancel=lambda: cancel_all(using)) as ready:
+                yield from parquet_pieces(schema, ready)
 
-            with read_ahead(pieces, stop) as ready:
-                yield from ready
+        with source_errors(options.address), self._item_errors(), read_ahead(pieces, stop) as ready:
+            yield from ready
+
+    @contextmanager
+    def _item_errors(self) -> Iterator[None]:
+        """What is wrong with one table alone, as OSError."""
+        import psycopg
+        import pyarrow as pa
+
+        try:
+            yield
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            if self._connection is not None:
+                self._connection.execute("select")  # what ends all sessions is not wrong with one table
+            raise OSError(errno.EIO, reason_of(error)) from error
+        except pa.ArrowException as error:
+            raise OSError(errno.EIO, f"it has a value that cannot be kept: {error}") from error
 
     def _begin(self, stop: Stop) -> StoppableConnection:
         import psycopg
@@ -254,19 +281,3 @@ def _unlist(found: ItemList, table: str, message: str) -> None:
     path = Partition(table).path
     found.unknown(path, message, denied=True)
     found.unlisted.append(found.whole(path.removesuffix(layout.ENDING.encode())))
-
-
-@contextmanager
-def _item_errors() -> Iterator[None]:
-    """What is wrong with one table alone, as OSError."""
-    import psycopg
-    import pyarrow as pa
-
-    try:
-        yield
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error as error:
-        raise OSError(errno.EIO, reason_of(error)) from error
-    except pa.ArrowException as error:
-        raise OSError(errno.EIO, f"it has a value that cannot be kept: {error}") from error

@@ -5,7 +5,7 @@ What a session writes as text depends on the server's settings, on the user's an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, LiteralString
 
@@ -27,29 +27,27 @@ GONE_AFTER = 60_000
 OLDEST = 120000
 """Server version that is read: 12."""
 
-LOCKS_WITHIN = "120s"
+LOCKS_WITHIN: LiteralString = "120s"
 
 _DENIED = ("authentication failed", "permission denied", "no pg_hba.conf entry", "not permitted to log in")
 """Of the server's messages, which it writes in English to who connects: what the user may not do."""
 
-_SETTINGS: tuple[LiteralString, ...] = (
-    "set datestyle = 'ISO, YMD'",
-    "set intervalstyle = 'postgres'",
-    "set timezone = 'UTC'",
-    "set extra_float_digits = 1",
-    "set bytea_output = 'hex'",
-    "set xmloption = 'content'",
-    "set lc_monetary = 'C'",
-    "set statement_timeout = 0",
-    "set idle_in_transaction_session_timeout = 0",
-    "set row_security = off",
-)
+_SETTINGS: Mapping[LiteralString, LiteralString] = {
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "xmloption": "content",
+    "lc_monetary": "C",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "row_security": "off",
+    "lock_timeout": LOCKS_WITHIN,
+}
 
-_SETTINGS_SINCE: tuple[tuple[int, LiteralString], ...] = (
-    (140000, "set idle_session_timeout = 0"),
-    (170000, "set transaction_timeout = 0"),
-)
-"""With the server's version that has had them from then on."""
+_SETTINGS_SINCE: tuple[LiteralString, ...] = ("idle_session_timeout", "transaction_timeout")
+"""Time limits that older servers do not have."""
 
 
 class PgAddress(HidesFields, frozen=True):
@@ -76,7 +74,22 @@ def connect(address: PgAddress, stop: Stop = never) -> StoppableConnection:
     from vault.source.sql.postgresql_session import StoppableConnection
 
     stop()
-    connection = StoppableConnection.connect(
+    connection = StoppableConnection.connect(connection_string(address), autocommit=True)
+    connection.stop = stop
+    try:
+        _refuse_too_old(address, connection.info.server_version)
+        connection.execute(session_settings())
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connection_string(address: PgAddress) -> str:
+    """How a server is reached, as libpq takes it; with the password in it."""
+    from psycopg.conninfo import make_conninfo
+
+    return make_conninfo(
         host=address.host,
         port=address.port,
         dbname=address.database,
@@ -87,22 +100,19 @@ def connect(address: PgAddress, stop: Stop = never) -> StoppableConnection:
         connect_timeout=CONNECT_WITHIN,
         application_name="strongroom",
         client_encoding="utf8",
-        autocommit=True,
         keepalives_idle=30,
         keepalives_interval=10,
         keepalives_count=3,
         tcp_user_timeout=GONE_AFTER,
     )
-    connection.stop = stop
-    try:
-        version = connection.info.server_version
-        _refuse_too_old(address, version)
-        newer = (text for since, text in _SETTINGS_SINCE if version >= since)
-        connection.execute("; ".join([*_SETTINGS, *newer, f"set lock_timeout = '{LOCKS_WITHIN}'"]))  # one way there and back
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+
+
+def session_settings() -> LiteralString:
+    """SQL that sets a session, in one statement: one way there and back."""
+    of_all = ", ".join(f"('{name}', '{value}')" for name, value in _SETTINGS.items())
+    newer = ", ".join(f"('{name}', '0')" for name in _SETTINGS_SINCE)
+    known = f"select * from (values {newer}) as newer(n, v) where n in (select name from pg_settings)"  # noqa: S608 (constants)
+    return f"select set_config(n, v, false) from (values {of_all} union all {known}) as settings(n, v)"  # noqa: S608
 
 
 def _refuse_too_old(address: PgAddress, version: int) -> None:

@@ -91,11 +91,30 @@ def _field(column: PgColumn, type_: pa.DataType) -> pa.Field:
     return pa.field(column.name, type_, metadata=metadata)
 
 
-def copy_query(table: PgTable, where: str) -> str:
-    """SQL that gives the rows in the order of their key, as text. where: SQL for them."""
-    names = ", ".join(f"{ROW}.{quoted(column.name)}" for column in table.columns)
-    rows = f"select {names} from {table.relation.own_rows} {ROW}{where} order by {table.order}"  # noqa: S608 (quoted names)
-    return f"copy ({rows}) to stdout"
+def rows_query(table: PgTable, unusual: frozenset[str], where: str) -> str:
+    """SQL that gives the rows in the order of their key, each column as the driver makes its type of it (see
+    `partition_schema`). where: SQL for them."""
+    values = ", ".join(_value(column, is_unusual=column.name in unusual) for column in table.columns)
+    return f"select {values} from {table.relation.own_rows} {ROW}{where} order by {table.order}"  # noqa: S608 (quoted names)
+
+
+_READ_AS_IT_IS = frozenset(
+    {"bool", "int2", "int4", "int8", "float4", "float8", "date", "time", "timestamp", "timestamptz", "bytea", "text"}
+)
+_CAST_TO_TEXT = frozenset({"varchar", "uuid", "numeric", "json", "jsonb"})
+"""A cast writes some types otherwise than COPY does: `inet` without its mask, `char(5)` without spaces. Not these."""
+
+
+def _value(column: PgColumn, *, is_unusual: bool) -> str:
+    """SQL for a column's value."""
+    value = f"{ROW}.{quoted(column.name)}"
+    if column.base == "oid":
+        return f"{value}::int8"
+    if column.base in _READ_AS_IT_IS and not is_unusual:
+        return value
+    if column.base in _CAST_TO_TEXT:
+        return f"{value}::text"
+    return f"case when {value} is not null then format('%s', {value}) end"
 
 
 def where_of(table: PgTable, label: str, step: Step, zone: str) -> str:

@@ -1,5 +1,4 @@
-"""A connection to a PostgreSQL server that can be stopped while the server computes, and that gives `COPY … TO STDOUT` in
-blocks.
+"""A connection to a PostgreSQL server that can be stopped while the server computes.
 
 Whoever waits for the server asks ten times a second whether to stop. Where `stop` raises something, the server is told over a
 connection of its own to cancel what it does, and the session is closed.
@@ -7,21 +6,15 @@ connection of its own to cancel what it does, and the session is closed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
-from psycopg import generators
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus
-from psycopg.waiting import Wait
 
 from vault.source.contract import Stop, never
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen
-    from psycopg.pq.abc import PGconn
 
 RV = TypeVar("RV")
 
@@ -75,40 +68,3 @@ class _Asking:
         except BaseException:
             self.stopped = True
             raise
-
-
-def copied_out(connection: StoppableConnection, query: str, block_bytes: int) -> Iterator[bytes]:
-    """What a `COPY … TO STDOUT` gives: whole rows, `block_bytes` of them or more at once. Raises `psycopg.Error`.
-
-    A server sends each row by itself. That a million of them pass through few calls of Python is what this is for. A reading
-    that is given up leaves the connection unusable.
-    """
-    connection.pgconn.send_query(query.encode())
-    (begun,) = connection.wait(generators.execute(connection.pgconn))
-    if begun.status != ExecStatus.COPY_OUT:
-        raise error_from_result(begun)
-    ended = False
-    while not ended:
-        block, ended = connection.wait(_block(connection.pgconn, block_bytes))
-        if block:
-            yield block
-
-
-def _block(pgconn: PGconn, wanted: int) -> Generator[Any, Any, tuple[bytes, bool]]:
-    """Some bytes, and whether they are the last."""
-    pieces, size, next_row = list[memoryview](), 0, pgconn.get_copy_data
-    while size < wanted:
-        count, piece = next_row(1)
-        if count > 0:
-            pieces.append(piece)
-            size += count
-        elif count == 0:
-            while not (yield Wait.R):
-                pass
-            pgconn.consume_input()
-        else:
-            (ended,) = yield from generators.fetch_many(pgconn)
-            if ended.status != ExecStatus.COMMAND_OK:
-                raise error_from_result(ended)
-            return b"".join(pieces), True
-    return b"".join(pieces), False

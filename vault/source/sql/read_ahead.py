@@ -19,18 +19,26 @@ LOOK_EVERY = 0.1
 """Seconds between two looks at whether to stop, of who waits for an item or for room."""
 
 
+CANCEL_WITHIN = 5.0
+"""Seconds."""
+
+
 class GivenUpError(Exception):
     """Nobody wants the rest."""
 
 
 @contextmanager
-def read_ahead(begin: Begin[T], stop: Stop, *, depth: int = 2) -> Iterator[Iterator[T]]:
+def read_ahead(
+    begin: Begin[T], stop: Stop, *, depth: int = 2, cancel: Callable[[], None] | None = None
+) -> Iterator[Iterator[T]]:
     """The items of an iterator that runs in a thread; the thread has ended when the block has.
 
     - `begin`: makes the iterator, in the thread. What it is called with raises `GivenUpError` once the rest is not wanted: to
       be called often where the iterator waits
     - `stop`: called often in the calling thread while that waits for an item; what it raises ends the reading
     - `depth`: items that wait at most
+    - `cancel`: ends what the iterator waits for, where that does not ask. It is called in a thread of its own where the rest is
+      not wanted; an iterator that does not end even then, within `CANCEL_WITHIN`, is left to itself
 
     What the iterator raises is raised where its next item was asked for.
     """
@@ -41,7 +49,17 @@ def read_ahead(begin: Begin[T], stop: Stop, *, depth: int = 2) -> Iterator[Itera
         yield ahead.items(stop)
     finally:
         ahead.given_up.set()
+        _join(thread, cancel)
+
+
+def _join(thread: threading.Thread, cancel: Callable[[], None] | None) -> None:
+    if cancel is None:
         thread.join()
+        return
+    thread.join(LOOK_EVERY)
+    if thread.is_alive():
+        threading.Thread(target=cancel, name="cancel", daemon=True).start()
+        thread.join(CANCEL_WITHIN)
 
 
 class _Item(Struct, Generic[T], frozen=True):

@@ -6,7 +6,8 @@ import tomllib
 
 import pytest
 
-from vault.source.rest.description import DescriptionError, parse
+from vault.source.rest.description import parse
+from vault.source.rest.description_faults import DescriptionError
 
 GOOD = """
 title = "a desk"

@@ -1,0 +1,217 @@
+"""A second person's approval, where the settings ask for one.
+
+    if approvals.is_needed(visit, Action.ERASE):
+        approvals.use(visit, Action.ERASE, "parcelo", what)         raises `NeedsApproval` where nobody has approved this yet
+    approvals.ask(visit, Action.ERASE, "parcelo", what, reason)
+
+Whoever may do a thing themselves may approve it for others, and nobody for themselves. Each request and each decision is an
+entry of the log with its person's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from console.access.rights import Action, Scope
+from console.approvals.records import Request, Requests
+from console.errors import NeedsApproval, NotAllowed, NotThere
+from console.gateway import checks
+from console.tasks.records import State, Task, Tasks
+from console.visit import Visit
+from strongroom.command_log import recorded
+from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    from strongroom.repository import Project
+
+LONGEST_REASON = 2000
+TO_DO_IT = timedelta(days=1)
+"""For so long an approval is good for what somebody does by hand."""
+
+What = Mapping[str, str | int | list[str]]
+
+
+def is_needed(visit: Visit, action: Action) -> bool:
+    """Whether the settings ask for a second person."""
+    return action in visit.console.approvals
+
+
+def ask(visit: Visit, action: Action, project: str, what: What, reason: str) -> Request:
+    """Ask for it. what: the very thing, which `use` compares. Raises `NotThere`, `NotAllowed`, `UsageError` without a
+    reason."""
+    scope = checks.allowed(visit, action, project)
+    request = _request(visit, action, project, scope, what, reason, "")
+    Requests(visit.console.state).add(request)
+    announce(visit, request)
+    return request
+
+
+def for_task(visit: Visit, task: Task, reason: str) -> Request:
+    """A request for a task that waits for it, which is still to be written down and announced. Raises as `ask`."""
+    what: dict[str, str | int | list[str]] = {"files": task.files, "bytes": task.size, "replacing": task.options.replacing}
+    what["picked"] = [one.name.decode("utf-8", "backslashreplace") for one in task.entries[:20]]
+    if len(task.entries) > 20:
+        what["more_picked"] = len(task.entries) - 20
+    return _request(visit, task.action, task.project, task.scope, what, reason, task.id)
+
+
+def announce(visit: Visit, request: Request) -> None:
+    """Record that somebody asks, and tell those who may decide."""
+    with checks.opened(visit, request.project) as (_, project):
+        _log(project, request, "ask-approval")
+    visit.console.post.tell_all(
+        f"{request.person} asks for an approval in {request.project}",
+        f"{request.person} asks that a second person approves: {request.action.value} in {request.project}. "
+        f"Their reason: {request.reason}",
+    )
+
+
+def use(visit: Visit, action: Action, project: str, what: What) -> Request:
+    """Take the approval for this very thing, which is good once. Raises `NeedsApproval`."""
+    requests = Requests(visit.console.state)
+    for one in requests.of_action(visit.person.name, project, action, visit.now):
+        if one.state == "approved" and one.what == dict(what):
+            used = replace(one, state="used")
+            if requests.change(used, only_in=["approved"]):
+                return used
+    raise NeedsApproval("a second person must approve this", hint="ask for it with your reason, and do it once it is approved")
+
+
+def mine(visit: Visit) -> tuple[Request, ...]:
+    """What whoever asks has requested, the newest first."""
+    return tuple(one for one in _newest(visit) if one.person == visit.person.name)
+
+
+def for_me(visit: Visit) -> tuple[Request, ...]:
+    """What others wait for that whoever asks may decide."""
+    return tuple(one for one in _newest(visit) if one.state == "open" and _may_decide(visit, one))
+
+
+def decided_by_me(visit: Visit) -> tuple[Request, ...]:
+    """What whoever asks has decided."""
+    return tuple(one for one in _newest(visit) if one.decided_by == visit.person.name)
+
+
+def get(visit: Visit, request: str) -> Request:
+    """One that is theirs, or that they may decide or have decided. Raises `NotThere`."""
+    found = Requests(visit.console.state).get(request, visit.now)
+    if visit.person.name in (found.person, found.decided_by) or _may_decide(visit, found):
+        return found
+    raise NotThere("there is no such request", hint="see the list of requests")
+
+
+def may_decide(visit: Visit, request: Request) -> bool:
+    """Whether it waits for whoever asks."""
+    return request.state == "open" and _may_decide(visit, request)
+
+
+def decide(visit: Visit, request: str, *, approve: bool, note: str) -> Request:
+    """Approve or refuse it. Raises `NotThere`, `NotAllowed` for their own and for one that is over."""
+    found = get(visit, request)
+    if found.person == visit.person.name:
+        raise NotAllowed("nobody approves what they have asked for themselves", hint="somebody else must do it")
+    if not may_decide(visit, found):
+        raise NotAllowed("this request is over", hint="it may have to be asked for anew")
+    now = visit.now
+    expires = max(found.expires, now + TO_DO_IT) if approve else found.expires
+    decided = replace(
+        found,
+        state="approved" if approve else "refused",
+        decided_by=visit.person.name,
+        decided=now,
+        note=note.strip()[:LONGEST_REASON],
+        expires=expires,
+    )
+    if found.task and approve:
+        decided = replace(decided, state="used")
+    with checks.opened(visit, found.project) as (_, project):
+        with visit.console.state.transaction():
+            if not Requests(visit.console.state).change(decided, only_in=["open"]):
+                raise NotAllowed("somebody else has decided it", hint="see the list of requests")
+            if found.task:
+                _to_task(visit, decided, approve=approve)
+        _log(project, decided, "approve" if approve else "refuse-approval")
+    visit.console.tasks.wake.set()
+    what = "approved" if approve else "refused"
+    visit.console.post.tell(
+        found.person,
+        f"your request in {found.project} was {what}",
+        f"{visit.person.name} has {what} what you asked for ({found.action.value} in {found.project}). {decided.note}".strip(),
+    )
+    return decided
+
+
+def withdraw(visit: Visit, request: str) -> Request:
+    """Take back one's own. Raises `NotThere`, `NotAllowed` where it is over."""
+    found = get(visit, request)
+    withdrawn = replace(found, state="withdrawn")
+    if found.person != visit.person.name:
+        raise NotAllowed("only whoever asked can take it back")
+    with visit.console.state.transaction():
+        if found.state not in ("open", "approved") or not Requests(visit.console.state).change(
+            withdrawn, only_in=["open", "approved"]
+        ):
+            raise NotAllowed("this request is over")
+        if found.task:
+            _to_task(visit, withdrawn, approve=False)
+    return withdrawn
+
+
+def _newest(visit: Visit) -> tuple[Request, ...]:
+    return Requests(visit.console.state).newest(visit.now)
+
+
+def _may_decide(visit: Visit, request: Request) -> bool:
+    """Somebody else, who may do the same with all of it."""
+    if request.person == visit.person.name or not visit.may(Action.SEE, request.project):
+        return False
+    own = visit.person.scope(request.action, request.project, visit.now)
+    return own.is_everything or (bool(own) and set(request.scope.parts) <= set(own.parts))
+
+
+def _request(visit: Visit, action: Action, project: str, scope: Scope, what: What, reason: str, task: str) -> Request:
+    reason = reason.strip()[:LONGEST_REASON]
+    if not reason:
+        raise UsageError("a reason is missing", hint="say in a sentence why this is to be done: the second person reads it")
+    console = visit.console
+    return Request(
+        id=console.randomness.token(16).hex(),
+        person=visit.person.name,
+        project=project,
+        action=action,
+        scope=scope,
+        what=dict(what),
+        reason=reason,
+        asked=visit.now,
+        expires=visit.now + console.limits.approval_within,
+        task=task,
+    )
+
+
+def _log(project: Project, request: Request, action: str) -> None:
+    facts = {
+        "request": request.id,
+        "approved_action": request.action.value,
+        "asked_by": request.person,
+        "reason": request.reason,
+        "what": request.what,
+        "note": request.note,
+    }
+    with recorded(project.context, action, [project.stored], facts) as entry:
+        entry.begin()
+
+
+def _to_task(visit: Visit, request: Request, *, approve: bool) -> None:
+    tasks = Tasks(visit.console.state)
+    task = tasks.get(request.task)
+    if task.state != "asked":
+        return
+    if approve:
+        state: State = "ready" if task.is_download else "queued"
+        tasks.change(replace(task, state=state, due=visit.now, approved_by=request.decided_by))
+    else:
+        tasks.change(replace(task, state="refused", ended=visit.now, error=request.note))

@@ -1,0 +1,138 @@
+"""Two versions of a table: which rows were added, taken away and changed, cell by cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from console.access.rights import Action
+from console.errors import NotAllowed
+from console.gateway import checks, items, listings
+from console.gateway.items import ItemEvent, ItemView
+from console.visit import Visit
+from restore.history.table_diff import same
+from strongroom.diff import DiffOptions, RowOptions
+from vault.errors import UsageError
+
+if TYPE_CHECKING:
+    from restore.history.table_diff import Row, TableDifference
+    from restore.tables.model import Value
+    from vault.problems import Problem
+
+MOST_ROWS = 100
+"""Of each sort, that are shown."""
+
+MOST_COLUMNS = 60
+LONGEST_CELL = 300
+"""Characters of a cell that are shown."""
+
+
+class ShownCell(Struct, frozen=True):
+    """A cell as text; `is_empty` where there is none · changed: whether it differs from its other version."""
+
+    text: str
+    is_empty: bool
+    changed: bool = False
+
+
+class ShownRow(Struct, frozen=True):
+    """A row that one version has and the other has not. number: from 1, without the header."""
+
+    number: int
+    cells: tuple[ShownCell, ...]
+
+
+class ShownPair(Struct, frozen=True):
+    """A row that both versions have and that differs. number: in the newer one."""
+
+    number: int
+    before: tuple[ShownCell, ...]
+    after: tuple[ShownCell, ...]
+
+
+class ShownTable(Struct, frozen=True):
+    """Two versions of a table. found: all numbers · columns: names of those that are shown · hidden: how many are not."""
+
+    found: TableDifference
+    columns: tuple[str, ...]
+    hidden: int
+    pairs: tuple[ShownPair, ...]
+    removed: tuple[ShownRow, ...]
+    added: tuple[ShownRow, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing differs."""
+        found = self.found
+        return found.compared and not any(
+            (found.added, found.removed, found.changed_rows, found.columns_added, found.columns_removed)
+        )
+
+
+class DifferenceView(Struct, frozen=True):
+    """Two versions of an item. before, after: the versions · tables: of the file, by name · problem: why they could not be
+    compared."""
+
+    item: ItemView
+    before: ItemEvent
+    after: ItemEvent
+    tables: tuple[ShownTable, ...]
+    problem: Problem | None
+
+
+def compare(visit: Visit, name: str, path: bytes, *, since: str, until: str, source: str = "") -> DifferenceView:
+    """Two versions of an item that whoever asks may read. since, until: snapshots that show them, in either order. It is
+    recorded.
+
+    Raises `NotThere`, `NotAllowed`, `UsageError` for versions that cannot be compared, `StorageError`."""
+    view = items.item(visit, name, path, source=source)
+    if not checks.allowed(visit, Action.READ, name).covers(view.row.kind, path):
+        raise NotAllowed("you may not read this item", hint="ask whoever administers the console for the role")
+    chosen = [one for one in view.versions if one.at in (since, until)]
+    if not view.is_table:
+        raise UsageError("only tables are compared row by row", hint="look at the versions one after another")
+    if len(chosen) != 2:
+        raise UsageError("choose two different versions", hint="go back, and choose an older and a newer one")
+    after, before = chosen
+    known, _ = listings.known_items(visit, name)
+    since_at, until_at = (known.moment(one.at, visit.now) for one in (before, after))
+    options = DiffOptions(since_at, until_at, rows=RowOptions(most_rows=MOST_ROWS, most_cells=0))
+    with checks.opened(visit, name) as (_, project):
+        pattern = path.decode("utf-8", "surrogateescape")
+        found = project.diff(options, patterns=[pattern], source=view.row.source).rows
+    mine = next((one for one in found.items if one.path == path), None) if found is not None else None
+    tables = () if mine is None else tuple(_shown(one) for one in mine.tables)
+    return DifferenceView(view, before, after, tables, None if mine is None else mine.problem)
+
+
+def _shown(found: TableDifference) -> ShownTable:
+    count = min(len(found.columns), MOST_COLUMNS)
+    return ShownTable(
+        found,
+        found.columns[:count],
+        len(found.columns) - count,
+        tuple(_pair(number, before[:count], after[:count]) for number, before, after in found.row_pairs),
+        tuple(ShownRow(number, _cells(row[:count])) for number, row in found.removed_rows),
+        tuple(ShownRow(number, _cells(row[:count])) for number, row in found.added_rows),
+    )
+
+
+def _pair(number: int, before: Row, after: Row) -> ShownPair:
+    texts = [(_text(one), _text(two)) for one, two in zip(before, after, strict=True)]
+    differs = [not same(one, two) for one, two in zip(before, after, strict=True)]
+    old = tuple(ShownCell(one, was is None, other) for (one, _), was, other in zip(texts, before, differs, strict=True))
+    new = tuple(ShownCell(two, now is None, other) for (_, two), now, other in zip(texts, after, differs, strict=True))
+    return ShownPair(number, old, new)
+
+
+def _cells(row: Row) -> tuple[ShownCell, ...]:
+    return tuple(ShownCell(_text(one), one is None) for one in row)
+
+
+def _text(value: Value) -> str:
+    """A cell for people, cut where it is long."""
+    if value is None:
+        return ""
+    text = str(value) if not isinstance(value, bytes) else value[:LONGEST_CELL].hex()
+    return text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + "…"

@@ -1,0 +1,137 @@
+"""Downloads: addresses that are signed and good for minutes, and contents that are sent while they are read.
+
+An address is good for the person whom it was made for, while they are signed in, and until its moment. The work is done by a
+thread of its own, which a slow or broken connection ends; a download that was not sent to its end is never called done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from console.errors import NotThere
+from console.gateway import picking
+from console.gateway.getting_back import restore_options
+from console.gateway.restoring import outcome_of, scopes_of
+from console.pipes import Pipe
+from console.tasks.records import State, Task, Tasks
+from console.tasks.signals import RunningTask
+from console.visit import Visit
+from strongroom import command_log
+from strongroom.download import PlannedDownload, download, plan_download
+from vault.errors import Busy, StrongroomError
+
+if TYPE_CHECKING:
+    from console.visit import Console
+    from strongroom.restore_result import RestoreResult
+
+TOO_MANY = "so many downloads are being sent at once already"
+
+
+class Address(Struct, frozen=True):
+    """The parts of a download's address. until: seconds since 1970, as text · key: its signature."""
+
+    task: str
+    name: str
+    until: str
+    key: str
+
+
+class Sending(Struct, frozen=True):
+    """A download on its way. size: in bytes; None where nobody knows before · running: ends it · thread: that does it."""
+
+    name: str
+    size: int | None
+    pipe: Pipe
+    running: RunningTask
+    thread: threading.Thread
+
+    def close(self) -> None:
+        """The reader is gone, or has got everything."""
+        self.pipe.leave()
+        self.running.end("gone")
+
+
+def address_of(visit: Visit, task: Task) -> Address:
+    """Of a download of whoever asks, good from now on for as long as the limits say."""
+    until = str(int(visit.now.timestamp() + visit.console.limits.address))
+    return Address(task.id, task.name, until, _signature(visit.console, task.id, task.person, until))
+
+
+def begin(visit: Visit, address: Address) -> Sending:
+    """Begin to send it. Raises `NotThere` for an address that is not good any more, `Busy` where too many are being sent, and
+    what reading meets before the first byte."""
+    console, person = visit.console, visit.person.name
+    expected = _signature(console, address.task, person, address.until)
+    if not hmac.compare_digest(expected.encode(), address.key.encode("utf-8", "replace")) or not _is_good(visit, address.until):
+        raise NotThere("this address is not good any more", hint="open the page of the task, and take the new one there")
+    tasks = Tasks(console.state)
+    task = tasks.get(address.task, person)
+    if not task.is_download or task.state not in ("ready", "running", "done", "partly", "failed"):
+        raise NotThere("there is no such download", hint="see the list of your tasks")
+    running = RunningTask(console.clock)
+    running.end_after(console.limits.longest_download)
+    if not console.tasks.admit(task, running, console.limits):
+        raise Busy(TOO_MANY, hint="wait until one of them is over, or cancel it")
+    pipe = Pipe(console.limits.stall)
+    planned: list[PlannedDownload] = []
+    thread = threading.Thread(
+        target=_send, args=(console, task, running, pipe, planned), name=f"download-{task.id[:8]}", daemon=True
+    )
+    thread.start()
+    try:
+        pipe.begun()
+    except BaseException:
+        running.end("gone")
+        raise
+    return Sending(task.name, planned[0].size if planned else None, pipe, running, thread)
+
+
+def _send(console: Console, task: Task, running: RunningTask, pipe: Pipe, plans: list[PlannedDownload]) -> None:
+    """In a thread of its own. The pipe hears of every error, and the task of what became of it."""
+    tasks = Tasks(console.state)
+    now = console.clock.now
+    error: BaseException | None = None
+    after = replace(task, state="ready")
+    try:
+        tasks.change(replace(task, state="running", attempts=task.attempts + 1), unless=("cancelled",))
+        result = _sent(console, task, running, pipe, plans)
+        outcome = outcome_of(result, "")
+        state: State = "partly" if outcome.problems else "done"
+        after = replace(task, state=state, attempts=task.attempts + 1, ended=now(), outcome=outcome)
+    except BaseException as met:  # noqa: BLE001 (whoever reads the pipe raises it)
+        error = met
+        words = str(met) if isinstance(met, StrongroomError) else "something went wrong that nobody expected"
+        after = replace(task, state="ready", attempts=task.attempts + 1, error=words, hint=getattr(met, "hint", None) or "")
+    finally:
+        console.tasks.ended(task.id, running)
+        try:
+            tasks.change(after, unless=("cancelled",))
+        finally:
+            pipe.end(error)
+
+
+def _sent(console: Console, task: Task, running: RunningTask, pipe: Pipe, plans: list[PlannedDownload]) -> RestoreResult:
+    with command_log.acting_as(task.person, "console"), console.repositories.lent() as repository:
+        project = repository.project(task.project)
+        found = picking.selected(project, task.entries, scopes_of(console, task), sources_apart=False, stop=running)
+        options = task.options
+        plans.append(plan_download(project.context, found, restore_options(options), compressed=options.compressed))
+        about = {"task": task.id, "approved_by": task.approved_by}
+        with command_log.recorded(project.context, "restore", [project.stored], about):
+            return download(plans[0], pipe, stop=running, progress=running)  # type: ignore[arg-type]
+
+
+def _signature(console: Console, task: str, person: str, until: str) -> str:
+    key = Tasks(console.state).key(console.randomness.token(32))
+    said = f"{task}\0{person}\0{until}".encode("utf-8", "surrogatepass")
+    return hmac.new(key, said, hashlib.sha256).hexdigest()
+
+
+def _is_good(visit: Visit, until: str) -> bool:
+    return until.isascii() and until.isdigit() and len(until) < 12 and visit.now.timestamp() < int(until)

@@ -1,0 +1,55 @@
+"""My tasks: how far they are, what became of them; and downloads."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from console.gateway import downloads, tasks
+from console.routing import page
+from console.streams import StreamedFile
+from console.visit import Visit
+
+
+def my_tasks(visit: Visit) -> Response:
+    """All of mine."""
+    return visit.render("getting_back/tasks.html", tasks=tasks.mine(visit))
+
+
+def task(visit: Visit) -> Response:
+    """One; asked for again and again while it runs."""
+    found = tasks.get(visit, visit.value("task"))
+    address = None
+    if found.is_download and found.state in ("ready", "running", "done", "partly"):
+        made = downloads.address_of(visit, found)
+        address = visit.path_to("downloads", made.task, made.name or "download", until=made.until, key=made.key)
+    template = "getting_back/task_state.html" if visit.is_fragment else "getting_back/task.html"
+    return visit.render(template, task=found, progress=tasks.progress(visit, found), address=address)
+
+
+def cancel_task(visit: Visit) -> Response:
+    """End it soon."""
+    found = tasks.cancel(visit, visit.value("task"))
+    return visit.redirect(visit.path_to("tasks", found.id))
+
+
+def try_task_again(visit: Visit) -> Response:
+    """Go on with one that failed."""
+    found = tasks.again(visit, visit.value("task"))
+    return visit.redirect(visit.path_to("tasks", found.id))
+
+
+def download(visit: Visit) -> Response:
+    """The content, while it is read."""
+    address = downloads.Address(visit.value("task"), visit.value("name"), visit.asked("until"), visit.asked("key"))
+    sending = downloads.begin(visit, address)
+    kind = "application/zip" if sending.name.endswith(".zip") else "application/octet-stream"
+    return StreamedFile(sending.pipe.read, sending.close, sending.name, sending.size, kind)
+
+
+ROUTES = (
+    page("GET", "/tasks", my_tasks),
+    page("GET", "/tasks/{task}", task),
+    page("POST", "/tasks/{task}/cancel", cancel_task),
+    page("POST", "/tasks/{task}/again", try_task_again),
+    page("GET", "/downloads/{task}/{name}", download),
+)

@@ -1,0 +1,55 @@
+"""Answers that are sent while they are made. Whoever takes them slowly, or not to their end, ends the work behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+POLICY = "sandbox; default-src 'none'"
+"""Content-Security-Policy of what users have stored."""
+
+
+class StreamedFile(Response):
+    """A file that a browser saves. read: the next piece, None at the end; it is called in a thread, and what it raises breaks
+    the connection off, so that half a file does not look like a whole one · close: called once, however it ends · size: in
+    bytes; None where nobody knows."""
+
+    def __init__(
+        self, read: Callable[[], bytes | None], close: Callable[[], None], name: str, size: int | None, kind: str
+    ) -> None:
+        headers: Mapping[str, str] = {
+            "content-disposition": disposition(name),
+            "content-security-policy": POLICY,
+            "x-accel-buffering": "no",
+            **({} if size is None else {"content-length": str(size)}),
+        }
+        super().__init__(None, 200, dict(headers), kind)
+        if size is None:
+            del self.headers["content-length"]
+        self._read = read
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the class."""
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            while True:
+                piece = await run_in_threadpool(self._read)
+                if piece is None:
+                    break
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._close()
+
+
+def disposition(name: str) -> str:
+    """The header for a file to be saved under a name of any letters; folders are no part of it."""
+    plain = name.replace("/", "_").replace("\\", "_").strip(". ") or "download"
+    plain = "".join(letter if letter.isprintable() else "_" for letter in plain)[:200]
+    ascii_only = "".join(letter if letter.isascii() and letter not in '"%;' else "_" for letter in plain)
+    return f"attachment; filename=\"{ascii_only}\"; filename*=UTF-8''{quote(plain, safe='')}"

@@ -1,0 +1,183 @@
+"""All items of a project over all its snapshots, read once and asked often: for programs that stay, as the console.
+
+    known = load_project_items(context, project)
+    known.at(moment).table      what there was at a moment, and what had vanished by then
+    known.ever()                a row for each item that ever was
+    known.events(path)          what became of one item
+    known.version               another one as soon as the store has other snapshots: `stored_version`
+
+Nothing here asks the store again, and no answer is changed once it is given: many threads may ask at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from datetime import datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from strongroom import time_parsing
+from vault.errors import NothingFound, UsageError
+from vault.format.layout import is_snapshot_id
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from restore.history.events import ItemHistory
+    from restore.history.update import History
+    from strongroom.context import Context
+    from vault.format.snapshot_record import Record
+    from vault.problems import Problem
+    from vault.repository.project import Project
+
+COLUMNS = (
+    *("path", "kind", "type", "size", "mtime", "format", "period_start", "period_end", "consistency"),
+    *("seen_at", "vanished_at"),
+)
+"""Of an item at a moment; `source` stands beside them."""
+
+MOMENTS_KEPT = 4
+"""Tables of moments that stay in memory: one of 20,000 items has 3 MB."""
+
+
+class ItemsAt(Struct, frozen=True):
+    """The items of a project at a moment. table: `COLUMNS` and `source`, by path; an item that the source no longer had has its
+    `vanished_at` · records: the snapshots that they are from, by source."""
+
+    table: pa.Table
+    records: tuple[Record, ...]
+
+    @property
+    def taken_at(self) -> datetime:
+        """The moment of the newest of these snapshots."""
+        return max(one.taken_at for one in self.records)
+
+    def present(self) -> pa.Table:
+        """What the sources had."""
+        import pyarrow.compute as pc
+
+        return self.table.filter(pc.is_null(self.table["vanished_at"]))
+
+    def vanished(self) -> pa.Table:
+        """What they no longer had."""
+        import pyarrow.compute as pc
+
+        return self.table.filter(pc.is_valid(self.table["vanished_at"]))
+
+
+class ProjectItems:
+    """See this module's text. history: of the project · zone: in which its moments are meant · version: of what the store
+    had."""
+
+    def __init__(self, history: History, zone: ZoneInfo, version: str) -> None:
+        self._history = history
+        self._ledgers = history.ledgers
+        self.zone = zone
+        self.version = version
+        self.damage: tuple[Problem, ...] = history.problems
+        records = [record for ledger in history.ledgers.values() for record in ledger.records]
+        self.snapshots: tuple[Record, ...] = tuple(sorted(records, key=lambda one: (one.taken_at, one.id)))
+        self._lock = threading.Lock()
+        self._ever: pa.Table | None = None
+        self._moments: OrderedDict[tuple[str, ...], ItemsAt] = OrderedDict()
+
+    @property
+    def project(self) -> str:
+        """The project's name."""
+        return self._history.project.name
+
+    def moment(self, text: str, now: datetime) -> datetime | None:
+        """What `--at` means, aware; None for now, which "" stands for. Raises `UsageError`."""
+        if not text:
+            return None
+        if is_snapshot_id(text):
+            found = next((one.taken_at for one in self.snapshots if one.id == text), None)
+            if found is None:
+                raise UsageError(f"there is no snapshot {text}", hint="choose another one from the timeline")
+            return found
+        return time_parsing.moment(text, self.zone, now)
+
+    def at(self, moment: datetime | None = None) -> ItemsAt:
+        """The items at a moment; None for now. Raises `NothingFound` where nothing was kept yet."""
+        from vault.repository import snapshots
+
+        numbers = {}
+        for source, ledger in self._ledgers.items():
+            found = snapshots.at(ledger.records, moment)
+            if found:
+                numbers[source] = ledger.records.index(found[0])
+        if not numbers:
+            raise NothingFound(
+                f"project {self.project!r} has no snapshot so early" if self.snapshots else "there is no snapshot yet",
+                hint="choose a later moment from the timeline" if self.snapshots else "wait for the first backup",
+            )
+        records = tuple(self._ledgers[source].records[number] for source, number in numbers.items())
+        key = tuple(one.id for one in records)
+        with self._lock:
+            if key in self._moments:
+                self._moments.move_to_end(key)
+                return self._moments[key]
+            made = ItemsAt(self._table(numbers), records)
+            self._moments[key] = made
+            while len(self._moments) > MOMENTS_KEPT:
+                self._moments.popitem(last=False)
+            return made
+
+    def _table(self, numbers: dict[str, int]) -> pa.Table:
+        import pyarrow as pa
+
+        parts = [
+            some.append_column("source", pa.repeat(pa.scalar(source), len(some)))
+            for source, number in numbers.items()
+            for some in self._ledgers[source].state(number, COLUMNS)
+        ]
+        return pa.concat_tables(parts).sort_by([("path", "ascending"), ("source", "ascending")]).combine_chunks()
+
+    def ever(self) -> pa.Table:
+        """A row for each item that ever was, by path: see `restore.history.newest_versions`. Made once."""
+        from restore.history.newest_versions import newest_versions
+        from vault.progress import release_memory
+
+        with self._lock:
+            if self._ever is None:
+                self._ever = newest_versions(self._history)
+                release_memory()
+            return self._ever
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that it takes, nearly."""
+        with self._lock:
+            tables = [self._ever, *(one.table for one in self._moments.values())]
+        ledgers = sum(sum(map(len, one.closed)) + one.open_rows.nbytes for one in self._ledgers.values())
+        return int(ledgers + sum(one.nbytes for one in tables if one is not None) + 4096 * len(self.snapshots))
+
+    def events(self, path: bytes, source: str | None = None) -> tuple[ItemHistory, ...]:
+        """What became of one item, of each source that ever had it; none where there was no such item."""
+        from restore.history.events import history
+        from restore.history.ledger import OnePath
+        from restore.history.timeline import Question
+
+        return history(self._history, Question(OnePath(path), source), most=len(self._ledgers)).items
+
+
+def stored_version(project: Project) -> str:
+    """What tells whether the store has other snapshots of a project than it had. Two lists, and nothing is read. Raises
+    `StorageError`."""
+    found = hashlib.sha256()
+    for folder in ("snapshots", "forgotten"):
+        for name in sorted(info.name for info in project.store.list(project.folder(folder))):
+            found.update(name.encode() + b"\n")
+    return found.hexdigest()
+
+
+def load_project_items(context: Context, project: Project) -> ProjectItems:
+    """Everything that the store has of a project's items, from what this machine has kept of it. Raises `StorageError`."""
+    from strongroom.history import HistoryOptions, load_history
+
+    version = stored_version(project)  # before the reading: what is written meanwhile is met the next time
+    return ProjectItems(load_history(context, project, HistoryOptions()), context.zone(project.name), version)

@@ -1,0 +1,138 @@
+"""Records of one double of a help desk, as a backup has them, that go to another one; and a map of ids that kills its run."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from restore.interfaces import writer
+from restore.interfaces.attached import NotInSnapshot
+from restore.interfaces.id_map import IdMap, MappedRecord
+from restore.interfaces.markers import marker_of
+from restore.interfaces.plan import Created, CreationPlan
+from restore.interfaces.planner import Creation, plan_creation
+from restore.interfaces.references import References
+from restore.interfaces.target import RecordTarget, dictionary_of
+from tests.support.clock import StillClock
+from tests.support.creating_desk import DESCRIPTION, CreatingDesk
+from vault.source.contract import never
+from vault.source.rest import exact_json
+from vault.source.rest.client import RestClient
+from vault.source.rest.credentials import Credentials
+from vault.source.rest.description import Description, parse
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class MortalMap(IdMap):
+    """Kills its run at the writing with a number: before it for odd ones of `moment`, after it for even ones."""
+
+    moment = 0
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        self.moment -= 1
+        if self.moment == 0:
+            raise Killed
+        super()._write(statement, values)
+        self.moment -= 1
+        if self.moment == 0:
+            raise Killed
+
+
+class KeptRecords:
+    """A `restore.interfaces.plan.RecordSource`."""
+
+    def __init__(self, desk: CreatingDesk) -> None:
+        self._desk = desk
+
+    def resources(self) -> list[str]:
+        return ["tickets", "queues"]
+
+    def records(self, resource: str) -> Iterator[dict[str, Any]]:
+        if resource != "tickets":
+            return
+        for number, one in self._desk.tickets.items():
+            record = {name: value for name, value in one.items() if name != "ref"}
+            yield exact_json.parse(json.dumps(record | {"comments": self._desk.comments[number]}).encode())
+
+    def dictionary(self, resource: str) -> Iterator[dict[str, Any]]:
+        for number, name in self._desk.queues.items() if resource == "queues" else ():
+            yield exact_json.parse(json.dumps({"id": number, "name": name}).encode())
+
+    def fetch(self, resource: str, path: str, most: int) -> bytes:
+        data = self._desk.files.get(int(path.partition("/")[2].partition("-")[0]))
+        if data is None:
+            raise NotInSnapshot("the snapshot does not have it")
+        return data
+
+
+class Restoring:
+    """Restores from one desk to another, each time as a process would that knows nothing but the map's file.
+
+    - `clock`: says how long was waited · `moment`: at which the next run is killed; 0 for never · `given`: what a person says
+    """
+
+    def __init__(self, old: CreatingDesk, new: CreatingDesk, folder: Path, description: str = DESCRIPTION) -> None:
+        self.old, self.new, self.file = old, new, folder / "ids.sqlite"
+        self.description: Description = parse(tomllib.loads(description))
+        self.clock = StillClock()
+        self.moment = 0
+        self.given: list[MappedRecord] = []
+        self.same_interface = False
+        self.secret = new.secret
+
+    def plan(self) -> CreationPlan:
+        plan, _ = self._work(act=False)
+        return plan
+
+    def run(self) -> Created:
+        _, done = self._work(act=True)
+        return done
+
+    def forget(self) -> None:
+        """As on another machine."""
+        for file in self.file.parent.glob(f"{self.file.name}*"):
+            file.unlink()
+
+    def _work(self, *, act: bool) -> tuple[CreationPlan, Created]:
+        client = RestClient(self.description, self.new.url, Credentials(self.secret), self.clock)
+        ids = MortalMap.open(self.file)
+        ids.moment = self.moment
+        ids.give(self.given)
+        try:
+            creation = self._creation(client, ids)
+            plan = plan_creation(creation)
+            return plan, writer.create(creation) if act else Created()
+        finally:
+            ids.close()
+            client.close()
+
+    def _creation(self, client: RestClient, ids: IdMap) -> Creation:
+        records, resources = KeptRecords(self.old), self.description.resources
+
+        def old_names(resource: str, by: str) -> dict[str, str]:
+            return {str(one["id"]): str(one[by]) for one in records.dictionary(resource)}
+
+        def new_names(resource: str, by: str) -> dict[str, str]:
+            return dictionary_of(client, resource, resources[resource], by, never)
+
+        targets = {
+            name: RecordTarget(client, name, one, one.create, self.clock, never)
+            for name, one in resources.items()
+            if one.create is not None
+        }
+        return Creation(
+            self.description.title,
+            client.text,
+            targets,
+            records,
+            ids,
+            References(ids, old_names, new_names, self.same_interface),
+            lambda name, key: marker_of("project", "desk", name, key),
+            never,
+        )

@@ -1,0 +1,146 @@
+"""Gathering records in tables: the newest ones soon, so that few have to be read one by one, and tables of a like size as one,
+so that few stand.
+
+A backup gathers now and then, a prune each time, and joins more. What is joined is written, read back from the store and found
+right before what it replaces is deleted. Nothing relies on any of this: it may end anywhere, and two may do it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from vault.errors import Damaged, StorageDenied
+from vault.format import layout, record_table
+from vault.format.chunks import ID_SIZE
+from vault.format.moved_packs import MovedPacks
+from vault.format.record_table import LARGEST_TEXT, Row
+from vault.format.snapshot_record import Record
+from vault.repository import claims, forget_notes, record_tables, snapshots
+from vault.repository.project import Project
+from vault.repository.record_tables import StoredTable
+
+FULL = LARGEST_TEXT // 2
+"""Bytes of records that are not forgotten, from which on a table is not joined with others any more."""
+
+Gathered = tuple[Row, bytes]
+
+
+class Effort(NamedTuple):
+    """fewest: records in no table that are worth one · factor: a table is joined with what is gathered where it has at most so
+    many times as many rows: so a record is written again but a few times, and few tables of each size stand."""
+
+    fewest: int
+    factor: int
+
+
+OF_BACKUPS = Effort(fewest=16, factor=8)
+OF_PRUNES = Effort(fewest=2, factor=128)
+
+WITHOUT_JOINING = Effort(fewest=128, factor=0)
+"""Where nothing can be deleted: the tables that were joined would stay."""
+
+
+class GatheringResult(NamedTuple):
+    """records: how many are in the tables that were written · replaced: how many tables were joined."""
+
+    records: int
+    replaced: int
+
+
+def gather(project: Project, effort: Effort, stop: Callable[[], None]) -> GatheringResult:
+    """Put records that are in no table into one. Raises `StorageError`, `Damaged` where what was written does not read back."""
+    listed, gone = snapshots.stored_ids(project), forget_notes.read_all(project).by_id
+    standing = frozenset(one for one in listed if one not in gone)
+    tables = record_tables.load(project)
+    if len(standing.union(one for one in tables.ids if one not in gone)) < snapshots.WORTH_TABLES:
+        return GatheringResult(0, _delete(project, [table.name for table in tables.tables] if effort.factor else []))
+    loose = sorted(standing.difference(tables.ids, claims.list_ids(project)))  # a record beside its claim may yet be withdrawn
+    new = _read(project, loose) if len(loose) >= effort.fewest else []
+    joined = _joined(tables.tables, gone, len(new) if len(new) >= effort.fewest else 0, effort.factor)
+    if len(new) < effort.fewest and len(joined) < 2:
+        return GatheringResult(0, 0)
+    rows = {row.id: (row, text) for row, text in new}
+    for table in joined:
+        stop()
+        rows |= _rows_of(table, gone)
+    for part in record_table.parted(sorted(rows.values())):
+        stop()
+        _write(project, part)
+    return GatheringResult(len(rows), _delete(project, [table.name for table in joined]))
+
+
+def gather_for_backups(project: Project, stop: Callable[[], None]) -> GatheringResult:
+    """As `gather`, where this run may perhaps delete nothing. Raises `StorageError`, `Damaged`."""
+    try:  # refused like any other
+        project.store.delete(layout.record_table_name(project.id, project.services.randomness.token(ID_SIZE)))
+    except StorageDenied:
+        return gather(project, WITHOUT_JOINING, stop)
+    return gather(project, OF_BACKUPS, stop)
+
+
+def delete_damaged(project: Project) -> int:
+    """Delete the tables that cannot be used; returns how many. Raises `StorageError`."""
+    return _delete(project, [one.path.decode() for one in record_tables.damage(project)])
+
+
+def _read(project: Project, ids: Sequence[str]) -> list[Gathered]:
+    """The rows of records of snapshots and moved packs. Not of an eviction: a late commit may take its place."""
+    found = snapshots.read_records(project, ids)
+    stored: Sequence[Record | MovedPacks] = [*found.records, *found.moves]
+    return [row for row in map(record_table.row_of, stored) if row is not None]
+
+
+def _joined(tables: Sequence[StoredTable], gone: Container[str], gathered: int, factor: int) -> list[StoredTable]:
+    """The tables that are written anew with so many new rows, and those of which most is forgotten. gone: what notes name."""
+    kept = {table.name: [row for row in table.rows if row.id not in gone] for table in tables}
+    spent = [table for table in tables if len(kept[table.name]) * 2 < len(table.rows)] if factor else []
+    gathered += sum(len(kept[table.name]) for table in spent)
+    open_ones = [table for table in tables if table not in spent and sum(row.size for row in kept[table.name]) < FULL]
+    joined = list(spent)
+    for table in sorted(open_ones, key=lambda table: (len(kept[table.name]), table.name)):
+        if len(kept[table.name]) > gathered * factor:
+            break
+        gathered += len(kept[table.name])
+        joined.append(table)
+    return joined
+
+
+def _rows_of(table: StoredTable, gone: Container[str]) -> Mapping[str, Gathered]:
+    """The rows of a table that were not forgotten: a record that was lost may be had from here alone. Of a table that cannot
+    be read in full, none: its records are gathered anew."""
+    wanted = [number for number, row in enumerate(table.rows) if row.id not in gone]
+    try:
+        return {
+            table.rows[number].id: (table.rows[number], text)
+            for number, text in record_table.texts(table.plain, wanted).items()
+        }
+    except Damaged:
+        return {}
+
+
+def _write(project: Project, rows: Sequence[Gathered]) -> None:
+    """Store a table, and read it back below every cache. Raises `Damaged`, `WriteLost`."""
+    plain = record_table.encode(rows, project.services.randomness.token(record_table.NONCE_SIZE))
+    key = project.capability.record_table_key
+    table_id = record_table.name(plain, key)
+    again = record_table.decode(plain, key, table_id)
+    numbers = {row.id: number for number, row in enumerate(again or ())}
+    texts = record_table.texts(plain, range(len(numbers)))
+    if {one: texts[number] for one, number in numbers.items()} != {row.id: text for row, text in rows}:
+        raise Damaged("a table of records could not be read again; nothing was replaced by it")
+    sealed = project.seal_catalogue(plain)
+    name = layout.record_table_name(project.id, table_id)
+    project.store.put(name, sealed)
+    if not project.stands_as(name, sealed):
+        raise Damaged(f"{name} does not hold what was written; nothing was replaced by it")
+
+
+def _delete(project: Project, names: Sequence[str]) -> int:
+    deleted = 0
+    for name in names:
+        with suppress(StorageDenied):
+            project.store.delete(name)
+            deleted += 1
+    return deleted

@@ -1,0 +1,124 @@
+"""Record tables in the store: read in place of the records that they hold.
+
+They are derived from records: nothing is lost with one that is missing or damaged, which `check` names and a prune takes away.
+What they say counts only of records that the store lists. Who joins tables writes the new one before the old ones are deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from vault.errors import Damaged, ObjectNotFound
+from vault.format import record_table, strict_json
+from vault.format.chunks import ID_SIZE
+from vault.format.record_table import Row
+from vault.format.snapshot_record import StoredRecord
+from vault.problems import Problem
+from vault.repository.project import Project
+
+READERS = 4
+
+ASKED = 3
+"""How often the tables are listed where one is gone that a listing named: it was joined with others meanwhile."""
+
+
+class StoredTable(NamedTuple):
+    """name: in the store · plain: its bytes · rows: what it holds, without the records."""
+
+    name: str
+    plain: bytearray
+    rows: list[Row]
+
+
+class RecordTables:
+    """Tables that were read, and `damaged`: those that cannot be used. Of several rows of one snapshot any counts: they say the
+    same."""
+
+    def __init__(self, tables: Iterable[StoredTable], damaged: Iterable[Problem] = ()) -> None:
+        self.tables = list(tables)
+        self.damaged = list(damaged)
+        self._places = {row.id: (table, number) for table in self.tables for number, row in enumerate(table.rows)}
+
+    @property
+    def ids(self) -> Collection[str]:
+        """Of all snapshots, and records of moved packs, that are in tables."""
+        return self._places.keys()
+
+    def rows(self) -> Iterable[Row]:
+        """All rows, a snapshot once for each table that has it."""
+        return (row for table in self.tables for row in table.rows)
+
+    def read(self, wanted: Iterable[str]) -> dict[str, StoredRecord]:
+        """The records of these ids that are in tables and can be read."""
+        found: dict[str, StoredRecord] = {}
+        for table, numbers in self._by_table(wanted):
+            try:
+                for number, text in record_table.texts(table.plain, numbers).items():
+                    row = table.rows[number]
+                    found[row.id] = record_table.record(row, text)
+            except Damaged:
+                continue  # the records themselves are read instead
+        return found
+
+    def _by_table(self, wanted: Iterable[str]) -> Iterable[tuple[StoredTable, list[int]]]:
+        places: Mapping[str, tuple[StoredTable, list[int]]] = {table.name: (table, []) for table in self.tables}
+        for one in wanted:
+            if one in self._places:
+                table, number = self._places[one]
+                places[table.name][1].append(number)
+        return (place for place in places.values() if place[1])
+
+
+NONE = RecordTables(())
+
+
+def load(project: Project) -> RecordTables:
+    """Every table. One of another version of this program counts as not there. Raises `StorageError`."""
+    for left in reversed(range(ASKED)):
+        names = sorted(info.name for info in project.store.list(project.folder("records")))
+        with ThreadPoolExecutor(min(READERS, len(names)) or 1, thread_name_prefix="records") as pool:
+            found = list(pool.map(lambda name: _read(project, name), names))
+        if not left or not any(isinstance(one, _Gone) for one in found):
+            break
+    return RecordTables(
+        (one for one in found if isinstance(one, StoredTable)), (one for one in found if isinstance(one, Problem))
+    )
+
+
+def damage(project: Project) -> list[Problem]:
+    """The tables that cannot be used, also of their records."""
+    tables = load(project)
+    bad = []
+    for table in tables.tables:
+        try:
+            for number, text in record_table.texts(table.plain, range(len(table.rows))).items():
+                record_table.record(table.rows[number], text)
+        except Damaged as error:
+            bad.append(_problem(table.name, error))
+    return [*tables.damaged, *bad]
+
+
+class _Gone(NamedTuple):
+    """It was listed."""
+
+
+def _read(project: Project, name: str) -> StoredTable | Problem | _Gone | None:
+    def decode(plain: bytearray) -> StoredTable | None:
+        rows = record_table.decode(plain, project.capability.record_table_key, table_id)
+        return None if rows is None else StoredTable(name, plain, rows)
+
+    try:
+        table_id = strict_json.from_hex(name.rpartition("/")[2], ID_SIZE, f"the name {name}")
+        return project.read_sealed(name, decode)
+    except ObjectNotFound:
+        return _Gone()
+    except Damaged as error:
+        return _problem(name, error)
+
+
+def _problem(name: str, error: Damaged) -> Problem:
+    return Problem(
+        name.encode(), "damaged-record-table", f"a table of records cannot be used, and `prune` takes it away: {error}"
+    )
