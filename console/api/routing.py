@@ -27,6 +27,7 @@ from vault.errors import StrongroomError, UsageError
 _log = logging.getLogger("strongroom.console")
 
 PREFIX = "/api/v1"
+PROJECT = "/projects/{project}"
 LARGEST_BODY = 1 << 20
 LONGEST_PARAMETER = 16_384
 """Characters: a path of the system has 4,096 bytes, quoted three times as many characters."""
