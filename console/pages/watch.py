@@ -41,6 +41,10 @@ STATES = {
     "store not reached": marked("store not reached"),
     "not in the repository": marked("not in the repository"),
 }
+CAPABILITIES = {
+    "read": marked("back up and restore"),
+    "write": marked("back up; not read content"),
+}
 DAEMON = {
     "running": marked("The daemon runs."),
     "stuck": marked("The daemon does not move any more."),
@@ -73,6 +77,7 @@ def project(visit: Visit) -> Response:
         found=found,
         alert_names=ALERT_NAMES,
         states=STATES,
+        capabilities=CAPABILITIES,
         operates=may[Action.OPERATE],
         holds=may[Action.HOLD],
     )
@@ -121,6 +126,15 @@ def place_hold(visit: Visit) -> Response:
     return visit.redirect(visit.path_to("projects", name, "holds"))
 
 
+def release_hold(visit: Visit) -> Response:
+    """Release a hold, or ask a second person for it."""
+    name = visit.value("project")
+    waiting = watching.release_hold(visit, name, visit.sent("hold"), visit.sent("reason"))
+    if waiting is not None:
+        return visit.redirect(visit.path_to("approvals", waiting.id))
+    return visit.redirect(visit.path_to("projects", name, "holds"))
+
+
 ROUTES = (
     page("GET", "/watch", overview),
     page("GET", "/projects/{project}/watch", project),
@@ -130,4 +144,5 @@ ROUTES = (
     page("POST", "/projects/{project}/flagged", accept),
     page("GET", "/projects/{project}/retention", retention),
     page("POST", "/projects/{project}/holds", place_hold),
+    page("POST", "/projects/{project}/holds/release", release_hold),
 )
