@@ -12,6 +12,7 @@ import pytest
 
 from console.access.rights import Role
 from console.limits import ConsoleLimits
+from console.return_rules import ReturnRules
 from tests.e2e.console.getting_back import REPORTS, acts, confirm, fetched, get_back, make_desk, plan, tick, until
 from tests.support.console import console_of, person, text_of
 from tests.support.desk import Desk
@@ -120,7 +121,7 @@ def test_a_download_is_remembered_with_what_became_of_it(still: Desk) -> None:
 def test_into_a_folder_of_the_settings_goes_a_new_folder(still: Desk, tmp_path: Path) -> None:
     place = tmp_path / "handover"
     place.mkdir()
-    with console_of(still, ANNA, folders={"Handover": place}) as console:
+    with console_of(still, ANNA, rules=lambda: ReturnRules({"Handover": place})) as console:
         before = tree_facts(still.folder / "reports")
         tick(console, folder="reports%2F2024", deleted="only")
         page = plan(console, "folder", folder="Handover")
@@ -186,7 +187,7 @@ def test_who_has_no_role_for_it_gets_nothing_back(
     still: Desk, tmp_path: Path, roles: tuple[Role, ...], allowed: set[str]
 ) -> None:
     not_run = ConsoleLimits(tasks_at_once=0)
-    with console_of(still, person("anna", *roles), folders={"f": tmp_path}, limits=not_run) as console:
+    with console_of(still, person("anna", *roles), rules=lambda: ReturnRules({"f": tmp_path}), limits=not_run) as console:
         tick(console, folder="reports", deleted="with")
         for goal in ("place", "folder", "download"):
             expected = 200 if goal in allowed else 403
