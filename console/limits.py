@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from msgspec import Struct
 
 
@@ -12,7 +14,8 @@ class ConsoleLimits(Struct, frozen=True):
     · downloads_at_once, downloads_by_person: that are being sent · address: seconds for which the address of a download is
     good · stall: seconds after which whoever takes nothing of a download is given up · longest_download: seconds · attempts:
     how often a task is begun before it is given up · retry: seconds until a task that met somebody else at work, or no store,
-    is tried again; twice as many each time, up to an hour
+    is tried again; twice as many each time, up to an hour · approval_within: after that a request that nobody has decided is
+    over
     """
 
     items: int = 50_000
@@ -27,3 +30,4 @@ class ConsoleLimits(Struct, frozen=True):
     longest_download: float = 6 * 3600.0
     attempts: int = 12
     retry: float = 15.0
+    approval_within: timedelta = timedelta(days=1)

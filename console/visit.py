@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import quote
 
@@ -12,11 +13,10 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.access.rights import Action, Person
+from console.access.rights import APPROVED_BY_TWO, Action, Person
 from console.errors import NotSignedIn
 from console.limits import ConsoleLimits
 from console.post import NoPost, Post
-from console.return_rules import ReturnRules, usual_rules
 from console.tasks.signals import TaskSignals
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def nobody_known(name: str) -> Person | None:
 class Console(Struct, frozen=True):
     """The parts of one console, made when it starts. state: its own memory · templates: an environment by language · zone: in
     which moments are shown where no project says another one · secure: whether it is reached by HTTPS · limits: of what people
-    ask for · rules: what the settings say now of getting things back · tasks: of this process · post: tells people outside of
-    the console's pages · people: somebody as they are now, by name, for what goes on while they are away; None where nobody
-    can say."""
+    ask for · folders: into which it may be restored, by the names that people see · approvals: what a second person must
+    approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody as they are now, by
+    name, for what goes on while they are away; None where nobody can say."""
 
     repositories: RepositoryPool
     state: ConsoleState
@@ -68,7 +68,8 @@ class Console(Struct, frozen=True):
     zone: str = "UTC"
     secure: bool = False
     limits: ConsoleLimits = ConsoleLimits()
-    rules: Callable[[], ReturnRules] = usual_rules
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    approvals: frozenset[Action] = APPROVED_BY_TWO
     tasks: TaskSignals = field(default_factory=TaskSignals)
     post: Post = field(default_factory=NoPost)
     people: Callable[[str], Person | None] = nobody_known

@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from strongroom.repository import Project
 
 LONGEST_REASON = 2000
+TO_DO_IT = timedelta(days=1)
+"""For so long an approval is good for what somebody does by hand."""
 
 What = Mapping[str, str | int | list[str]]
 
 
 def is_needed(visit: Visit, action: Action) -> bool:
     """Whether the settings ask for a second person."""
-    return action in visit.console.rules().approvals
+    return action in visit.console.approvals
 
 
 def ask(visit: Visit, action: Action, project: str, what: What, reason: str) -> Request:
@@ -115,7 +117,7 @@ def decide(visit: Visit, request: str, *, approve: bool, note: str) -> Request:
     if not may_decide(visit, found):
         raise NotAllowed("this request is over", hint="it may have to be asked for anew")
     now = visit.now
-    expires = max(found.expires, now + timedelta(seconds=visit.console.rules().approval)) if approve else found.expires
+    expires = max(found.expires, now + TO_DO_IT) if approve else found.expires
     decided = replace(
         found,
         state="approved" if approve else "refused",
@@ -185,7 +187,7 @@ def _request(visit: Visit, action: Action, project: str, scope: Scope, what: Wha
         what=dict(what),
         reason=reason,
         asked=visit.now,
-        expires=visit.now + timedelta(seconds=console.rules().approval),
+        expires=visit.now + console.limits.approval_within,
         task=task,
     )
 

@@ -130,7 +130,7 @@ def plan(visit: Visit, project: str, options: ReturnOptions) -> Plan:
         if options.goal == "download":
             planned = plan_download(opened.context, found, restore_options(options), compressed=options.compressed)
             return _of_download(project, options, action, scope, asked, planned, needs=needs)
-        destination = destination_of(visit.console.rules().folders, opened, options, visit.person.name)
+        destination = destination_of(visit.console.folders, opened, options, visit.person.name)
         return _of_restore(
             project,
             options,

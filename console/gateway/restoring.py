@@ -59,7 +59,7 @@ def outcome_of(result: RestoreResult, where: str) -> Outcome:
 def _planned(console: Console, task: Task, project: Project, running: RunningTask) -> PlannedRestore:
     apart = task.options.goal == "place"
     found = picking.selected(project, task.entries, scopes_of(console, task), sources_apart=apart, stop=running)
-    destination = destination_of(console.rules().folders, project, task.options, task.person)
+    destination = destination_of(console.folders, project, task.options, task.person)
     planned = plan_restore(project.context, found, destination, restore_options(task.options))
     if apart and planned.replacing > task.options.replacing:
         confirmed = task.options.replacing

@@ -47,9 +47,7 @@ def again(visit: Visit, task: str) -> Task:
     tasks = Tasks(visit.console.state)
     with visit.console.state.transaction():
         found = tasks.get(task, visit.person.name)
-        if found.state not in ("failed", "cancelled") or (
-            found.action in visit.console.rules().approvals and not found.approved_by
-        ):
+        if found.state not in ("failed", "cancelled") or (found.action in visit.console.approvals and not found.approved_by):
             raise UsageError("this task cannot be tried again", hint="put it into the basket again")
         state: State = "ready" if found.is_download else "queued"
         found = replace(found, state=state, due=visit.now, ended=None, attempts=0, error="", hint="")

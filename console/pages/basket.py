@@ -41,9 +41,9 @@ def basket(visit: Visit) -> Response:
         entries=entries[:SHOWN],
         more=max(0, len(entries) - SHOWN),
         formats=[one for one in FORMATS if one],
-        folders=sorted(visit.console.rules().folders),
+        folders=sorted(visit.console.folders),
         may_place=visit.may(Action.RESTORE_IN_PLACE, project),
-        may_folder=visit.may(Action.RESTORE_TO_FOLDER, project) and bool(visit.console.rules().folders),
+        may_folder=visit.may(Action.RESTORE_TO_FOLDER, project) and bool(visit.console.folders),
         may_download=visit.may(Action.DOWNLOAD, project) or visit.may(Action.EXPORT_PROJECT, project),
     )
 

@@ -12,7 +12,6 @@ import pytest
 
 from console.access.rights import Role
 from console.limits import ConsoleLimits
-from console.return_rules import ReturnRules
 from console.state import ConsoleState
 from console.tasks.records import Tasks
 from tests.e2e.console.getting_back import confirm, fetched, get_back, plan, tick, until
@@ -103,10 +102,7 @@ def test_a_store_that_is_away_is_waited_for_and_nothing_is_called_done(desk: Des
 
 @pytest.mark.slow
 def test_a_full_disk_is_told_and_room_is_all_it_takes(desk: Desk, tmp_path: Path) -> None:
-    with (
-        small_disk(tmp_path / "disk", MB) as disk,
-        console_of(desk, ANNA, rules=lambda: ReturnRules({"Handover": disk})) as console,
-    ):
+    with small_disk(tmp_path / "disk", MB) as disk, console_of(desk, ANNA, folders={"Handover": disk}) as console:
         tick(console, folder="reports%2F2024")
         page = plan(console, "folder", folder="Handover")
         assert "The disk may be too small" in text_of(page)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from console.access.rights import Action, Role
-from console.return_rules import ReturnRules
 from tests.e2e.console.getting_back import REPORTS, acts, confirm, fetched, get_back, make_desk, plan, tick, until
 from tests.support.clock import StillClock
 from tests.support.console import ConsoleClient, console_of, person, text_of
@@ -19,7 +18,7 @@ from vault.clock import SystemClock
 ANNA, BORIS = person("anna", Role.RESTORER, Role.EXPORTER), person("boris", Role.RESTORER, Role.EXPORTER)
 EVE, VIEWER = person("eve", Role.RESTORER, projects=["parcelo"]), person("vera", Role.VIEWER)
 NARROW = person("nina", Role.RESTORER, kinds=["tickets"])
-BOTH = ReturnRules(approvals=frozenset({Action.RESTORE_IN_PLACE, Action.EXPORT_PROJECT}))
+BOTH = frozenset({Action.RESTORE_IN_PLACE, Action.EXPORT_PROJECT})
 
 
 @pytest.fixture
@@ -55,7 +54,7 @@ def request_of(console: ConsoleClient) -> str:
 
 
 def test_a_restore_waits_for_somebody_else_and_both_are_named_in_the_log(desk: Desk) -> None:
-    with console_of(desk, ANNA, BORIS, rules=lambda: BOTH) as console:
+    with console_of(desk, ANNA, BORIS, approvals=BOTH) as console:
         task = asked(console)
         assert "waits for a second person" in text_of(console.get(task))
         address = request_of(console)
@@ -76,7 +75,7 @@ def test_a_restore_waits_for_somebody_else_and_both_are_named_in_the_log(desk: D
 
 
 def test_without_a_reason_nothing_is_asked_for_and_what_is_refused_is_not_done(desk: Desk) -> None:
-    with console_of(desk, ANNA, BORIS, rules=lambda: BOTH) as console:
+    with console_of(desk, ANNA, BORIS, approvals=BOTH) as console:
         tick(console, folder="reports%2F2024", deleted="only")
         page = confirm(console, plan(console, "place"), reason="  ")
         assert page.status_code == 400 and "A reason is missing" in text_of(page)
@@ -93,7 +92,7 @@ def test_without_a_reason_nothing_is_asked_for_and_what_is_refused_is_not_done(d
 
 
 def test_only_who_may_do_it_with_all_of_it_may_approve_it(still: Desk) -> None:
-    with console_of(still, ANNA, EVE, VIEWER, NARROW, rules=lambda: BOTH) as console:
+    with console_of(still, ANNA, EVE, VIEWER, NARROW, approvals=BOTH) as console:
         asked(console)
         address = request_of(console)
         for name in ("eve", "vera", "nina"):
@@ -105,7 +104,7 @@ def test_only_who_may_do_it_with_all_of_it_may_approve_it(still: Desk) -> None:
 
 
 def test_who_asked_may_take_it_back_and_a_cancelled_task_is_not_revived_by_an_approval(still: Desk) -> None:
-    with console_of(still, ANNA, BORIS, rules=lambda: BOTH) as console:
+    with console_of(still, ANNA, BORIS, approvals=BOTH) as console:
         task = asked(console)
         address = request_of(console)
         console.post(f"{task}/cancel")
@@ -122,7 +121,7 @@ def test_who_asked_may_take_it_back_and_a_cancelled_task_is_not_revived_by_an_ap
 
 def test_a_request_that_nobody_decides_in_time_is_over(still: Desk) -> None:
     clock = StillClock(SystemClock().now())
-    with console_of(still, ANNA, BORIS, rules=lambda: BOTH, clock=clock) as console:
+    with console_of(still, ANNA, BORIS, approvals=BOTH, clock=clock) as console:
         task = asked(console)
         address = request_of(console)
         clock.sleep(timedelta(days=1, seconds=1).total_seconds())
@@ -134,7 +133,7 @@ def test_a_request_that_nobody_decides_in_time_is_over(still: Desk) -> None:
 
 
 def test_a_whole_project_waits_and_a_part_of_it_does_not(still: Desk) -> None:
-    with console_of(still, ANNA, BORIS, rules=lambda: BOTH) as console:
+    with console_of(still, ANNA, BORIS, approvals=BOTH) as console:
         tick(console, folder="reports", deleted="with")
         assert fetched(console, get_back(console, "download")).status_code == 200
         tick(console, folder="", deleted="with")

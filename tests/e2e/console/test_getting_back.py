@@ -6,17 +6,19 @@ import io
 import os
 import shutil
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from console.access.rights import Role
+from console.access.rights import Assignment, Person, Role
 from console.limits import ConsoleLimits
-from console.return_rules import ReturnRules
 from tests.e2e.console.getting_back import REPORTS, acts, confirm, fetched, get_back, make_desk, plan, tick, until
+from tests.support.clock import StillClock
 from tests.support.console import console_of, person, text_of
 from tests.support.desk import Desk
 from tests.support.tree_facts import tree_facts
+from vault.clock import SystemClock
 
 ANNA = person("anna", Role.RESTORER, Role.EXPORTER)
 
@@ -121,7 +123,7 @@ def test_a_download_is_remembered_with_what_became_of_it(still: Desk) -> None:
 def test_into_a_folder_of_the_settings_goes_a_new_folder(still: Desk, tmp_path: Path) -> None:
     place = tmp_path / "handover"
     place.mkdir()
-    with console_of(still, ANNA, rules=lambda: ReturnRules({"Handover": place})) as console:
+    with console_of(still, ANNA, folders={"Handover": place}) as console:
         before = tree_facts(still.folder / "reports")
         tick(console, folder="reports%2F2024", deleted="only")
         page = plan(console, "folder", folder="Handover")
@@ -187,7 +189,7 @@ def test_who_has_no_role_for_it_gets_nothing_back(
     still: Desk, tmp_path: Path, roles: tuple[Role, ...], allowed: set[str]
 ) -> None:
     not_run = ConsoleLimits(tasks_at_once=0)
-    with console_of(still, person("anna", *roles), rules=lambda: ReturnRules({"f": tmp_path}), limits=not_run) as console:
+    with console_of(still, person("anna", *roles), folders={"f": tmp_path}, limits=not_run) as console:
         tick(console, folder="reports", deleted="with")
         for goal in ("place", "folder", "download"):
             expected = 200 if goal in allowed else 403
@@ -235,3 +237,19 @@ def test_an_address_is_good_for_its_person_and_for_minutes_and_for_nothing_else(
         assert console.get(address).status_code == 303
         console.person = "anna"
         assert console.get(address).content == REPORTS["2025/01.csv"]
+
+
+def test_a_right_that_ended_meanwhile_ends_the_download_too_and_a_cancelled_one_stays_cancelled(still: Desk) -> None:
+    clock = StillClock(SystemClock().now())
+    soon = clock.now() + timedelta(minutes=5)
+    anna = Person("anna", assignments=(Assignment(Role.EXPORTER, until=soon), Assignment(Role.VIEWER)))
+    with console_of(still, anna, clock=clock) as console:
+        tick(console, item="reports%2F2025%2F01.csv")
+        first = get_back(console, "download")
+        tick(console, item="reports%2F2025%2F01.csv")
+        second = get_back(console, "download")
+        console.post(f"{second}/cancel")
+        assert "was cancelled" in text_of(console.get(second)) and "Download 01.csv" not in text_of(console.get(second))
+        address = console.get(first).text.split('<a class="button" href="')[1].split('"')[0].replace("&amp;", "&")
+        clock.sleep(301)
+        assert console.get(address).status_code == 403
