@@ -16,9 +16,9 @@ PAGE = (ROOT / "docs" / "sources.md").read_text()
 
 
 def test_the_description_on_the_page_is_one() -> None:
-    (text,) = [one for one in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "[resources." in one]
-    found = parse(tomllib.loads(text))
-    assert found.resources["tickets"].children and found.resources["tickets"].incremental is not None
+    texts = [one for one in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "[resources." in one]
+    found = parse(tomllib.loads("\n".join(texts))).resources["tickets"]
+    assert found.children and found.incremental is not None and found.create is not None and found.create.children
 
 
 def test_every_description_of_the_package_is_on_the_page_and_none_else() -> None:
