@@ -45,7 +45,9 @@ Value = TypeVar("Value")
 
 
 class Nonsense(SourceError):
-    """An answer that cannot be what it should be. One resource is concerned."""
+    """An answer that cannot be what it should be. One resource is concerned. status: of HTTP, where that was bad; else 0."""
+
+    status = 0
 
 
 class Forbidden(SourceDenied):
@@ -409,7 +411,9 @@ class RestClient:
             kind = Forbidden if status == 403 else NotThere
             what = "these credentials may not read" if status == 403 else "there is no"
             raise kind(f"{self.text} answers {status}: {what} {question.text}", hint="is the path right, and the right given?")
-        raise Nonsense(f"{self.text} answers {status} to {question.text}", hint="is the description right?")
+        error = Nonsense(f"{self.text} answers {status} to {question.text}", hint="is the description right?")
+        error.status = status
+        raise error
 
     def _error_of(self, sent: Sent) -> object:
         """What stands in an answer that is an error; None where it is nothing that can be read."""
