@@ -146,6 +146,28 @@ def test_records_that_the_source_no_longer_has_are_marked(rest: Served, tmp_path
     assert "no longer had it" in read_folder(gone)["tickets/tickets/2024-01/3.html"].text
 
 
+def test_numbers_of_people_become_names_where_the_selection_has_the_people(desk: Desk, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "tickets").mkdir(parents=True)
+    (source / "users.jsonl").write_text(
+        '{"id": 5, "name": "Olena Koval"}\n{"id": 6, "first_name": "Bohdan", "last_name": "Lys"}\n'
+    )
+    comments = [{"author_id": 6, "created_at": "2024-05-02T10:00:00Z", "body": "soon"}]
+    ticket = {"id": 1, "subject": "Late", "requester_id": 5, "group_id": 6, "created_at": "2024-05-01", "comments": comments}
+    (source / "tickets" / "2024-05.jsonl").write_text(json.dumps(ticket))
+    desk.init()
+    desk.add("acme", f"desk={source}")
+    desk.call("backup")
+    to = tmp_path / "pages"
+    assert desk.call("restore", "acme", "--as", "pages", "--to", str(to), "--json").document["records"] == 3
+    pages = read_folder(to)
+    page = pages["desk/tickets/2024-05/1.html"].text
+    assert "Olena Koval (5)" in page and "Bohdan Lys (6)" in page and page.count("(6)") == 1  # a group is nobody
+    assert "Olena Koval" in pages["index.html"].text
+    desk.call("restore", "acme", "desk/tickets/**", "--as", "pages", "--to", str(tmp_path / "alone"))
+    assert "Olena" not in read_folder(tmp_path / "alone")["desk/tickets/2024-05/1.html"].text
+
+
 def test_hostile_items_stay_in_the_folder_and_cost_themselves_alone(desk: Desk, tmp_path: Path) -> None:
     """JSON Lines that nobody has written with care, with names that would leave the folder or take others' places."""
     source = tmp_path / "source"
