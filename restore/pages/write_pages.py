@@ -80,8 +80,10 @@ class PageRequest(Struct, frozen=True):
 
 
 class PageCounts(Struct):
-    """records: that have a page · index_pages: of the index · deleted: records that are marked as deleted."""
+    """found: records that were asked for · records: that have a page · index_pages: of the index · deleted: records that are
+    marked as deleted."""
 
+    found: int = 0
     records: int = 0
     index_pages: int = 0
     deleted: int = 0
@@ -146,7 +148,7 @@ class _PageWriter:
         for row, content in self._contents(rows):
             self._item(row, content, chosen)
             self._progress.advance(items=1, size=self._items["size"][row].as_py())
-        if request.wanted.ids and not self._counts.records:
+        if request.wanted.ids and not self._counts.found:
             raise _not_found(request.wanted, len(rows))
         self._index()
         output = self._as_they_are(chosen.table())
@@ -194,6 +196,7 @@ class _PageWriter:
                 if bad <= MOST_NAMED:
                     self._report.problems.append(Problem(path, "not-read", f"it has no page: {found}"))
                 continue
+            self._counts.found += 1
             self._page(row, path, found, chosen)
         if bad > MOST_NAMED:
             more = counted(bad - MOST_NAMED, "more line is", "more lines are")

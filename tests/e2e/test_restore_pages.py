@@ -110,6 +110,8 @@ def test_what_stands_there_is_left_alone_and_named(rest: Served, tmp_path: Path)
     found = rest.pages("--to", str(to), "--json", exits=3).document
     assert sorted(one["path"] for one in found["problem_list"]) == ["index.html", "tickets/tickets/2024-02/4.html"]
     assert (to / "index.html").read_text() == "somebody else's"
+    found = rest.pages("--record", "4", "--to", str(to), "--json", exits=3).document
+    assert found["records"] == 0 and len(found["problem_list"]) == 4  # and three pages of an index of one ticket
     found = rest.pages("--to", str(to), "--existing", "replace", "--json").document
     assert (found["files"], found["already_there"]) == (4, 30)  # the two, and two pages of the index that know of it now
     assert len(read_folder(to)) == 33
@@ -127,6 +129,8 @@ def test_options_that_make_no_sense_together_are_refused(rest: Served, tmp_path:
         (("--to", to, "tickets/**.wav"), "no item that is selected has records"),
     ):
         assert message in rest.pages(*words, exits=2).err
+    every = rest.desk.call("restore", "--all-projects", "--as", "pages", "--to", to, exits=2)
+    assert "excludes --all-projects" in every.err
     assert "need --as pages" in rest.desk.call("restore", "acme", "--to", to, "--record", "4", exits=2).err
     assert "plan:" in rest.pages("--to", to, "--dry-run").err and not Path(to).exists()
 
