@@ -164,10 +164,12 @@ def serve(settings: Path, port: int) -> None:
 
     import strongroom
     from console.access.rights import Assignment, Person, Role
+    from console.accounts import accounts
     from console.app import application, templates
     from console.repositories import RepositoryPool
     from console.state import ConsoleState
     from console.visit import Caller, Console
+    from strongroom.settings.console import ConsoleSettings
     from vault.clock import SystemClock
     from vault.randomness import SystemRandomness
 
@@ -181,7 +183,8 @@ def serve(settings: Path, port: int) -> None:
     clock = SystemClock()
     pool = RepositoryPool(lambda: strongroom.open_repository(settings), clock)
     state = ConsoleState(settings.parent / "console" / "console.sqlite")
-    console = Console(pool, state, Everybody(), templates(), clock, SystemRandomness())
+    people = accounts.opened(state, ConsoleSettings.model_construct, clock, SystemRandomness())
+    console = Console(pool, state, people, Everybody(), templates(), clock, SystemRandomness())
     uvicorn.run(application(console), host="127.0.0.1", port=port, log_level="error")
 
 

@@ -55,7 +55,7 @@ def main(settings: Path, file: Path, after: int) -> None:
     state = ConsoleState(file)
     state.migrate(records.AREA, records.TABLES)
     pool = RepositoryPool(lambda: strongroom.open_repository(settings), clock)
-    runner = TaskRunner(Console(pool, state, nothing, nothing, clock, SystemRandomness()), work)
+    runner = TaskRunner(Console(pool, state, nothing, nothing, nothing, clock, SystemRandomness()), work)
     (task,) = Tasks(state).of_person("anna")
     runner.start()
     deadline = clock.monotonic() + PATIENCE

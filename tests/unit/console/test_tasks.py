@@ -49,7 +49,15 @@ def console_at(folder: Path, limits: ConsoleLimits | None = None) -> Console:
     state.migrate(records.AREA, records.TABLES)
     nothing = cast(Any, None)
     return Console(
-        nothing, state, nothing, nothing, StillClock(), SystemRandomness(), limits=limits or ConsoleLimits(), post=Letters()
+        nothing,
+        state,
+        nothing,
+        nothing,
+        nothing,
+        StillClock(),
+        SystemRandomness(),
+        limits=limits or ConsoleLimits(),
+        post=Letters(),
     )
 
 
