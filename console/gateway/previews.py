@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -44,9 +45,11 @@ LARGEST_BYTES: dict[str, int] = {"image": 32 << 20, "pdf": 128 << 20, "audio": 1
 RANGE = 2 << 20
 """Bytes that one answer to a range has at most: players ask for the next one."""
 
+LONGEST_PATH = 16_384
+LONGEST_TEXT = 300
 MOST_ATTACHMENTS = 200
 
-__all__ = ["Bytes", "ItemPlace", "Preview", "TableView", "content", "preview", "shown_name"]
+__all__ = ["Bytes", "ItemPlace", "Preview", "TableView", "content", "preview", "quoted_path", "shown_name"]
 
 _BY_LINES = frozenset({"csv", "jsonl"})
 
@@ -59,6 +62,16 @@ class ItemPlace(Struct, frozen=True):
     path: bytes
     at: str = ""
     source: str = ""
+
+    @classmethod
+    def of(cls, project: str, quoted: str, at: str, source: str) -> ItemPlace:
+        """quoted: the path as addresses and forms have it, its bytes percent-quoted."""
+        return cls(project, unquote_to_bytes(quoted[:LONGEST_PATH]).strip(b"/"), at[:LONGEST_TEXT], source[:LONGEST_TEXT])
+
+    @property
+    def quoted(self) -> str:
+        """Its path as addresses and forms have it."""
+        return quoted_path(self.path)
 
     @property
     def name(self) -> str:
@@ -103,6 +116,11 @@ class Bytes(Struct, frozen=True):
     start: int
     end: int
     content: bytes | BinaryIO
+
+
+def quoted_path(path: bytes) -> str:
+    """A path as addresses and forms have it."""
+    return quote(path, safe="/")
 
 
 def shown_name(path: bytes) -> str:
