@@ -18,6 +18,7 @@ from console.errors import NotSignedIn
 from console.limits import ConsoleLimits
 from console.post import NoPost, Post
 from console.tasks.signals import TaskSignals
+from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -102,6 +103,16 @@ class Visit:
     def person(self) -> Person:
         """Who asks. Raises `NotSignedIn`."""
         return self.caller.person
+
+    @property
+    def news(self) -> int:
+        """How many tasks of whoever asks are over that they have not looked at; 0 where that cannot be found out."""
+        from console.tasks.records import Tasks
+
+        try:
+            return Tasks(self.console.state).unseen(self.person.name) if self._caller is not None else 0
+        except StrongroomError:
+            return 0
 
     @property
     def is_fragment(self) -> bool:
