@@ -73,7 +73,7 @@ def plan_download(
 ) -> PlannedDownload:
     """What giving the selected items over a stream would do.
 
-    options: of tables, and whether to go on without what is missing · compressed: an archive, which takes several times as
+    options: of tables, and whether to go on without what is missing · compressed: an archive, which takes
     long.
 
     Raises `UsageError`, `Damaged`, `StorageError`.
