@@ -211,9 +211,7 @@ def main() -> int:
         serve(options.serve, options.port)
         return 0
     work = options.work.resolve()
-    print(
-        "| data | restore | its processor time | ZIP | of the console | first byte | speed of restore | idle | memory | limits |"
-    )
+    print("| data | restore | its cpu | ZIP | cpu of the console | first byte | speed of restore | idle | memory | limits |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     names = [options.only] if options.only else SETS
     results = [

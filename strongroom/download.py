@@ -74,7 +74,7 @@ def plan_download(
     """What giving the selected items over a stream would do.
 
     options: of tables, and whether to go on without what is missing · compressed: an archive, which takes
-    long.
+    longer.
 
     Raises `UsageError`, `Damaged`, `StorageError`.
     """
