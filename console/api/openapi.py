@@ -12,7 +12,7 @@ from console.api.operations import OPERATIONS
 from console.api.routing import LARGEST_BODY, LONGEST_PARAMETER, PREFIX, Operation, Parameter
 
 _ERRORS = {
-    "400": "what was asked for makes no sense",
+    "400": "what was asked for is invalid",
     "401": "nobody is known to ask",
     "403": "this may not be done",
     "404": "there is no such thing, or you may not know",

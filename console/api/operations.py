@@ -19,7 +19,7 @@ from console.gateway import asking, home, previews, proofs, watching
 from console.gateway.asking import Answer, Asked
 from console.gateway.previews import ItemPlace, TableView
 from console.gateway.proofs import HoldLine, LogQuestion, ShownLog
-from console.gateway.watching import HoldWish
+from console.gateway.watching import NewHold
 from console.pages import previews as preview_pages
 from console.pages.prove import TYPES as LOG_TYPES
 from console.pages.prove import download
@@ -234,7 +234,7 @@ def _holds(call: Call) -> HoldList:
 
 def _place_hold(call: Call) -> object:
     body: HoldBody = call.body
-    placed = watching.place_hold(call.visit, call.project, HoldWish(body.kind, body.period, body.path, body.until, body.reason))
+    placed = watching.place_hold(call.visit, call.project, NewHold(body.kind, body.period, body.path, body.until, body.reason))
     return placed.as_json()
 
 

@@ -79,7 +79,7 @@ class WatchedProject(Struct, frozen=True):
     runs_unknown: str
 
 
-class HoldWish(Struct, frozen=True):
+class NewHold(Struct, frozen=True):
     """A hold that somebody wants to place, as a form has it; all of them empty: on the whole project."""
 
     kind: str = ""
@@ -190,20 +190,20 @@ def planned_retention(visit: Visit, name: str, on: str) -> ProjectRetention:
         return retention.plan_retention(repository.context, project.stored, on=moment)
 
 
-def place_hold(visit: Visit, name: str, wish: HoldWish) -> PlacedHold:
+def place_hold(visit: Visit, name: str, asked: NewHold) -> PlacedHold:
     """Place a hold, in the name of whoever asks. Raises `NotThere`, `NotAllowed`, `UsageError`, `StorageError`."""
     from vault.format.hold import Scope
 
     checks.allowed_whole(visit, Action.HOLD, name)
-    reason = _reason(wish.reason)
+    reason = _reason(asked.reason)
     with checks.opened(visit, name) as (repository, project):
         zone = repository.context.zone(name)
         scope = Scope(
-            kind=wish.kind[:LONGEST_TEXT] or None,
-            period=holds.held_period(wish.period[:LONGEST_TEXT], zone, visit.now) if wish.period else None,
-            path=wish.path[:LONGEST_TEXT] or None,
+            kind=asked.kind[:LONGEST_TEXT] or None,
+            period=holds.held_period(asked.period[:LONGEST_TEXT], zone, visit.now) if asked.period else None,
+            path=asked.path[:LONGEST_TEXT] or None,
         )
-        until = time_parsing.moment(wish.until[:LONGEST_TEXT], zone, visit.now) if wish.until else None
+        until = time_parsing.moment(asked.until[:LONGEST_TEXT], zone, visit.now) if asked.until else None
         return holds.add_hold(repository.context, project.stored, scope, reason=reason, until=until)
 
 

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from console.access.rights import Action
 from console.gateway import watching
-from console.gateway.watching import HoldWish
+from console.gateway.watching import NewHold
 from console.routing import page
 from console.texts import marked
 from console.visit import Visit
@@ -16,7 +16,7 @@ LEVELS = {
     "warning": marked("Something needs attention"),
     "critical": marked("Something is critical"),
 }
-PROMISES = {
+ALERTS = {
     "": marked("Source"),
     "rpo": marked("A backup is late"),
     "missing": marked("Reports are missing"),
@@ -61,7 +61,7 @@ def overview(visit: Visit) -> Response:
         "watch/overview.html",
         found=watching.overview(visit),
         levels=LEVELS,
-        promises=PROMISES,
+        alert_names=ALERTS,
         states=STATES,
         daemon=DAEMON,
     )
@@ -75,7 +75,7 @@ def project(visit: Visit) -> Response:
     return visit.render(
         "watch/project.html",
         found=found,
-        promises=PROMISES,
+        alert_names=ALERTS,
         states=STATES,
         capabilities=CAPABILITIES,
         operates=may[Action.OPERATE],
@@ -122,7 +122,7 @@ def retention(visit: Visit) -> Response:
 def place_hold(visit: Visit) -> Response:
     """Place a hold."""
     name = visit.value("project")
-    watching.place_hold(visit, name, HoldWish(*(visit.sent(one) for one in HoldWish.__struct_fields__)))
+    watching.place_hold(visit, name, NewHold(*(visit.sent(one) for one in NewHold.__struct_fields__)))
     return visit.redirect(visit.path_to("projects", name, "holds"))
 
 
