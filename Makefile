@@ -8,10 +8,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(max(2, (os.cpu_count() or 2) * 3 // 2))")
 SPREAD := --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: help demo test test-full check lint types layers bench clean
+.PHONY: help demo demo-console test test-full check lint types layers bench clean
 
 help:
 	@echo "make demo        a contact centre loses a client's reports and gets them back"
+	@echo "make demo-console   the console in a browser, over a contact centre that has lost a folder"
 	@echo "make test        the tests"
 	@echo "make test-full   the tests at full depth: every fault, every kill, real servers (about an hour)"
 	@echo "make check       ruff, mypy strict, import-linter, tests, docs: what a change must pass"
@@ -19,6 +20,9 @@ help:
 
 demo: $(VENV)/.installed
 	@$(BIN)/strongroom demo
+
+demo-console: $(VENV)/.installed-dev
+	@$(BIN)/strongroom demo --console
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SPREAD)

@@ -458,6 +458,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "demo": _of(
         ("demo", "a loss and its recovery, in less than a minute"),
+        ("demo --console", "its pages in a browser, over a contact centre that has lost a folder"),
         ("demo --keep --years 1", "leave the folder, to look around in it"),
     ),
     "completion": _of(

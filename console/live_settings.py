@@ -25,7 +25,7 @@ class LiveSettings:
     def __init__(self, file: Path) -> None:
         self._lock = threading.Lock()
         self._file = file
-        self._version = _version(file)
+        self._version = self._good = _version(file)
         self._whole = settings.load(file)
 
     @property
@@ -37,6 +37,7 @@ class LiveSettings:
                 self._version = version
                 try:
                     self._whole = settings.load(self._file)
+                    self._good = version
                 except SettingsError as error:
                     _log.error("the settings cannot be used, the former ones hold: %s", error)
             return self._whole
@@ -47,8 +48,10 @@ class LiveSettings:
         return self.whole.document.console
 
     def version(self) -> object:
-        """A value that changes with the file."""
-        return _version(self._file)
+        """A value that changes with settings that can be used."""
+        _ = self.whole
+        with self._lock:
+            return self._good
 
 
 def _version(file: Path) -> Version | None:

@@ -127,9 +127,9 @@ def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock,
         state.close()
 
 
-def serve(console: Console, where: Listening, ready: Callable[[str], None]) -> None:
-    """Until SIGTERM or Ctrl-C. ready: hears the address once it can be asked. Raises `StrongroomError` where it cannot listen,
-    `SettingsError` for a certificate that cannot be used."""
+def serve(console: Console, where: Listening, ready: Callable[[str, str], None]) -> None:
+    """Until SIGTERM or Ctrl-C. ready: hears what people type, and address and port, once it can be asked. Raises
+    `StrongroomError` where it cannot listen, `SettingsError` for a certificate that cannot be used."""
     with _socket(where) as listener:
         config = uvicorn.Config(
             application(console),
@@ -150,8 +150,8 @@ def serve(console: Console, where: Listening, ready: Callable[[str], None]) -> N
             ssl_keyfile=None if where.tls is None else where.tls[1],
         )
         config.load()
-        port = listener.getsockname()[1]
-        ready(where.url if where.address[1] else where.url.rsplit(":", 1)[0] + f":{port}")
+        host, port = listener.getsockname()[:2]
+        ready(where.url.removesuffix(":0") + (f":{port}" if where.url.endswith(":0") else ""), f"{host}:{port}")
         _Server(config).run([listener])
 
 

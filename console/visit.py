@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct, field
 from starlette.datastructures import FormData
@@ -72,10 +72,10 @@ class Console(Struct, frozen=True):
     state: its own memory · accounts: who people are · templates: by language · zone: in which moments are shown where no
     project says another one · secure: whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for
     any · known: what stays in memory of projects · previews: processes that open what others wrote · views: which looks at
-    content are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show
-    · limits: of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what
-    a second person must approve · tasks: of this process · post: tells people outside of the console's pages · people:
-    somebody as they are now, by name, for what goes on while they are away; None where nobody can say
+    content are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show ·
+    limits: of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a
+    second person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody
+    as they are now, by name, for what goes on while they are away; None where nobody can say
     """
 
     repositories: RepositoryPool
@@ -137,7 +137,8 @@ class Visit:
     @property
     def is_fragment(self) -> bool:
         """Whether htmx asks for a part of a page; never relied on: without scripts the whole page is asked for."""
-        return self.request.headers.get("hx-request") == "true"
+        headers = self.request.headers
+        return headers.get("hx-request") == "true" and headers.get("hx-history-restore-request") != "true"
 
     def value(self, name: str) -> str:
         """A part of the path."""
@@ -146,6 +147,15 @@ class Visit:
     def asked(self, name: str, default: str = "") -> str:
         """A parameter of the query."""
         return self.request.query_params.get(name, default)
+
+    def asked_bytes(self, name: str) -> bytes:
+        """A parameter of the query as its bytes: a path need not be text."""
+        wanted = quote(name, safe="").encode()
+        for part in self.request.scope["query_string"].split(b"&"):
+            key, _, value = part.partition(b"=")
+            if key == wanted:
+                return unquote_to_bytes(value.replace(b"+", b" "))
+        return b""
 
     def sent(self, name: str, default: str = "") -> str:
         """A field of the form; a file that was sent in its place counts for nothing."""
@@ -166,7 +176,7 @@ class Visit:
         """To another page of the console, after a form was sent. path: as `path_to` gives it."""
         return RedirectResponse(path, 303)
 
-    def path_to(self, *parts: str | bytes, **query: str) -> str:
+    def path_to(self, *parts: str | bytes, **query: str | bytes) -> str:
         """The path of a page: parts are quoted, names with strange bytes survive."""
         path = "/" + "/".join(quote(part, safe="") for part in parts)
         asked = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items() if value)

@@ -138,7 +138,7 @@ def _opened(file: Path, format_name: str, view: TableView) -> tuple[Sequence[Tab
 
     tables = open_tables(file, format_name, LossReport(), view.header)
     if not tables:
-        raise NothingFound("it has no tables", hint="restore the item to look at it with another program")
+        raise NothingFound("it has no table", hint="restore the item to look at it with another program")
     table = next((one for one in tables if one.name[:LONGEST_NAME] == view.sheet), None) if view.sheet else tables[0]
     if table is None:
         raise NothingFound(f"it has no sheet {view.sheet[:LONGEST_NAME]!r}", hint="choose one of those that it has")

@@ -63,7 +63,7 @@ def console(
             behind = context_.invoked_subcommand
             raise UsageError(f"options of `console {behind}` stand behind it", hint=f"see `strongroom console {behind} --help`")
         return
-    _require_extra()
+    require_extra()
     file = settings.find(config).absolute()
     found = settings.load(file)
     identities = [one.expanduser().absolute() for one in identity or []]
@@ -77,7 +77,7 @@ def console(
     with server.opened(file, identities, where, services.clock, services.randomness) as site:
         for notice in _to_do(found, site.accounts.local):
             output.notice(notice)
-        server.serve(site, where, lambda url: output.notice(f"the console is at {url}"))
+        server.serve(site, where, lambda url, at: output.notice(f"the console is at {url} (it listens at {at})"))
 
 
 @user.command("add", epilog=EXIT_CODES)
@@ -152,7 +152,7 @@ def reset_totp(name: Name, config: Config = None) -> None:
 
 
 def _accounts(config: Path | None) -> LocalAccounts:
-    _require_extra()
+    require_extra()
     from console import server
     from console.accounts import accounts
     from console.state import ConsoleState
@@ -178,7 +178,8 @@ def _password(file: str | None) -> str:
         raise UsageError(f"the password cannot be read from {file}: {error}", hint="it is the first line of a text") from error
 
 
-def _require_extra() -> None:
+def require_extra() -> None:
+    """Raises `UsageError` where the extra is not installed."""
     missing = [one for one in NEEDED if find_spec(one) is None]
     if missing:
         raise UsageError(

@@ -40,12 +40,25 @@ class DemoFailed(StrongroomError):
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the temporary folder where it is, to look around in it.")] = False,
     years: Annotated[float, typer.Option("--years", min=0.1, max=5, help="How much history the contact centre has.")] = 2,
+    console: Annotated[
+        bool, typer.Option("--console", help="Open the console over it, in a browser of this machine, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Write a small contact centre, back it up while it grows, delete a client's reports, and bring them back."""
+    if console:
+        from cli.commands.console import require_extra
+
+        require_extra()
     folder = Path(tempfile.mkdtemp(prefix="strongroom-demo-"))
     clock = context.services().clock
     try:
-        _Demo(folder, years, clock).run()
+        if console:
+            from cli.demo.console import serve
+
+            randomness = context.services().randomness
+            serve(folder, years, clock, randomness, lambda title: _step(title, clock), output.result)
+        else:
+            _Demo(folder, years, clock).run()
     finally:
         if keep:
             output.result(f"\nEverything is in {folder}.")

@@ -190,20 +190,20 @@ def planned_retention(visit: Visit, name: str, on: str) -> ProjectRetention:
         return retention.plan_retention(repository.context, project.stored, on=moment)
 
 
-def place_hold(visit: Visit, name: str, asked: NewHold) -> PlacedHold:
+def place_hold(visit: Visit, name: str, wanted: NewHold) -> PlacedHold:
     """Place a hold, in the name of whoever asks. Raises `NotThere`, `NotAllowed`, `UsageError`, `StorageError`."""
     from vault.format.hold import Scope
 
     checks.allowed_whole(visit, Action.HOLD, name)
-    reason = _reason(asked.reason)
+    reason = _reason(wanted.reason)
     with checks.opened(visit, name) as (repository, project):
         zone = repository.context.zone(name)
         scope = Scope(
-            kind=asked.kind[:LONGEST_TEXT] or None,
-            period=holds.held_period(asked.period[:LONGEST_TEXT], zone, visit.now) if asked.period else None,
-            path=asked.path[:LONGEST_TEXT] or None,
+            kind=wanted.kind[:LONGEST_TEXT] or None,
+            period=holds.held_period(wanted.period[:LONGEST_TEXT], zone, visit.now) if wanted.period else None,
+            path=wanted.path[:LONGEST_TEXT] or None,
         )
-        until = time_parsing.moment(asked.until[:LONGEST_TEXT], zone, visit.now) if asked.until else None
+        until = time_parsing.moment(wanted.until[:LONGEST_TEXT], zone, visit.now) if wanted.until else None
         return holds.add_hold(repository.context, project.stored, scope, reason=reason, until=until)
 
 

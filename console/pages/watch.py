@@ -16,7 +16,7 @@ LEVELS = {
     "warning": marked("Something needs attention"),
     "critical": marked("Something is critical"),
 }
-ALERTS = {
+ALERT_NAMES = {
     "": marked("Source"),
     "rpo": marked("A backup is late"),
     "missing": marked("Reports are missing"),
@@ -61,7 +61,7 @@ def overview(visit: Visit) -> Response:
         "watch/overview.html",
         found=watching.overview(visit),
         levels=LEVELS,
-        alert_names=ALERTS,
+        alert_names=ALERT_NAMES,
         states=STATES,
         daemon=DAEMON,
     )
@@ -75,7 +75,7 @@ def project(visit: Visit) -> Response:
     return visit.render(
         "watch/project.html",
         found=found,
-        alert_names=ALERTS,
+        alert_names=ALERT_NAMES,
         states=STATES,
         capabilities=CAPABILITIES,
         operates=may[Action.OPERATE],

@@ -87,7 +87,9 @@ def differences(scope: Scope, there: dict[str, Any], create: Create) -> list[str
     own = scope.unmapped().with_roots(record=there)
     steps = [create.step(), *create.then.values()]
     own = picked(own, create.pick)
-    found = _differing(_templates(steps, scope.roots["record"], "record"), scope, own, there, "")
+    templates = _templates(steps, scope.roots["record"], "record")
+    checked = {name: one for name, one in templates.items() if name not in create.unchecked}
+    found = _differing(checked, scope, own, there, "")
     files, standing = len(described(scope, create.files)), len(described(own, create.files))
     if standing < files:
         found.append(f"{files - standing} of its {files} files are not there")

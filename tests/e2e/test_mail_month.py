@@ -42,6 +42,8 @@ def mail_server(kind: str) -> Iterator[tuple[Server, Callable[[], None]]]:
             for file in server.mail_of("me").glob("dovecot*"):
                 if file.is_file():
                     file.unlink()
+            judge.close()
+            judge.log_in()
 
         yield Server(server.plain, "me", dovecot.PASSWORD, judge), renumber
         judge.close()

@@ -96,7 +96,8 @@ ELSEWHERE = {
     "settings example", "settings edit", "settings migrate", "settings restore", "daemon", "daemon run", "daemon jobs",
     "daemon logs", "export verify", "source add", "source list", "source test", "test-restore", "cache info",
     "cache clear", "support-bundle", "doctor", "demo", "completion", "schema", "help",
-    "audit heads", "keys check", "recover",
+    "audit heads", "keys check", "recover", "console", "console user add", "console user list", "console user groups",
+    "console user remove", "console user passwd", "console user reset-totp",
 }  # fmt: skip
 """Commands that open no project of somebody else's making, or run others that do, or work with a recovery kit alone. A new
 command must be here or in the table."""
