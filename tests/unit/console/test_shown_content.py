@@ -107,6 +107,9 @@ def test_a_masked_field_is_masked_at_every_depth(tmp_path: Path) -> None:
     file.write_text(json.dumps({"id": 1, "who": {"Phone": "123", "name": "O"}, "comments": [{"phone": "456"}]}) + "\n")
     found = dict(preview_record(file, "jsonl", TableView(masked=("phone",))).fields)
     assert found["who"] == {"Phone": HIDDEN, "name": "O"} and found["comments"] == [{"phone": HIDDEN}]
+    for sort in ("", "who", "comments"):
+        (row,) = preview_table(file, "jsonl", TableView(masked=("phone",), sort=sort)).rows
+        assert row == ("1", f'{{"Phone":"{HIDDEN}","name":"O"}}', f'[{{"phone":"{HIDDEN}"}}]')
 
 
 def test_nothing_of_html_is_left_but_its_text() -> None:
