@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from strongroom.command_log import recorded
 from strongroom.settings import secrets
 from strongroom.snapshot_records import SnapshotRecords
 from strongroom.source_kinds import options as option
@@ -65,7 +66,9 @@ class PlannedRecords(Struct, frozen=True):
 
     plan: CreationPlan
     creation: Creation
-    file: Path | None
+    context: Context
+    selected: SelectedItems
+    options: RecordOptions
 
     def apply(self, progress: Progress | None = None) -> Created:
         """Create the records. Raises `TargetError` where the interface is away or takes the credentials no more; what was
@@ -76,13 +79,28 @@ class PlannedRecords(Struct, frozen=True):
 
         if progress is not None:
             self.creation.progress = progress
-        try:
-            return writer.create(self.creation)
-        except SourceError as error:
-            raise as_target_error(error) from error
-        finally:
-            if self.file is not None:
-                write_file(self.file, self.creation.id_map.for_people())
+        file = self.options.id_map
+        with recorded(self.context, "restore", [self.selected.project], self._asked()) as entry:
+            entry.begin()
+            try:
+                done = writer.create(self.creation)
+            except SourceError as error:
+                raise as_target_error(error) from error
+            finally:
+                if file is not None:
+                    write_file(file, self.creation.id_map.for_people())
+            entry.count(records=done.created, files=done.files)
+            entry.problems(len(done.problems))
+        return done
+
+    def _asked(self) -> dict[str, object]:
+        """For the log."""
+        return {
+            "selection": self.selected.options.as_json(),
+            "to": self.plan.where,
+            "records": sorted(self.options.only),
+            "snapshots": [one.id for one in self.selected.selection.records],
+        }
 
 
 def is_interface(text: str) -> bool:
@@ -163,7 +181,7 @@ def planned_records(
                 plan = plan_creation(creation)
             except SourceError as error:
                 raise as_target_error(error) from error
-            yield PlannedRecords(plan, creation, options.id_map)
+            yield PlannedRecords(plan, creation, context, selected, options)
         finally:
             id_map.close()
             client.close()

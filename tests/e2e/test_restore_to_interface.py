@@ -65,6 +65,8 @@ def test_tickets_go_to_another_interface_and_no_secret_is_in_logs_maps_or_state(
     assert (one["created"], len(doubles.new.tickets)) == (1, 1) and doubles.new.seen()[0]["title"] == "b"
     done = doubles.restore(*words, "--debug", "--log-file", "log.txt")
     assert "1 record created, 1 there already" in done.text and "ids: ids.jsonl" in done.text
+    logged = [one for one in doubles.call("audit", "show", "--json").document["entries"] if one["action"] == "restore"]
+    assert len(logged) == 2 and doubles.new.url.removesuffix("api/") in json.dumps(logged)
     lines = [json.loads(line) for line in (doubles.desk.folder / "ids.jsonl").read_text().splitlines()]
     assert [(line["resource"], line["old"], line["new"]) for line in lines] == [
         ("tickets", "4711", "2"),
