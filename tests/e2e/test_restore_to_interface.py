@@ -79,6 +79,15 @@ def test_tickets_go_to_another_interface_and_no_secret_is_in_logs_maps_or_state(
     assert doubles.restore("--to", url, "--json").document["already_there"] == 2 and doubles.new.writes == writes
 
 
+def test_what_was_deleted_comes_back_where_it_came_from_and_the_others_stay(doubles: Doubles) -> None:
+    doubles.call("backup")
+    del doubles.old.tickets[4712]
+    done = doubles.restore("--to", "rest:tickets", "--yes", "--json").document
+    assert (done["created"], done["already_there"]) == (1, 1)
+    assert [(one["title"], one["parent"]) for one in doubles.old.tickets.values()] == [("a", None), ("b", 4711)]
+    assert [one["text"] for one in doubles.old.comments[4713]] == ["ok", "ok"]
+
+
 def test_a_process_that_is_killed_at_any_request_is_continued(doubles: Doubles) -> None:
     doubles.call("backup")
     words = ("restore", "acme", "tickets/**", "--to", "rest:spare", "--yes")
