@@ -24,7 +24,7 @@ from strongroom.snapshot_records import SnapshotRecords
 from strongroom.source_kinds import options as option
 from strongroom.source_kinds import registry, rest
 from strongroom.source_kinds.context import SourceContext
-from vault.errors import SettingsError, SourceError, UsageError
+from vault.errors import NothingFound, SettingsError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from restore.interfaces.plan import Created, CreationPlan
@@ -151,8 +151,9 @@ def planned_records(
 ) -> Iterator[PlannedRecords]:
     """What creating the records of the selected items in an interface would do. Nothing is written to it.
 
-    Raises `UsageError` where the description does not say how such records are created, or no item has any; `TargetError` where
-    the interface cannot be asked; `Busy`, `SettingsError`, `Damaged`, `StorageError`.
+    Raises `UsageError` where the description does not say how such records are created, or no item has any; `NothingFound`
+    where none has a key that is meant; `TargetError` where the interface cannot be asked; `Busy`, `SettingsError`, `Damaged`,
+    `StorageError`.
     """
     from restore.interfaces.id_map import IdMap, read_file
     from restore.interfaces.planner import plan_creation
@@ -181,6 +182,11 @@ def planned_records(
                 plan = plan_creation(creation)
             except SourceError as error:
                 raise as_target_error(error) from error
+            if options.only and not any(one.records for one in plan.resources):
+                raise NothingFound(
+                    f"none of these items has a record {', '.join(sorted(options.only))}",
+                    hint="look for it: strongroom find PROJECT --record KEY",
+                )
             yield PlannedRecords(plan, creation, context, selected, options)
         finally:
             id_map.close()
