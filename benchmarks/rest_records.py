@@ -46,7 +46,7 @@ class AtOnce(RestClient):
     count = 0
     spent = 0.0
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: Question, *, impatient: bool = False) -> Reply:
         begun = time.perf_counter()
         query = dict(part.split("=") for part in question.query.split("&"))
         after = int(query.get("after", 0))

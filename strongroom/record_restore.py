@@ -245,9 +245,11 @@ def _creation(
 
 
 def _chosen(description: Description, records: SnapshotRecords) -> list[str]:
-    """The resources that are created, in the order of the description. Raises `UsageError` where none of them can be."""
+    """The resources that are created, those that others refer to first. Raises `UsageError` where none of them can be."""
+    from restore.interfaces.references import in_order
+
     found = records.resources()
-    able = [name for name, one in description.resources.items() if one.create is not None]
+    able = in_order({name: one.create for name, one in description.resources.items() if one.create is not None})
     if not able:
         raise UsageError(f"the description of {description.title} does not say how records are created", hint=ELSEWHERE)
     chosen = [name for name in able if name in found]

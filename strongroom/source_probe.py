@@ -239,8 +239,8 @@ def _header(data: bytes) -> Iterator[SampleCell]:
 
 
 def masked(value: object) -> str:
-    """A value whose form is seen and whose content is not."""
+    """A value whose form is seen and whose content is not: of all signs, those between words alone stay."""
     if value is None:
         return "null"
-    text = re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "9", str(value)))
+    text = re.sub(r"[A-Za-z]|[^\x00-\x7f]", "x", re.sub(r"\d", "9", str(value)))
     return f"{text[:20]}…" if len(text) > 20 else text

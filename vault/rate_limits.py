@@ -70,7 +70,8 @@ class RequestPace:
         limits = {name: value for name, value in found.items() if name == RETRY_AFTER or name.startswith(_PREFIXES)}
         if status not in BUSY and not limits:
             return
-        wait = seconds_to_wait(found.get(RETRY_AFTER), self._clock.now()) if status in BUSY else 0.0
+        now = http_moment(found.get("date")) or self._clock.now()
+        wait = seconds_to_wait(found.get(RETRY_AFTER), now) if status in BUSY else 0.0
         with self._lock:
             self._refusals += status in BUSY
             self._longest_wait = max(self._longest_wait, wait)
@@ -86,7 +87,8 @@ class RequestPace:
 
 
 def seconds_to_wait(text: str | None, now: datetime) -> float:
-    """What a header `Retry-After` asks for, in seconds from now; 0 where it asks for nothing that makes sense."""
+    """What a header `Retry-After` asks for, in seconds from now; 0 where it asks for nothing that makes sense. now: by the
+    clock of the server that names a moment, which need not be ours."""
     if text and text.strip().isascii() and text.strip().isdigit():
         return float(text.strip()[:9])
     moment = http_moment(text)

@@ -175,7 +175,9 @@ def test_a_test_looks_at_a_little_and_shows_counts_a_masked_record_limits_and_th
     asked = len(rest.model.asked)
     (found,) = rest.call("source", "test", "acme", "--json").document["sources"]
     assert found["record_counts"] == [{"name": "tickets", "records": 30}] and found["error"] is None
-    assert len(rest.model.asked) - asked == 4 and found["rate_limits"]["requests"] == 4  # a page, and three records' comments
+    # a page and three records' comments; two pages of one record
+    assert len(rest.model.asked) - asked == 6 and found["rate_limits"]["requests"] == 6
+    assert found["notes"] == ["tickets: the second page has other records than the first"]
     cells = {one["column"]: one["masked"] for one in found["sample"]}
     assert cells["title"] == "xxxxxx 9" and cells["created"].startswith("9999-99-99")
     assert found["clock_difference"] < -10_000_000

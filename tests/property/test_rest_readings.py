@@ -33,6 +33,8 @@ def happen(desk: ModelDesk, what: str, which: int) -> None:
         desk.edit(number, title=f"{what} {which}", late=what == "late")
     elif what == "delete":
         desk.delete(number)
+    elif what == "archive":
+        desk.set_archived(number)
     elif what == "merge" and len(there) > 1:
         desk.merge(
             number,

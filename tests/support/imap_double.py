@@ -401,6 +401,15 @@ class _Session:
     def do_delete(self, words: list[Any]) -> str:
         return "OK gone" if self.double.boxes.pop(words[0].decode(), None) else "NO [NONEXISTENT] not there"
 
+    def do_rename(self, words: list[Any]) -> str:
+        name, new = (one.decode() for one in words[:2])
+        if name not in self.double.boxes or new in self.double.boxes:
+            return "NO [NONEXISTENT] not there, or there already"
+        box = self.double.boxes.pop(name)
+        box.name = new
+        self.double.boxes[new] = box
+        return "OK renamed"
+
     def do_subscribe(self, words: list[Any]) -> str:
         self.double.boxes[words[0].decode()].subscribed = True
         return "OK done"
@@ -418,8 +427,12 @@ class _Session:
 
     def do_uid_store(self, words: list[Any]) -> str:
         for mail in self.open.mails:
-            if mail.uid in _numbers(words[0].decode(), self.open.next) and words[1].upper().startswith(b"+X-GM-LABELS"):
+            if mail.uid not in _numbers(words[0].decode(), self.open.next):
+                continue
+            if words[1].upper().startswith(b"+X-GM-LABELS"):
                 mail.labels |= {one.decode() for one in words[2]}
+            elif words[1].upper() == b"+FLAGS":
+                self.double.mark(self.open.name, mail.uid, *mail.flags, *(one.decode() for one in words[2]))
         return "OK done"
 
 

@@ -48,11 +48,12 @@ def source_of(
     *,
     clock: Clock | None = None,
     secret: str | None = None,
+    user: str = "",
     **more: Any,
 ) -> RestSource:
     """The desk as a source. state: the folder of its mirror."""
     own = clock or StillClock()
-    client = RestClient(description, desk.url, Credentials(secret), own)
+    client = RestClient(description, desk.url, Credentials(secret, user), own)
     return RestSource(RestOptions(description, desk.url, state, **more), client, PREFIX, own)
 
 

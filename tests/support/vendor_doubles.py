@@ -115,7 +115,13 @@ class FreshdeskDouble(VendorDouble):
     def _file(self, number: int) -> dict[str, Any]:
         self.signature += 1
         url = f"{self.url}files/signed/{number}?Signature={self.signature}"
-        return {"id": number, "name": f"{number}.txt", "size": 9, "updated_at": iso(NOW), "attachment_url": url}
+        return {
+            "id": number,
+            "name": f"{number}.txt",
+            "size": len(f"bytes {number}"),
+            "updated_at": iso(NOW),
+            "attachment_url": url,
+        }
 
 
 class JiraDouble(VendorDouble):
@@ -175,7 +181,11 @@ class NetBoxDouble(VendorDouble):
 
 class BitrixDouble(VendorDouble):
     """A bucket of requests that is emptied slowly (`QUERY_LIMIT_EXCEEDED` with 503), the time of operation of each method,
-    pages of 50 by greater ids; the webhook's code stands in the path."""
+    pages of 50 by greater ids; the webhook's code stands in the path, and in the addresses of files, which differ each time.
+
+    - `folders`: of the disk, by id, what is in them: ids of folders, and names with contents
+    - `attached`: files that tasks and activities have, by id
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,6 +193,43 @@ class BitrixDouble(VendorDouble):
         self.files = ""
         self.level = 0
         self.operating = 0.0
+        self.folders: dict[int, list[int | tuple[int, str, bytes]]] = {}
+        self.attached: dict[int, tuple[str, bytes]] = {}
+        self.tasks: list[dict[str, Any]] = []
+        self.activities: list[dict[str, Any]] = []
+        self._signature = 0
+
+    def _file(self, number: int, name: str, data: bytes) -> dict[str, Any]:
+        self._signature += 1
+        url = f"{self.url}webhook-secret/download/{number}?token=disk{self._signature}"
+        more = {"UPDATE_TIME": iso(NOW), "DETAIL_URL": f"{self.url}docs/{number}?s={self._signature}"}
+        return {"ID": str(number), "NAME": name, "TYPE": "file", "SIZE": str(len(data)), "DOWNLOAD_URL": url} | more
+
+    def _of_disk(self, method: str, query: dict[str, str]) -> Answered | None:
+        if method == "disk.storage.getlist":
+            found: Any = [{"ID": "1", "NAME": "Company", "ROOT_OBJECT_ID": "100"}] if self.folders else []
+        elif method == "disk.folder.getchildren":
+            at, inner = int(query.get("start", 0)), self.folders[int(query["id"])]
+            found = [
+                {"ID": str(one), "NAME": f"folder {one}", "TYPE": "folder", "DETAIL_URL": "x"}
+                if isinstance(one, int)
+                else self._file(*one)
+                for one in inner[at : at + 2]
+            ]
+            return answered({"result": found, "total": len(inner)})
+        elif method in ("disk.attachedObject.get", "disk.file.get"):
+            if int(query["id"]) not in self.attached:
+                return answered({"error": "ERROR_NOT_FOUND", "error_description": "Could not find"}, 400)
+            found = self._file(int(query["id"]), *self.attached[int(query["id"])])
+            if method == "disk.attachedObject.get":
+                found["VIEW_URL"] = found.pop("DETAIL_URL")
+        else:
+            return None
+        return answered({"result": found, "total": len(found)})
+
+    def _bytes_of(self, number: int) -> bytes:
+        inner = [one for all_ in self.folders.values() for one in all_ if not isinstance(one, int)]
+        return ({key: data for key, _, data in inner} | {key: data for key, (_, data) in self.attached.items()})[number]
 
     def of(self, asked: Asked, path: list[str], query: dict[str, str]) -> Answered:
         assert path[0] == "webhook-secret"
@@ -190,8 +237,18 @@ class BitrixDouble(VendorDouble):
         if self.level % 6 == 0:
             return answered({"error": "QUERY_LIMIT_EXCEEDED", "error_description": "Too many requests"}, 503)
         self.operating = 0.0 if self.operating > 400 else self.operating + 150
-        time = {"operating": self.operating, "operating_reset_at": int(NOW.timestamp()) + 90}
-        method, found = path[1].removesuffix(".json"), []
+        if path[1] == "download":
+            return Answered(self._bytes_of(int(path[2])), headers={"Content-Type": "application/octet-stream"})
+        method = path[1].removesuffix(".json")
+        of_disk = self._of_disk(method, query)
+        if of_disk is not None:
+            return of_disk
+        return self._of_crm(method, query, {"operating": self.operating, "operating_reset_at": int(NOW.timestamp()) + 90})
+
+    def _of_crm(self, method: str, query: dict[str, str], time: dict[str, Any]) -> Answered:
+        found: list[dict[str, Any]] = []
+        if method == "tasks.task.list" and not int(query.get("filter[>ID]", 0)):
+            return answered({"result": {"tasks": self.tasks}, "time": time, "total": len(self.tasks)})
         if method == "crm.deal.list":
             since = query.get("filter[>=DATE_MODIFY]", "")
             after = int(query.get("filter[>ID]", 0))
@@ -201,6 +258,8 @@ class BitrixDouble(VendorDouble):
         if method == "crm.activity.list":
             if query.get("filter[PROVIDER_ID]") == "IMOPENLINES_SESSION" and not int(query.get("filter[>ID]", 0)):
                 found = [{"ID": "9", "ASSOCIATED_ENTITY_ID": "77", "CREATED": iso(NOW), "LAST_UPDATED": iso(NOW)}]
+            elif "filter[PROVIDER_ID]" not in query and not int(query.get("filter[>ID]", 0)):
+                found = self.activities
             return answered({"result": found, "time": time})
         if method == "imopenlines.session.history.get":
             messages = {"12": {"id": "12", "text": "two"}, "3": {"id": "3", "text": "one"}}
@@ -213,7 +272,9 @@ class BitrixDouble(VendorDouble):
 
 class NaumenDouble(VendorDouble):
     """Arrays by metaclass, the key in the query, times as `2024.05.17 10:00:00`, no order that is promised, bytes by
-    `get-file`."""
+    `get-file`. ignored: parameters that the tenant does not know."""
+
+    ignored: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         super().__init__()
@@ -224,12 +285,15 @@ class NaumenDouble(VendorDouble):
             return Answered(b"<html>no</html>", 401)
         if path[3] == "get-file":
             return Answered(f"bytes of {unquote(path[4])}".encode())
+        if path[3] == "get":
+            (one,) = (one for one in self.classes[path[4].partition("%24")[0]] if one["UUID"] == unquote(path[4]))
+            return answered(one | {"solution": f"of {one['UUID']}"})
         found = self.classes.get(path[4], [])
         if len(path) > 5:
             source = unquote(path[5]).removeprefix("{source:").removesuffix("}")
             return answered([one for one in found if one.get("source") == source])
-        at = int(query["offset"])
-        return answered(found[at : at + int(query["limit"])])
+        at = 0 if "offset" in self.ignored else int(query["offset"])
+        return answered(found[at:] if "limit" in self.ignored else found[at : at + int(query["limit"])])
 
 
 class SpeechDouble(VendorDouble):

@@ -19,10 +19,11 @@ FOLDER = "attachments"
 
 
 class AttachmentSource(Struct, frozen=True):
-    """Where the bytes are: an address, or a path below the base."""
+    """Where the bytes are: an address, or a path below the base. size: how many there are; None where that is not said."""
 
     url: str = ""
     path: str = ""
+    size: int | None = None
 
     @classmethod
     def of_text(cls, text: str) -> AttachmentSource:
@@ -40,7 +41,7 @@ def found_in(record: dict[str, Any], key: str, wanted: Attachments) -> tuple[lis
         if wanted.when and exact_json.at(one, wanted.when) in (None, "", False, "0", [], {}):
             continue
         number = exact_json.as_text(exact_json.at(one, wanted.key))
-        source = _source(one, number, wanted)
+        source = _source(one, number, _size(one, wanted), wanted)
         path = path_of(one, key, wanted)
         if number is None or source is None or path is None:
             bad += 1
@@ -62,16 +63,21 @@ def path_of(one: dict[str, Any], key: str, wanted: Attachments) -> str | None:
     return f"{safe_name(key)}/{safe_name(f'{number}-{name}' if name else number)}"
 
 
-def _source(one: dict[str, Any], number: str | None, wanted: Attachments) -> AttachmentSource | None:
+def _size(one: dict[str, Any], wanted: Attachments) -> int | None:
+    text = exact_json.as_text(exact_json.at(one, wanted.size)) if wanted.size else None
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def _source(one: dict[str, Any], number: str | None, size: int | None, wanted: Attachments) -> AttachmentSource | None:
     if wanted.url:
         url = exact_json.at(one, wanted.url)
-        return AttachmentSource(url=url) if isinstance(url, str) and url else None
+        return AttachmentSource(url=url, size=size) if isinstance(url, str) and url else None
 
     def fill(name: str) -> str:
         value = number if name == "key" else exact_json.as_text(exact_json.at(one, name.removeprefix("attachment.")))
         return value or ""
 
-    return AttachmentSource(path=templates.path(wanted.path, fill))
+    return AttachmentSource(path=templates.path(wanted.path, fill), size=size)
 
 
 def safe_name(text: str) -> str:

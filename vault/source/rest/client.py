@@ -6,9 +6,8 @@ Credentials go to one scheme, host and port. No message has a secret, a query, o
 
 from __future__ import annotations
 
-import fnmatch
 import http.client
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -21,7 +20,7 @@ from vault.problems import printable
 from vault.rate_limits import RETRY_AFTER, http_moment, seconds_to_wait
 from vault.source.contract import Stop
 from vault.source.rest import exact_json
-from vault.source.rest.connections import IDENTITY, Connections, CutShort, Origin, Request, Sent
+from vault.source.rest.connections import IDENTITY, Connections, CutShort, Origin, Request, Sent, TooMuch
 from vault.source.rest.credentials import Authorization, Credentials
 from vault.source.rest.description import Description
 from vault.source.rest.description_faults import duration
@@ -37,6 +36,8 @@ TRIES_OF_ERRORS = 3
 MOST_REDIRECTS = 5
 LONGEST_REASON = 4096
 """Bytes that are read of what a server says of an error."""
+LARGEST_ERROR = 64 * 1024
+"""Bytes of an answer in the place of a file that is looked into for an error."""
 
 
 Value = TypeVar("Value")
@@ -54,6 +55,10 @@ class Forbidden(SourceDenied):
 
 class NotThere(SourceError):
     """Nothing is at this path. One resource is concerned."""
+
+
+class Away(SourceError):
+    """A server that did not answer, or was busy, for as long as it was waited for."""
 
 
 class Question(Struct, frozen=True):
@@ -101,11 +106,10 @@ class RestClient:
         self.clock_difference: float | None = None
         self.pace = BurstPace(clock, description.limits.requests_per_second, description.limits.burst)
         self._clock = clock
-        self._certificates = certificates
-        self._authorization = Authorization(description.auth, credentials, base, clock, certificates)
+        self.certificates = certificates
+        self._authorization = Authorization(description.auth, credentials, base, clock, certificates, self.pace.sleep)
         self._base = urlsplit(base).path or "/"
         self._connections = Connections(self.origin, certificates)
-        self._others: dict[Origin, Connections] = {}
         self._longest = duration(description.limits.longest_wait).total_seconds()
         self._largest = description.limits.largest_answer << 20
 
@@ -118,38 +122,35 @@ class RestClient:
         """stop: called while the client waits; what it raises ends the request."""
         self.pace.stop = stop
 
-    def ask(self, question: Question) -> Reply:
-        """One request and its answer as JSON. Raises `SourceError` where the server is away or refuses us, and for one resource
-        `Nonsense`, `Forbidden`, `NotThere`."""
+    def ask(self, question: Question, *, impatient: bool = False) -> Reply:
+        """One request and its answer as JSON. impatient: a server that is away or busy is not waited for. Raises `SourceError`
+        where the server is away or refuses us, and for one resource `Nonsense`, `Forbidden`, `NotThere`."""
         body = b"" if question.body is None else msgspec.json.encode(question.body)
 
         def read(sent: Sent) -> tuple[Reply, float | None]:
             data = self._connections.whole(sent, self._largest)
             return self._reply(question, sent, data)
 
-        return self._until_answered(question, body, read)
+        return self._until_answered(question, body, read, impatient=impatient)
 
-    def stream(self, url: str, hosts: list[str]) -> Generator[bytes, None, None]:
-        """The bytes at an address, or at a path below the base. hosts: patterns of others, which get no credentials. Raises
-        `SourceError` as `ask` does, OSError where it is cut short."""
-        parts = urlsplit(url)
-        if parts.scheme or url.startswith("//"):
-            origin = self._origin(url)
-            if not self._is_own(origin):
-                if not any(fnmatch.fnmatchcase(origin.host, one.lower()) for one in hosts):
-                    raise Nonsense(f"an attachment lies at {origin.host}, which the description does not name in hosts")
-                yield from self._from_other(origin, url, hosts)
-                return
-            question = Question(parts.path or "/", parts.query)
-        else:
-            question = Question(parts.path, parts.query)
-        sent = self._until_answered(question, b"", lambda sent: (sent, None), accept="*/*", hosts=hosts)
-        where = sent.header("Location")
-        if 300 <= sent.status < 400:
-            sent.end()
-            yield from self.stream(urljoin(f"{self.origin.text}{self._target(question)}", where), hosts)
-            return
-        yield from self._connections.pieces(sent)
+    def fetch(
+        self, question: Question, read: Callable[[Sent], tuple[Value, float | None]], hosts: list[str], *, impatient: bool
+    ) -> Value:
+        """What `read` makes of an answer that need not be JSON, and may be a redirection. read: gives also for how long the
+        server is busy; None where it is not. Raises as `ask` does."""
+        return self._until_answered(question, b"", read, accept="*/*", hosts=hosts, impatient=impatient)
+
+    def pieces(self, sent: Sent) -> Iterator[bytes]:
+        """The body of an answer. Raises `CutShort`."""
+        return self._connections.pieces(sent)
+
+    def whole(self, sent: Sent, largest: int) -> bytes:
+        """The same at once. Raises `CutShort`, and `TooMuch` above a number of bytes."""
+        return self._connections.whole(sent, largest)
+
+    def address(self, url: str, question: Question | None = None) -> str:
+        """A whole URL. question: that it was given in answer to."""
+        return urljoin(f"{self.origin.text}{self._base if question is None else self._target(question)}", url)
 
     def send_once(self, method: str, question: Question, body: bytes, content_type: str) -> Sent:
         """One request that changes something, at its turn; its answer is yet to be read. question: without a body. Raises what
@@ -213,11 +214,14 @@ class RestClient:
         """A text of the server without secrets."""
         return self._authorization.hide(text)
 
+    def without_secrets(self, line: bytes) -> bytes:
+        """A record without secrets that the server repeats in it."""
+        return self._authorization.without_secrets(line)
+
     def close(self) -> None:
         """Close the connections; they are made again where they are needed."""
         self._authorization.close()
-        for one in (self._connections, *self._others.values()):
-            one.close()
+        self._connections.close()
 
     def _until_answered(
         self,
@@ -227,6 +231,7 @@ class RestClient:
         *,
         accept: str = "application/json",
         hosts: list[str] | None = None,
+        impatient: bool = False,
     ) -> Value:
         """What `read` makes of the first answer that is one. read: gives also for how long the server is busy; None where it is
         not."""
@@ -263,8 +268,8 @@ class RestClient:
                 reason = str(error.strerror) if isinstance(error, CutShort) else type(error).__name__
             longest = PATIENCE if wait is None else max(self._longest, PATIENCE)
             wait = max(pause, wait or 0.0)
-            if self._clock.monotonic() - begun + wait > longest:
-                raise SourceError(f"{self.text} cannot be read: {reason}", hint="is the address right? Try again later")
+            if impatient or self._clock.monotonic() - begun + wait > longest:
+                raise Away(f"{self.text} cannot be read: {reason}", hint="is the address right? Try again later")
             self.pace.sleep(wait)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -291,22 +296,30 @@ class RestClient:
         return f"{self._base}{self._authorization.path()}{question.path}"
 
     def _reply(self, question: Question, sent: Sent, data: bytes) -> tuple[Reply, float | None]:
-        limits = self.description.limits
         try:
             value = exact_json.parse(data)
         except exact_json.NotJson as error:
-            kind = sent.header("Content-Type").partition(";")[0].strip()[:60] or "no type"
+            kind = kind_of(sent) or "no type"
             text = f"{self.text} answers something else than JSON to {question.text} ({kind}): {error}"
             raise Nonsense(text, hint="is the address right, and is nothing in between that asks for a login?") from error
-        code = exact_json.at(value, self.description.errors.at) if self.description.errors.at else None
-        if code not in (None, False, "", []):
-            if isinstance(code, str) and code in limits.busy_errors:
-                return Reply(None, {}, 0.0), self._until_reset(value) or 0.0
-            shown = printable(str(code).encode("utf-8", "replace"))[:80] if isinstance(code, str) else "an error"
-            raise Nonsense(f"{self.text} answers {self.hide(shown)} to {question.text}", hint="is the description right?")
+        wait = self.busy_error(question, value)
+        if wait is not None:
+            return Reply(None, {}, 0.0), wait
         self._mind_operating(value)
         headers = {name.lower(): text for name, text in sent.answer.getheaders()}
         return Reply(value, headers, self._clock.now().timestamp() + (self.clock_difference or 0.0)), None
+
+    def busy_error(self, question: Question, value: object) -> float | None:
+        """For how long an answer says that the server is busy; None where it is one. Raises `Nonsense` for other errors."""
+        code = exact_json.at(value, self.description.errors.at) if self.description.errors.at else None
+        if code in (None, False, "", []):
+            return None
+        if isinstance(code, str) and code in self.description.limits.busy_errors:
+            return self._until_reset(value) or 0.0
+        if isinstance(code, str) and code in self.description.errors.not_there:
+            raise NotThere(f"{self.text} answers {self.hide(code)} to {question.text}", hint="is the path right?")
+        shown = printable(str(code).encode("utf-8", "replace"))[:80] if isinstance(code, str) else "an error"
+        raise Nonsense(f"{self.text} answers {self.hide(shown)} to {question.text}", hint="is the description right?")
 
     def _mind_operating(self, value: object) -> None:
         """Wait for the reset where the time that the server works for us is almost used up."""
@@ -336,7 +349,7 @@ class RestClient:
     def _asked_wait(self, sent: Sent) -> float | None:
         """How long the server asks us to wait; None where it does not say."""
         text = sent.header(RETRY_AFTER)
-        wait = seconds_to_wait(text, self._clock.now()) if text else None
+        wait = seconds_to_wait(text, http_moment(sent.header("Date")) or self._clock.now()) if text else None
         if self.description.limits.operating is not None and wait is None:
             try:
                 return self._until_reset(exact_json.parse(self._connections.whole(sent, 1 << 20)))
@@ -350,6 +363,8 @@ class RestClient:
         status = sent.status
         if 200 <= status < 300 or 300 <= status < 400:
             return
+        if status == 400 and self.description.errors.not_there:
+            self.busy_error(question, self._error_of(sent))
         sent.end()
         if status == 401:
             hint = "is the secret right, and has it not run out? See the options user and password_file"
@@ -361,6 +376,13 @@ class RestClient:
         error = Nonsense(f"{self.text} answers {status} to {question.text}", hint="is the description right?")
         error.status = status
         raise error
+
+    def _error_of(self, sent: Sent) -> object:
+        """What stands in an answer that is an error; None where it is nothing that can be read."""
+        try:
+            return exact_json.parse(self._connections.whole(sent, LARGEST_ERROR))
+        except (exact_json.NotJson, TooMuch):
+            return None
 
     def _redirected(self, question: Question, sent: Sent, count: int) -> Question:
         where = sent.header("Location")
@@ -383,38 +405,10 @@ class RestClient:
             self.clock_difference = (moment - self._clock.now()).total_seconds()
         self.pace.heard(sent.status, dict(sent.answer.getheaders()))
 
-    def _origin(self, url: str) -> Origin:
-        try:
-            return Origin.of(urljoin(f"{self.origin.text}{self._base}", url))
-        except ValueError:
-            raise Nonsense("an attachment has an address that is none") from None
 
-    def _is_own(self, origin: Origin) -> bool:
-        return origin == self.origin
-
-    def _from_other(self, origin: Origin, url: str, hosts: list[str]) -> Generator[bytes, None, None]:
-        """Bytes that lie elsewhere, without credentials."""
-        for _ in range(MOST_REDIRECTS):
-            if not any(fnmatch.fnmatchcase(origin.host, one.lower()) for one in hosts):
-                raise Nonsense(f"an attachment lies at {origin.host}, which the description does not name in hosts")
-            connections = self._others.setdefault(origin, Connections(origin, self._certificates))
-            parts = urlsplit(url)
-            target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-            self.pace.wait_for_turn()
-            try:
-                sent = connections.send(Request("GET", target, {"User-Agent": "strongroom"} | IDENTITY))
-            except http.client.HTTPException as error:
-                raise OSError(0, f"{origin.text} answers something else than HTTP") from error
-            if not 300 <= sent.status < 400:
-                if sent.status != 200:
-                    sent.end()
-                    raise OSError(0, f"{origin.text} answers {sent.status}")
-                yield from connections.pieces(sent)
-                return
-            url = urljoin(url, sent.header("Location"))
-            sent.end()
-            origin = self._origin(url)
-        raise OSError(0, f"{origin.text} sends us round in circles")
+def kind_of(sent: Sent) -> str:
+    """The content type of an answer, in small letters."""
+    return sent.header("Content-Type").partition(";")[0].strip().lower()[:60]
 
 
 def _flag(value: object) -> object:

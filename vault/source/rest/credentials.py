@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +13,18 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from vault.clock import Clock
 from vault.errors import SourceError
 from vault.hidden_fields import HidesFields
+from vault.rate_limits import BUSY, RETRY_AFTER, http_moment, seconds_to_wait
 from vault.source.rest import exact_json
 from vault.source.rest.connections import Connections, CutShort, Origin, Request
 from vault.source.rest.description import Auth
 
 LARGEST_TOKEN_ANSWER = 1 << 20
+RECOGNISED = 12
+"""Characters from which on a secret is known within what an interface answers: a shorter one may be a word like others."""
+
+PAUSES = (0.5, 2.0, 10.0, 60.0)
+"""Seconds before a server that is busy is asked for a token again; the last is the most that it may ask to wait."""
+
 EARLY = 60.0
 """Seconds before its end at which a token is renewed."""
 
@@ -39,13 +47,26 @@ class Credentials(HidesFields, frozen=True):
 class Authorization:
     """Authorises requests to one interface."""
 
-    def __init__(self, auth: Auth, credentials: Credentials, base: str, clock: Clock, certificates: str = "") -> None:
-        """base: of the interface. Raises `SourceError` where a secret is missing."""
+    def __init__(
+        self,
+        auth: Auth,
+        credentials: Credentials,
+        base: str,
+        clock: Clock,
+        certificates: str = "",
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        """base: of the interface · sleep: waits, where that of the clock would not do. Raises `SourceError` where a secret is
+        missing."""
         self._auth, self._credentials, self._clock = auth, credentials, clock
+        self._sleep = sleep or clock.sleep
         self._lock = threading.Lock()
         self._token, self._until = "", 0.0
         self._refresh_token = credentials.refresh_token
         self._secret = credentials.secret or ""
+        self._tokens: set[str] = set()
+        self._forms: tuple[int, tuple[str, ...]] = (-1, ())
+        self._known: tuple[int, tuple[bytes, ...]] = (-1, ())
         if auth.type != "none" and credentials.secret is None:
             raise SourceError("the interface needs a secret", hint="name it with the option password_file or password_command")
         if any(sign in self._secret for sign in "\r\n"):
@@ -86,10 +107,35 @@ class Authorization:
 
     def hide(self, text: str) -> str:
         """A text of others without the secrets that it may repeat."""
-        for secret in (self._secret, quote(self._secret, safe=""), self._token, self._refresh_token or ""):
+        for secret in self._written():
             if len(secret) > 3:
                 text = text.replace(secret, "…")
         return text
+
+    def without_secrets(self, line: bytes) -> bytes:
+        """A record without the secrets that the interface may repeat in it, such as a key in the address of a file."""
+        count, known = self._known
+        if count != len(self._tokens):
+            count = len(self._tokens)
+            known = tuple(one.encode("utf-8", "surrogatepass") for one in self._written() if len(one) >= RECOGNISED)
+            self._known = count, known
+        for secret in known:
+            if secret in line:
+                line = line.replace(secret, "…".encode())
+        return line
+
+    def _written(self) -> tuple[str, ...]:
+        """The secrets as they may stand in a text, long ones first."""
+        count, forms = self._forms
+        if count != len(self._tokens):
+            count, plain = len(self._tokens), {self._secret, *self._tokens, self._refresh_token or ""} - {""}
+            written = {form for one in plain for form in (one, quote(one, safe=""), quote(one), json.dumps(one)[1:-1])}
+            if self._secret:
+                pairs = ((self._credentials.user, self._secret), (self._secret, "X"))
+                written |= {_basic(user, password).removeprefix("Basic ") for user, password in pairs}
+            forms = tuple(sorted(written, key=lambda one: (-len(one), one)))
+            self._forms = count, forms
+        return forms
 
     def renew(self) -> None:
         """The token was refused."""
@@ -105,6 +151,7 @@ class Authorization:
         with self._lock:
             if not self._token or self._clock.monotonic() >= self._until:
                 self._token, lasts = self._new_token()
+                self._tokens.add(self._token)
                 self._until = self._clock.monotonic() + max(0.0, lasts - EARLY)
             return self._token
 
@@ -136,12 +183,20 @@ class Authorization:
             return token, 3600.0
 
     def _asked(self, body: bytes, headers: dict[str, str]) -> Any:  # noqa: ANN401 (as parsed)
+        """The answer to a request for a token. A server that is busy is asked again; one that breaks off is not: it may have
+        taken a refresh token that holds once."""
         connections, parts = self._connections, urlsplit(self._url)
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         where = connections.origin.text
+        pauses = list(PAUSES)
         try:
-            sent = connections.send(Request("POST", target, headers, body))
-            answer = connections.whole(sent, LARGEST_TOKEN_ANSWER)
+            while True:
+                sent = connections.send(Request("POST", target, headers, body))
+                answer = connections.whole(sent, LARGEST_TOKEN_ANSWER)
+                if sent.status not in BUSY or not pauses:
+                    break
+                now = http_moment(sent.header("Date")) or self._clock.now()
+                self._sleep(max(pauses.pop(0), min(PAUSES[-1], seconds_to_wait(sent.header(RETRY_AFTER), now))))
         except (CutShort, OSError, http.client.HTTPException) as error:
             raise SourceError(f"{where} cannot be asked for a token: {type(error).__name__}", hint="try again later") from error
         if sent.status != 200:
@@ -163,6 +218,7 @@ class Authorization:
                 hint="name a file with the option refresh_token_file",
             )
         keep(new)
+        self._tokens |= {self._refresh_token or "", new} - {""}
         self._refresh_token = new
 
 

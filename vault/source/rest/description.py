@@ -130,9 +130,15 @@ class Limits(Table, frozen=True, forbid_unknown_fields=True):
 
 
 class Errors(Table, frozen=True, forbid_unknown_fields=True):
-    """Errors in an answer with a good status. at: pointer to the code; where something is there, the answer is an error."""
+    """Errors in an answer, whatever its status. at: pointer to the code; where something is there, the answer is an error ·
+    not_there: codes of what is gone, or never was."""
 
     at: str = ""
+    not_there: list[str] = []
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.not_there and not self.at:
+            yield "not_there", "needs `at`, which says where the code is"
 
 
 class Paging(Table, frozen=True, forbid_unknown_fields=True):
@@ -196,6 +202,7 @@ class Incremental(Table, frozen=True, forbid_unknown_fields=True):
     - `format`: of `{since}`; see `TimeFormat`
     - `overlap`: how far before the last run is asked
     - `shows_deletions`: deleted records are listed as modified ones, which say so
+    - `leaves_out`: what was modified so recently is not listed at all, neither as it is nor as it was; empty where it is
     - `full_from`: a full scan asks with these parameters too, from this moment on; empty where it does without
     """
 
@@ -205,6 +212,7 @@ class Incremental(Table, frozen=True, forbid_unknown_fields=True):
     shows_deletions: bool = False
     format: TimeFormat = "iso"
     overlap: str = "10 minutes"
+    leaves_out: str = ""
     full_from: str = ""
 
     def faults(self) -> Iterator[tuple[str, str]]:
@@ -212,6 +220,8 @@ class Incremental(Table, frozen=True, forbid_unknown_fields=True):
         if "{since}" not in repr(self.parameters):
             yield "parameters", "must have {since} in one of them"
         yield from duration_faults("overlap", self.overlap)
+        if self.leaves_out:
+            yield from duration_faults("leaves_out", self.leaves_out)
         if self.full_from:
             try:
                 from datetime import datetime
@@ -230,6 +240,10 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     - `when`: pointer within the record: where nothing is there, or 0, there is nothing to ask for
     - `unless`: by pointer within the record, patterns upon which there is nothing to ask for: `{ status = "deleted" }`
     - `map`: the records are the values of an object
+    - `each`: pointer within the record to ids: one request for each, with `{each}` in the path or the parameters, whose
+      answer has one child at `records`
+    - `below`: by pointer, patterns of children that have children themselves: `{ TYPE = "folder" }`; they are asked for with
+      the key of such a one as `{key}`
     - `detail`: template of a path with more of each one, which takes its place: `{key}`, `{child.FIELD}`
     - `detail_if`: by pointer, patterns that a child must match for that: `{ type = "text/*" }`
     - `base64_text`: fields with texts as base64: the texts are kept, where they are ones
@@ -243,6 +257,8 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     when: str = ""
     unless: dict[str, str] = {}
     map: bool = False
+    each: str = ""
+    below: dict[str, str] = {}
     detail: str = ""
     detail_record: str = ""
     detail_if: dict[str, str] = {}
@@ -251,8 +267,13 @@ class Child(Table, frozen=True, forbid_unknown_fields=True):
     paging: Paging = Paging()
 
     def faults(self) -> Iterator[tuple[str, str]]:
-        yield from template_faults("path", self.path, {"key"}, "record.")
-        yield from template_faults("parameters", self.parameters, {"key"}, "record.")
+        known = {"key", "each"} if self.each else {"key"}
+        yield from template_faults("path", self.path, known, "record.")
+        yield from template_faults("parameters", self.parameters, known, "record.")
+        if self.each and "{each}" not in self.path + repr(self.parameters):
+            yield "each", "needs {each} in the path or the parameters"
+        if self.below and "{key}" not in self.path + repr(self.parameters):
+            yield "below", "needs {key} in the path or the parameters"
         yield from template_faults("detail", self.detail, {"key"}, "child.")
         if self.paging.most_pages:
             yield "paging", "cannot have most_pages"
@@ -267,6 +288,7 @@ class Attachments(Table, frozen=True, forbid_unknown_fields=True):
     - `url`: pointer to the address of the bytes; or `path`: a template with `{key}`, `{attachment.FIELD}`
     - `base64`: pointer to the bytes within an answer of JSON; empty where the answer is the bytes
     - `version`: pointers to what changes with the content
+    - `size`: pointer to how many bytes there are; a file that has another number of them is none
     - `hosts`: other hosts, from which bytes are fetched without credentials: `*.files.example.com`
     - `when`: pointer within the description: only where something is there it is a file
     """
@@ -277,6 +299,7 @@ class Attachments(Table, frozen=True, forbid_unknown_fields=True):
     url: str = ""
     path: str = ""
     base64: str = ""
+    size: str = ""
     version: list[str] = []
     hosts: list[str] = []
     when: str = ""

@@ -192,6 +192,15 @@ class Mirror:
         """No key was met yet."""
         self._database.execute("delete from met where resource = ?", (resource,))
 
+    def has_unmet(self, resource: str) -> bool:
+        """Whether there are records that the pass has not met."""
+        row = self._database.execute(
+            "select 1 from records as r where resource = ? and not exists "
+            "(select 1 from met where met.resource = r.resource and met.sort = r.sort) limit 1",
+            (resource,),
+        ).fetchone()
+        return row is not None
+
     def drop_unmet(self, resource: str, stop: Stop) -> int:
         """What the pass has not met is gone; gives how many."""
         count = 0

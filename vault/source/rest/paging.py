@@ -80,6 +80,10 @@ class Listing:
         self._seen: set[bytes] = set()
         self._empty = 0
 
+    def altered(self, change: Callable[[ListingQuestion], ListingQuestion]) -> Listing:
+        """Another one, of which something is asked otherwise."""
+        return Listing(self._client, lambda state: change(self._question(state)), self._name)
+
     def page(self, state: PageState) -> Page:
         """The page of a state. Raises `SourceError`, `Nonsense` among it."""
         question = self._question(state)

@@ -7,7 +7,11 @@ Whoever reads page by page while others write reads a mixture. A reading is over
 - after a full pass that can skip nothing, nothing was modified any more, and the interface's own count is that of the mirror.
 
 A listing by pages or offsets skips a record where another one before it is deleted meanwhile. That one was in this listing and
-is not in the next, so two listings that are equal have skipped nothing.
+is not in the next, so two listings that are equal have skipped nothing; unless the order is another one each time, which shows
+by records that come twice.
+
+The clock that stamps modifications need not be the one that the server tells (`Date`), nor ours. What a reading may have missed
+is no older than the newest stamp that it has seen, less the time that it took: from there on is asked.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from vault.source.rest import attachments, exact_json, templates, times
 from vault.source.rest.client import Nonsense, NotThere, RestClient
 from vault.source.rest.description import Resource
 from vault.source.rest.description_faults import duration
+from vault.source.rest.interface_check import InterfaceCheck
 from vault.source.rest.mirror import Mirror, NewRecord, ResourceState
 from vault.source.rest.paging import Listing, ListingQuestion, Page, PageState
 from vault.source.rest.patience import BurstPace
@@ -46,6 +51,9 @@ SAMPLED = 3
 
 _DIGESTS = 1 << 64
 REPEATED_PAGES = 3
+MOST_WAITS = 3
+"""For what a listing leaves out since it was modified just now."""
+
 MOST_MISSING = 20
 """Records whose own page or children are not there, before any that are."""
 
@@ -75,8 +83,10 @@ class _Outcome(Struct):
     - `filled`: pages with records · `is_short`: whether the first had fewer than asked for
     - `asked`: requests beside those for pages · `missing`: that found nothing there
     - `digest`: of all that was listed
+    - `again`: records that came on more than one page, where that means that they have moved
     - `began`: by the server's clock · `newest`: of the modifications that were seen; both seconds since 1970
     - `resumed`: whether it is the rest of an interrupted one
+    - `met`: hashes of the keys of an incremental one, where it matters whether some come twice
     """
 
     changed: int = 0
@@ -87,9 +97,11 @@ class _Outcome(Struct):
     missing: int = 0
     keyless: int = 0
     digest: int = 0
+    again: int = 0
     began: float | None = None
     newest: float | None = None
     resumed: bool = False
+    met: set[bytes] = field(default_factory=set)
 
     @property
     def is_one_answer(self) -> bool:
@@ -107,8 +119,12 @@ class ResourceReading(Struct):
     problems: list[Problem] = field(default_factory=list)
     full: bool = False
     wrong: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    """What a look has found of the interface."""
     total: int | None = None
     """How many records there are, after a look; None where the interface does not say."""
+    with_secret: int = 0
+    """Records that were read, in which the interface repeats a secret."""
     missing: NotThere | None = None
     """Of what belongs to a record."""
     _pace: BurstPace | None = None
@@ -141,7 +157,11 @@ class ResourceReading(Struct):
     def sample(self) -> None:
         """A look at the first records. Raises as `run` does."""
         mirror = self.context.mirror
-        page = self._listing().page(PageState(since=self._full_from()))
+        state = PageState(since=self._full_from())
+        page = self._listing().page(state)
+        check = InterfaceCheck(self._listing(), self.name, self.resource, self.context.own_zone)
+        check.run(page, state)
+        self.notes = check.notes
         self.total = len(page.records) if page.following is None else page.total
         first = replace(page, records=page.records[:SAMPLED])
         self._take_page(first, _Outcome(), is_full=False, refetch=True)
@@ -159,40 +179,65 @@ class ResourceReading(Struct):
     def _full_scan(self) -> None:
         mirror, began = self.context.mirror, None
         newest: float | None = None
+        started = self._now()
         for number in range(MOST_PASSES):
             was_settled = self._state().settled
             done = self._pass(None, refetch=number == 0)
             began = done.began if began is None else began
+            started = min(started, self._state().began or started)  # it may be the rest of an earlier one
             newest = max((one for one in (newest, done.newest) if one is not None), default=None)
+            self._meet_what_was_left_out(began)
             done.changed += mirror.drop_unmet(self.name, self.context.stop)
             filled = (number > 0 or was_settled) and not done.resumed
-            settled = done.is_one_answer or (filled and not done.changed) or self._is_quiet(began)
+            from_when = self._from_when(began, newest, started)
+            settled = done.is_one_answer or (filled and not done.changed and not done.again) or self._is_quiet(from_when)
             state = replace(self._state(), settled=settled or was_settled, passing=None)
             if settled:
-                watermark = None if began is None or newest is None else min(began, newest)
-                now = self.context.clock.now().timestamp()
-                mirror.set_state(self.name, replace(state, full_at=now, watermark=watermark))
+                watermark = None if newest is None else from_when
+                mirror.set_state(self.name, replace(state, full_at=self._now(), watermark=watermark))
                 mirror.commit()
                 return
             mirror.set_state(self.name, state)
             mirror.commit()
-        self._refuse_unsettled(MOST_PASSES)
+        self._refuse_unsettled(MOST_PASSES, done)
 
     def _incremental_run(self, watermark: float) -> None:
         mirror = self.context.mirror
-        newest, began, before = watermark, None, -1
+        newest, began, before, started = watermark, None, -1, self._now()
         for _ in range(MOST_ROUNDS):
             done = self._pass(self._overlapped(watermark), refetch=False)
             began = done.began if began is None else began
             newest = max(newest, done.newest or 0.0)
-            skipped_nothing = self.resource.paging.skips_nothing or done.digest == before
+            skipped_nothing = self.resource.paging.skips_nothing or (done.digest == before and not done.again)
             before = done.digest
             if done.is_one_answer or (not done.changed and skipped_nothing):
-                until = newest if began is None else min(newest, began)
-                mirror.set_state(self.name, replace(self._state(), watermark=max(watermark, until), passing=None))
+                until = self._from_when(began, newest, started)
+                mirror.set_state(self.name, replace(self._state(), watermark=max(watermark, until or 0.0), passing=None))
                 mirror.commit()
                 return
-        self._refuse_unsettled(MOST_ROUNDS)
+        self._refuse_unsettled(MOST_ROUNDS, done)
+
+    def _from_when(self, began: float | None, newest: float | None, started: float) -> float | None:
+        """The moment from which on is to be asked what was modified; see this module's text. began: by the server's clock ·
+        newest: stamp · started: by our clock."""
+        took = max(0.0, self._now() - started)
+        return min((one for one in (began, None if newest is None else newest - took) if one is not None), default=None)
+
+    def _meet_what_was_left_out(self, began: float | None) -> None:
+        """Where listings leave out what was modified just now, records that a pass has not met may be among that: they are
+        waited for before they are taken for deleted. began: by the server's clock."""
+        incremental = self.resource.incremental
+        if incremental is None or not incremental.leaves_out or began is None:
+            return
+        wait = duration(incremental.leaves_out).total_seconds()
+        for _ in range(MOST_WAITS):
+            if not self.context.mirror.has_unmet(self.name):
+                return
+            self.context.client.pace.sleep(wait + 1)
+            self._pass(self._overlapped(began - wait), refetch=False, is_full=True)
+
+    def _now(self) -> float:
+        return self.context.clock.now().timestamp()
 
     def _is_quiet(self, began: float | None) -> bool:
         """Whether nothing was modified any more since a full pass, and the interface counts as many records as the mirror."""
@@ -210,17 +255,20 @@ class ResourceReading(Struct):
         incremental = self.resource.incremental
         return moment - (duration(incremental.overlap).total_seconds() if incremental is not None else 0.0)
 
-    def _refuse_unsettled(self, times: int) -> None:
+    def _refuse_unsettled(self, times: int, last: _Outcome) -> None:
         if self.missing is not None:
             raise self.missing
+        if last.again:
+            text = f"{self.name} come in another order each time, so that pages overlap: {times} readings found no end"
+            raise Unsettled(text, hint="have them sorted by what does not change, with `parameters` of the description")
         text = f"{self.name} changed during each of {times} readings: its items stay as they were at the last snapshot"
         raise Unsettled(text, hint="run the backup again when less is written")
 
     # one pass
 
-    def _pass(self, since: float | None, *, refetch: bool) -> _Outcome:
+    def _pass(self, since: float | None, *, refetch: bool, is_full: bool = False) -> _Outcome:
         """Read all pages. since: None for a full one · refetch: whether children are asked for although their record is as it
-        was listed before."""
+        was listed before · is_full: it belongs to a full one."""
         mirror, state = self.context.mirror, self._state()
         now = self.context.clock.now().timestamp()
         done, at = _Outcome(), self._resumed(state, now) if since is None and refetch else None
@@ -241,7 +289,7 @@ class ResourceReading(Struct):
             done.is_short |= not done.pages and len(page.records) < self.resource.paging.size
             done.pages += 1
             done.filled += bool(page.records)
-            fresh = self._take_page(page, done, is_full=since is None, refetch=refetch)
+            fresh = self._take_page(page, done, is_full=is_full or since is None, refetch=refetch)
             repeated = 0 if fresh or not page.records or self.resource.paging.most_pages else repeated + 1
             if since is None and repeated >= REPEATED_PAGES and self.resource.paging.type in ("page", "offset"):
                 raise Nonsense(f"{self.context.client.text} gives the same records of {self.name} page after page")
@@ -307,12 +355,15 @@ class ResourceReading(Struct):
                 done.keyless += 1
                 continue
             listed = _hashed(entry, self.resource.drop)
+            is_twice_in_page = key in in_page
             if in_page.setdefault(key, listed) != listed:
                 raise Nonsense(
                     f"{self.context.client.text} gives {self.name} {shown(key)} twice in one answer, with other content"
                 )
-            if not is_full or self.context.mirror.meet(self.name, key):
+            if self.context.mirror.meet(self.name, key) if is_full else self._meet(key, done):
                 fresh += 1
+            elif self._shows_order and not is_twice_in_page:
+                done.again += 1
             done.digest = (
                 done.digest
                 + int.from_bytes(blake2b(listed + key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
@@ -320,6 +371,22 @@ class ResourceReading(Struct):
             self._note_newest(entry, done)
             self._take(key, entry, listed, done, refetch=refetch)
         return fresh
+
+    @property
+    def _shows_order(self) -> bool:
+        """Whether a record that comes on two pages shows that there is no order. Windows overlap, and cursors may."""
+        paging = self.resource.paging
+        return paging.type in ("page", "offset") and not paging.stable and not paging.most_pages
+
+    def _meet(self, key: str, done: _Outcome) -> bool:
+        """Whether an incremental pass meets a record for the first time, where that tells something."""
+        if not self._shows_order:
+            return True
+        mark = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        if mark in done.met:
+            return False
+        done.met.add(mark)
+        return True
 
     def _note_newest(self, entry: dict[str, Any], done: _Outcome) -> None:
         if self.resource.incremental is None:
@@ -347,7 +414,9 @@ class ResourceReading(Struct):
         finally:
             done.asked += reader.asked
         label = self._label(key, record)
-        line = exact_json.dump(without(record, self._dropped)) + b"\n"
+        plain = exact_json.dump(without(record, self._dropped)) + b"\n"
+        line = self.context.client.without_secrets(plain)
+        self.with_secret += line != plain
         if mirror.put(self.name, NewRecord(key, label, listed, line), old):
             done.changed += 1
         if resource.attachments is not None:

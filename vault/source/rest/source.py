@@ -6,10 +6,7 @@ mirror, attachments from the interface. A resource that could not be read is a p
 
 from __future__ import annotations
 
-import base64
-import binascii
 import errno
-import http.client
 import sqlite3
 import tempfile
 from collections.abc import Generator, Iterator
@@ -28,12 +25,11 @@ from vault.source.attributes import NOTHING
 from vault.source.contract import UNKNOWN_SIZE, Content, Scan, ScanColumn, Stop, TooLarge, never
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
-from vault.source.rest import exact_json
-from vault.source.rest.attachments import FOLDER, AttachmentSource
-from vault.source.rest.client import Forbidden, Nonsense, NotThere, Question, RestClient
-from vault.source.rest.connections import CutShort
+from vault.source.rest.attachment_reader import AttachmentReader
+from vault.source.rest.attachments import FOLDER
+from vault.source.rest.client import Forbidden, Nonsense, NotThere, RestClient
 from vault.source.rest.description import Description, Resource
-from vault.source.rest.mirror import Mirror, StoredAttachment
+from vault.source.rest.mirror import Mirror
 from vault.source.rest.reading import ReadingContext, ResourceReading
 from vault.source.sql.layout import UNDATED, Step
 from vault.source.streams import SequentialStream, StreamReader
@@ -146,6 +142,7 @@ class RestSource:
         scan.is_remote = True
         scan.clock_difference, scan.rate_limits = self.client.clock_difference, self.client.pace.limits()
         if self.options.sample:
+            scan.notes = tuple(note for reading in readings.values() for note in reading.notes)
             scan.record_counts = {name: reading.total for name, reading in readings.items()}
         return scan
 
@@ -233,6 +230,8 @@ class RestSource:
                 gaps.append(f"{name}: {children} are of the moment at which each record was read")
                 if resource.incremental is not None:
                     gaps.append(f"{name}: {children} that change without a modification of their record: by full scans alone")
+            if reading.with_secret:
+                gaps.append(f"{name}: the secret, which the interface repeats in records, stands there as …")
             texts = [f"{child}.{one}" for child, of in resource.children.items() for one in of.base64_text]
             if texts:
                 gaps.append(f"{name}: {', '.join(texts)} are the texts that the interface encodes as base64")
@@ -251,6 +250,12 @@ class RestReader(StreamReader):
     def __init__(self, source: RestSource) -> None:
         super().__init__(source.prefix)
         self._source = source
+        self._attachments = AttachmentReader(source.client)
+
+    def close(self) -> None:
+        """Close the connections to other hosts."""
+        self._attachments.close()
+        super().close()
 
     def open_large(self, path: bytes) -> SequentialStream | Problem:
         """An item, from its beginning."""
@@ -289,29 +294,10 @@ class RestReader(StreamReader):
             return Problem(path, "unreadable", f"the mirror cannot be read: {error}")
         if stored is None:
             return Problem(path, "vanished-while-read", "its record was deleted while the backup ran")
-        return SequentialStream(path, item.status(), lambda: self._bytes(name, stored))
-
-    def _bytes(self, name: str, stored: StoredAttachment) -> Generator[bytes, None, None]:
         wanted = self._source.options.description.resources[name].attachments
-        client, where = self._source.client, AttachmentSource.of_text(stored.source)
         if wanted is None:
-            return
-        try:
-            if wanted.base64:
-                question = client.own_path(where.url) if where.url else Question(where.path)
-                text = exact_json.at(client.ask(question).value, wanted.base64)
-                if not isinstance(text, str):
-                    raise OSError(errno.EIO, "the answer has no content in it")
-                yield base64.b64decode("".join(text.split()), validate=True)
-            else:
-                yield from client.stream(where.url or where.path, wanted.hosts)
-        except (NotThere, Forbidden, Nonsense) as error:
-            raise OSError(errno.EIO, str(error)) from error
-        except binascii.Error as error:
-            raise OSError(errno.EIO, "the answer is not valid base64") from error
-        except (CutShort, http.client.HTTPException) as error:
-            text = error.strerror if isinstance(error, CutShort) else type(error).__name__
-            raise OSError(errno.EIO, text) from error
+            return Problem(path, "vanished-while-read", "the description names no attachments any more")
+        return SequentialStream(path, item.status(), lambda: self._attachments.pieces(wanted, stored))
 
 
 def _generated(pieces: Iterator[bytes]) -> Generator[bytes, None, None]:

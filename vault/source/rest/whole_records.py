@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from vault.source.contract import Stop
 from vault.source.rest import exact_json, templates
-from vault.source.rest.client import Nonsense, Question, RestClient
+from vault.source.rest.client import Nonsense, NotThere, Question, RestClient, parameters
 from vault.source.rest.description import Child, Resource
 from vault.source.rest.mirror import sort_key
 from vault.source.rest.paging import Listing, ListingQuestion, all_records
@@ -56,22 +56,71 @@ class RecordReader(Struct):
         nothing = child.when and exact_json.at(record, child.when) in (None, "", False, "0", [], {})
         if nothing or (child.unless and _matches(record, child.unless)):
             return []
-        self.asked += 1
-
-        def fill(place: str) -> str:
-            return _filled(place, key, "record.", record)
-
-        path = templates.path(child.path, fill)
-        own = templates.values(child.parameters, fill)
-        what = ListingQuestion(path, own, None, child.records, child.paging, child.key, map=child.map)
-        client = self.client
-        listing = Listing(client, lambda _: what, f"{name} of {self.name} {shown(key)}")
-        found = list(all_records(listing, self.stop, MOST_CHILDREN))
+        found = self._one_by_one(key, record, child, name) if child.each else self._listed(key, key, record, child, name)
+        if child.below:
+            found += self._below(key, record, child, name, found)
         if child.detail:
             found = [self._detail_of(one, child, name) if _matches(one, child.detail_if) else one for one in found]
         for one in found if child.base64_text else ():
             _decode(one, child.base64_text)
         return _sorted(found, child.key)
+
+    def _listed(self, key: str, above: str, record: dict[str, Any], child: Child, name: str) -> list[dict[str, Any]]:
+        """The children of a record, or of one of its children. above: the key of whose children they are."""
+        self.asked += 1
+
+        def fill(place: str) -> str:
+            return _filled(place, above, "record.", record)
+
+        path, own = templates.path(child.path, fill), templates.values(child.parameters, fill)
+        what = ListingQuestion(path, own, None, child.records, child.paging, child.key, map=child.map)
+        listing = Listing(self.client, lambda _: what, f"{name} of {self.name} {shown(key)}")
+        return list(all_records(listing, self.stop, MOST_CHILDREN))
+
+    def _below(
+        self, key: str, record: dict[str, Any], child: Child, name: str, first: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """The children of children, to the bottom: of folders that have files and folders."""
+        found: list[dict[str, Any]] = []
+        waiting, seen = list(first), {key}
+        while waiting:
+            one = waiting.pop()
+            above = exact_json.as_text(exact_json.at(one, child.key))
+            if not above or not _matches(one, child.below):
+                continue
+            if above in seen:
+                raise Nonsense(f"{self.client.text} leads round in circles within the {name} of {self.name} {shown(key)}")
+            seen.add(above)
+            new = self._listed(key, above, record, child, name)
+            found += new
+            waiting += new
+            if len(found) > MOST_CHILDREN:
+                raise Nonsense(f"{self.name} {shown(key)} has more than {MOST_CHILDREN} {name}")
+        return found
+
+    def _one_by_one(self, key: str, record: dict[str, Any], child: Child, name: str) -> list[dict[str, Any]]:
+        """Children that a record names by their ids. One that is not there any more is left out."""
+        found: list[dict[str, Any]] = []
+        values = [
+            one for one in exact_json.all_at(record, child.each) if not isinstance(one, bool)
+        ]  # some say `false` for none
+        ids = {text: None for value in values if (text := exact_json.as_text(value))}
+        for number in list(ids)[:MOST_CHILDREN]:
+            self.stop()
+            self.asked += 1
+
+            def fill(place: str, number: str = number) -> str:
+                return number if place == "each" else _filled(place, key, "record.", record)
+
+            own = parameters(templates.values(child.parameters, fill))
+            try:
+                one = exact_json.at(self.client.ask(Question(templates.path(child.path, fill), own)).value, child.records)
+            except NotThere:
+                continue
+            if not isinstance(one, dict):
+                raise Nonsense(f"{self.client.text} answers something else to one of the {name} of {self.name} {shown(key)}")
+            found.append(one)
+        return found
 
     def _detail_of(self, one: dict[str, Any], child: Child, name: str) -> dict[str, Any]:
         client, number = self.client, exact_json.as_text(exact_json.at(one, child.key)) or ""

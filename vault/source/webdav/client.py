@@ -145,7 +145,8 @@ class DavClient:
                     self._refuse(answer, connection)
                     return _Sent(answer, connection)
                 reason = f"it answers {answer.status}"
-                wait = max(pause, seconds_to_wait(answer.getheader("Retry-After"), self._clock.now()))
+                now = http_moment(answer.getheader("Date")) or self._clock.now()
+                wait = max(pause, seconds_to_wait(answer.getheader("Retry-After"), now))
                 _end(answer, connection)
             if self._clock.monotonic() - begun + wait > PATIENCE:
                 hint = "is the address right? Try again later"

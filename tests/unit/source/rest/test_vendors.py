@@ -88,7 +88,7 @@ def test_zendesk_has_archived_and_deleted_tickets_and_comments_with_attachments(
             desk.put(2, status="closed")  # archived: in no listing
             url = f"{desk.url}attachments/1"
             desk.comments[3] = [
-                {"id": 9, "body": "hi", "attachments": [{"id": 1, "file_name": "a.wav", "content_url": url, "size": 3}]}
+                {"id": 9, "body": "hi", "attachments": [{"id": 1, "file_name": "a.wav", "content_url": url, "size": 13}]}
             ]
             desk.now += timedelta(minutes=10)
             reading = Reading("zendesk", desk, tmp_path, user="me@example.com/token")
@@ -214,6 +214,44 @@ def test_bitrix_is_read_after_the_last_id_within_its_limits(tmp_path: Path) -> N
         assert len(reading.records("deals")) == 174
 
 
+def test_bitrix_gives_files_of_the_disk_of_tasks_and_of_activities(tmp_path: Path) -> None:
+    """Folders to the bottom in pages of two, attached objects by id, addresses with the webhook's code in them."""
+    with serving(BitrixDouble()) as portal:
+        portal.folders = {
+            100: [101, (1, "price.xlsx", b"PK"), (2, "empty.txt", b""), 102],
+            101: [103, (3, "contract.pdf", b"%PDF")],
+            102: [],
+            103: [(4, "recording.wav", b"RIFF")],
+        }
+        portal.attached = {7: ("act.pdf", b"%PDF-act"), 8: ("mail.eml", b"Subject: x")}
+        task = {"id": "5", "title": "task", "createdDate": iso(NOW), "changedDate": iso(NOW), "commentsCount": "0"}
+        portal.tasks = [task | {"ufTaskWebdavFiles": [7, 99]}, task | {"id": "6", "ufTaskWebdavFiles": False}]
+        portal.activities = [
+            {"ID": "3", "CREATED": iso(NOW), "LAST_UPDATED": iso(NOW), "FILES": [{"id": 8, "url": "https://x"}]}
+        ]
+        reading = Reading("bitrix24", portal, tmp_path, "disk", "tasks", "activities", secret="webhook-secret")
+        contents = reading.read()
+        assert {name: data for name, data in contents.items() if "/attachments/" in name} == {
+            "disk/attachments/100/1-price.xlsx": b"PK",
+            "disk/attachments/100/2-empty.txt": b"",
+            "disk/attachments/100/3-contract.pdf": b"%PDF",
+            "disk/attachments/100/4-recording.wav": b"RIFF",
+            "tasks/attachments/5/7-act.pdf": b"%PDF-act",
+            "activities/attachments/3/8-mail.eml": b"Subject: x",
+        }
+        (storage,) = map(json.loads, contents["disk.jsonl"].splitlines())
+        assert [one["ID"] for one in storage["objects"]] == ["1", "2", "3", "4", "101", "102", "103"]
+        tasks = [json.loads(line) for line in contents["tasks/2024-06.jsonl"].splitlines()]
+        assert [[file["NAME"] for file in one["files"]] for one in tasks] == [["act.pdf"], []]  # the other one is gone
+        assert not [name for name, data in contents.items() if b"webhook-secret" in data or b"token=" in data]
+        reading.clock.sleep(90_000)
+        assert reading.read() == contents  # addresses that differ each time are no change
+        portal.folders[103].append(101)
+        reading.clock.sleep(90_000)
+        with pytest.raises(Exception, match="round in circles"):
+            Reading("bitrix24", portal, tmp_path / "other", "disk", secret="webhook-secret").read()
+
+
 def test_naumen_keeps_its_key_out_of_sight_and_gives_files_and_dictionaries(tmp_path: Path) -> None:
     with serving(NaumenDouble()) as desk:
         desk.classes["serviceCall"] = [
@@ -241,6 +279,20 @@ def test_naumen_keeps_its_key_out_of_sight_and_gives_files_and_dictionaries(tmp_
         with pytest.raises(Exception, match="the credentials are refused") as error:
             wrong.read()
         assert "naumen-wrong-key" not in str(error.value)
+
+
+def test_naumen_gives_more_of_each_request_where_it_is_asked_for(tmp_path: Path) -> None:
+    with serving(NaumenDouble()) as desk:
+        desk.classes["serviceCall"] = [
+            {"UUID": f"serviceCall${number}", "creationDate": "2024.05.17 10:00:00"} for number in range(3)
+        ]
+
+        def detailed(one: Description) -> Description:
+            resource = replace(one.resources["requests"], detail="sd/services/rest/get/{key}")
+            return replace(one, resources=one.resources | {"requests": resource})
+
+        reading = Reading("naumen", desk, tmp_path, "requests", secret="naumen-secret-key").changed(detailed)
+        assert [one["solution"] for one in reading.records("requests/2")] == [f"of serviceCall${number}" for number in range(3)]
 
 
 def test_speech_analytics_has_transcripts_in_order_and_recordings(tmp_path: Path) -> None:
