@@ -20,6 +20,7 @@ from restore.databases.row_plan import RowPlan, policy_for_rows
 from restore.databases.sqlite_target import SqliteTarget
 from restore.databases.staged_rows import FetchedItem, StagedRows, stage
 from restore.outputs.scratch_dir import scratch_dir
+from strongroom.command_log import recorded
 from strongroom.source_kinds import file_servers, registry
 from vault.errors import StrongroomError, UsageError
 from vault.format import manifest
@@ -99,11 +100,28 @@ class PlannedRows(Struct, frozen=True):
 
     plan: RowPlan
     target: RowTarget
+    context: Context
+    selected: SelectedItems
+    options: RowOptions
 
     def apply(self) -> RowPlan:
         """Put the rows there; gives what was done. Raises `TargetError` and writes nothing where a row is in the way that may
         not be replaced, where the rows do not fit, or the database cannot be written."""
-        return self.target.apply()
+        with recorded(self.context, "restore", [self.selected.project], self._asked()) as entry:
+            entry.begin()
+            done = self.target.apply()
+            entry.count(inserted=done.inserted, replaced=done.replaced)
+        return done
+
+    def _asked(self) -> dict[str, object]:
+        """For the log."""
+        return {
+            "selection": self.selected.options.as_json(),
+            "to": self.plan.where,
+            "where": self.options.where,
+            "on_conflict": self.plan.policy.value,
+            "snapshots": [one.id for one in self.selected.selection.records],
+        }
 
 
 class _SqliteRows(Struct, frozen=True):
@@ -249,17 +267,17 @@ def planned_rows(
             case SqliteFile(path, version_column):
                 staged = stage(items, folder / "staged.db", options.where, stop)
                 rows = _SqliteRows(SqliteTarget(path, policy, version_column, stop), staged)
-                yield PlannedRows(rows.plan(), rows)
+                yield PlannedRows(rows.plan(), rows, context, selected, options)
             case PostgresqlDatabase(place):
                 from restore.databases.postgresql_target import PostgresqlTarget
 
                 with PostgresqlTarget(place, items, policy, options.where, stop) as target:
-                    yield PlannedRows(target.plan(), target)
+                    yield PlannedRows(target.plan(), target, context, selected, options)
             case MariadbDatabase(place):
                 from restore.databases.mariadb_target import MariadbTarget
 
                 with MariadbTarget(place, items, policy, options.where, stop) as rows_target:
-                    yield PlannedRows(rows_target.plan(), rows_target)
+                    yield PlannedRows(rows_target.plan(), rows_target, context, selected, options)
 
 
 def _sources(context: Context, selected: SelectedItems) -> list[SourceSettings]:
