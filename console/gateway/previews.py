@@ -147,14 +147,14 @@ def preview(visit: Visit, place: ItemPlace, view: TableView, record: int | None 
                 return made
             cut = _copy(found, file, sort)
         if cut is None:
-            return _as_text(made, head, "", "")
+            return _as_text(visit, made, head, "", "")
         made = replace(made, cut=cut)
         view = replace(view, masked=visit.console.masked)
         try:
             made = _asked(visit, made, file, view, record)
             return made if made.thread is None else replace(made, attachments=_attachments(visit, found, made))
         except Damaged as error:
-            return _as_text(made, head, str(error), error.hint or "")
+            return _as_text(visit, made, head, str(error), error.hint or "")
 
 
 def content(visit: Visit, place: ItemPlace, wanted: tuple[int, int | None] | None) -> Bytes:
@@ -272,8 +272,9 @@ def _attachments(visit: Visit, found: ItemContent, made: Preview) -> tuple[Item,
     return tuple(one for one in items if scope.covers(one.kind, one.path))
 
 
-def _as_text(made: Preview, head: bytes, trouble: str, hint: str) -> Preview:
-    """What cannot be opened is shown by its first bytes, where they are text."""
+def _as_text(visit: Visit, made: Preview, head: bytes, trouble: str, hint: str) -> Preview:
+    """What cannot be opened is shown by its first bytes, where they are text; not where columns of tables are masked, as nobody
+    knows where they are."""
     trouble = trouble or "it is too large to be opened for a preview"
-    text = texts.shown(head, made.item.size) if made.sort.is_text else None
-    return replace(made, trouble=trouble, hint=hint, text=text)
+    readable = made.sort.is_text and not (made.sort.table and visit.console.masked)
+    return replace(made, trouble=trouble, hint=hint, text=texts.shown(head, made.item.size) if readable else None)
