@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import re
 import signal
 import socket
@@ -102,6 +103,12 @@ def console_process(settings: Path, environment: Mapping[str, str]) -> Iterator[
         process.wait(30)
 
 
+def processor_time(process: int) -> float:
+    """Seconds of user and system that a process has taken so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def largest_memory(process: int) -> int:
     """The largest resident set that a process ever had, bytes."""
     (found,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
@@ -134,23 +141,28 @@ def measured(data: Dataset, rounds: int, work: Path) -> bool:
         call("init", "repository", "--recovery-kit", "kit.txt")
         call("project", "add", "data", "--source", f"data={data.path}")
         call("backup")
-        restores: list[float] = []
+        restores: list[measure.Cost] = []
+        cpu: list[float] = []
         downloads: list[Download] = []
         with console_process(home / "strongroom.toml", environment) as (browser, process):
             idle = largest_memory(process)
             for number in range(rounds):
                 say(f"{data.name}: round {number + 1}")
                 with empty_folder(work / "target") as target:
-                    restores.append(call("restore", "data", "--to", str(target / "back")).wall)
+                    restores.append(call("restore", "data", "--to", str(target / "back")))
                 with empty_folder(work / "target") as target:
+                    before = processor_time(process)
                     downloads.append(browser.download(target / "data.zip"))
+                    cpu.append(processor_time(process) - before)
                     compare(target / "data.zip", data.path)
             memory = largest_memory(process)
-    restore, download = statistics.median(restores), statistics.median(one.wall for one in downloads)
+    restore, restore_cpu = statistics.median(one.wall for one in restores), statistics.median(one.cpu for one in restores)
+    download = statistics.median(one.wall for one in downloads)
     first = statistics.median(one.first for one in downloads)
     fine = download <= SLOWEST * restore and memory <= MOST_MEMORY
     print(
-        f"| {data.name}, {data.bytes / 1e6:,.0f} MB, {data.files:,} files | {restore:.2f} s | {download:.2f} s | {first:.2f} s "
+        f"| {data.name}, {data.bytes / 1e6:,.0f} MB, {data.files:,} files | {restore:.2f} s | {restore_cpu:.2f} s "
+        f"| {download:.2f} s | {statistics.median(cpu):.2f} s | {first:.2f} s "
         f"| {restore / download:.2f} | {idle / 1e6:.0f} MB | {memory / 1e6:.0f} MB | {'passed' if fine else 'FAILED'} |",
         flush=True,
     )
@@ -202,8 +214,8 @@ def main() -> int:
         serve(options.serve, options.port)
         return 0
     work = options.work.resolve()
-    print("| data | restore | ZIP | first byte | speed of restore | idle | memory | limits |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print("| data | restore | its cpu | ZIP | cpu of the console | first byte | speed of restore | idle | memory | limits |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     names = [options.only] if options.only else SETS
     results = [
         measured(dataset(name, work / "data", scale=SCALES[name] * options.scale), options.rounds, work) for name in names

@@ -65,6 +65,8 @@ def test_tickets_go_to_another_interface_and_no_secret_is_in_logs_maps_or_state(
     assert (one["created"], len(doubles.new.tickets)) == (1, 1) and doubles.new.seen()[0]["title"] == "b"
     done = doubles.restore(*words, "--debug", "--log-file", "log.txt")
     assert "1 record created, 1 there already" in done.text and "ids: ids.jsonl" in done.text
+    logged = [one for one in doubles.call("audit", "show", "--json").document["entries"] if one["action"] == "restore"]
+    assert len(logged) == 2 and doubles.new.url.removesuffix("api/") in json.dumps(logged)
     lines = [json.loads(line) for line in (doubles.desk.folder / "ids.jsonl").read_text().splitlines()]
     assert [(line["resource"], line["old"], line["new"]) for line in lines] == [
         ("tickets", "4711", "2"),
@@ -75,6 +77,15 @@ def test_tickets_go_to_another_interface_and_no_secret_is_in_logs_maps_or_state(
     writes = doubles.new.writes
     url = f"rest:desk.toml?base={doubles.new.url}&password_file=secret"
     assert doubles.restore("--to", url, "--json").document["already_there"] == 2 and doubles.new.writes == writes
+
+
+def test_what_was_deleted_comes_back_where_it_came_from_and_the_others_stay(doubles: Doubles) -> None:
+    doubles.call("backup")
+    del doubles.old.tickets[4712]
+    done = doubles.restore("--to", "rest:tickets", "--yes", "--json").document
+    assert (done["created"], done["already_there"]) == (1, 1)
+    assert [(one["title"], one["parent"]) for one in doubles.old.tickets.values()] == [("a", None), ("b", 4711)]
+    assert [one["text"] for one in doubles.old.comments[4713]] == ["ok", "ok"]
 
 
 def test_a_process_that_is_killed_at_any_request_is_continued(doubles: Doubles) -> None:
@@ -113,6 +124,7 @@ WRONG = [
     (("--to", "rest:spare", "--as", "csv"), "exclude an interface", "restore to a folder"),
     (("--to", "rest:spare", "--verify"), "are for files", "leave it out"),
     (("--to", "somewhere", "--record", "4711"), "need an interface", "--to rest:NAME"),
+    (("--to", "rest:spare", "--record", "17"), "none of these items has a record 17", "find PROJECT --record"),
     (("--in-place",), "created again, under new numbers", "--to rest:tickets"),
 ]
 
@@ -120,7 +132,7 @@ WRONG = [
 def test_what_cannot_be_is_said_before_anything_is_written(doubles: Doubles, tmp_path: Path) -> None:
     doubles.call("backup")
     for words, what, hint in WRONG:
-        found = doubles.restore(*words, exits=2).err
+        found = doubles.restore(*words, exits=(1, 2)).err
         assert what in found and hint in found, found
     assert "one project" in doubles.call("restore", "--all-projects", "--to", "rest:spare", exits=2).err
     (tmp_path / "reports").mkdir()

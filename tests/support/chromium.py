@@ -105,9 +105,14 @@ class Chromium:
         ]
 
     def complaints(self) -> list[str]:
-        """What the browser itself said of the pages: refused scripts and styles, errors of scripts."""
+        """What the browser itself said of the pages: refused scripts and styles, errors of scripts; not that a page is an
+        error's."""
         said: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
-        return [one["message"] for one in said if one["level"] in ("WARNING", "SEVERE")]
+        return [
+            one["message"]
+            for one in said
+            if one["level"] in ("WARNING", "SEVERE") and "the server responded with a status of" not in one["message"]
+        ]
 
 
 @contextmanager

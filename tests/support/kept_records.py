@@ -14,7 +14,7 @@ from restore.interfaces.id_map import IdMap, MappedRecord
 from restore.interfaces.markers import marker_of
 from restore.interfaces.plan import Created, CreationPlan, RecordSource
 from restore.interfaces.planner import Creation, plan_creation
-from restore.interfaces.references import References
+from restore.interfaces.references import References, in_order
 from restore.interfaces.target import RecordTarget, dictionary_of
 from tests.support.clock import StillClock
 from tests.support.creating_desk import DESCRIPTION, CreatingDesk
@@ -146,10 +146,9 @@ class Restoring:
         def new_names(resource: str, by: str) -> dict[str, str]:
             return dictionary_of(client, resource, resources[resource], by, never)
 
+        creates = {name: one.create for name, one in resources.items() if one.create is not None}
         targets = {
-            name: RecordTarget(client, name, one, one.create, self.clock, never)
-            for name, one in resources.items()
-            if one.create is not None
+            name: RecordTarget(client, name, resources[name], creates[name], self.clock, never) for name in in_order(creates)
         }
         return Creation(
             self.description.title,

@@ -116,7 +116,9 @@ def test_a_download_is_remembered_with_what_became_of_it(still: Desk) -> None:
         task = get_back(console, "download")
         assert "is ready to be fetched" in text_of(console.get(task))
         fetched(console, task)
+        assert "1 is over" in text_of(console.get("/"))
         assert "3 files are back" in text_of(until(console, task, "is done"))
+        assert "is over" not in text_of(console.get("/"))
         assert fetched(console, task).status_code == 200  # again, as long as its page is there
 
 

@@ -48,6 +48,9 @@ def test_a_writer_waits_for_its_reader_and_gives_up_one_that_takes_nothing() -> 
         pipe.write(b"more than it holds")
     with pytest.raises(Interrupted):
         pipe.write(b"x")
+    assert pipe.read() == b"0123456789"
+    with pytest.raises(Interrupted):  # it looks like no end, though the writer has not said so yet
+        pipe.read()
 
 
 def test_a_reader_that_leaves_ends_the_writer_at_once() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from console import known_items
+from console.errors import NotThere
 from console.known_items import FRESH_FOR, OLDEST, KnownItems
 from strongroom.project_status import ProjectStatus
 from tests.support.clock import StillClock
@@ -19,8 +20,8 @@ from vault.errors import StorageError
 class FakeItems:
     """Stands for `ProjectItems`."""
 
-    def __init__(self, version: str) -> None:
-        self.version, self.size = version, 10
+    def __init__(self, version: str, zone: str) -> None:
+        self.version, self.zone, self.size = version, zone, 10
 
     def ever(self) -> None:
         """Nothing."""
@@ -31,8 +32,8 @@ class FakeStore:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.version, self.lent, self.loaded, self.away = "1", 0, 0, False
-        self.context = self.stored = None
-        self.name = "acme"
+        self.context, self.stored, self.name, self.zone_now = self, None, "acme", "UTC"
+        self.erased = False
         self.read = threading.Event()
         patch.setattr(known_items, "stored_version", lambda _: self.version)
         patch.setattr(known_items, "load_project_items", lambda _context, _stored: self._load())
@@ -40,7 +41,11 @@ class FakeStore:
     def _load(self) -> FakeItems:
         self.loaded += 1
         self.read.set()
-        return FakeItems(self.version)
+        return FakeItems(self.version, self.zone_now)
+
+    def zone(self, _: str) -> str:
+        """As a context says it."""
+        return self.zone_now
 
     def status(self) -> ProjectStatus:
         """Nothing is wrong."""
@@ -51,6 +56,8 @@ class FakeStore:
         """Lends the project."""
         if self.away:
             raise StorageError("the store is away", hint="wait")
+        if self.erased:
+            raise NotThere("there is no such project", hint="choose another")
         self.lent += 1
         yield None, self
 
@@ -146,3 +153,22 @@ def test_how_promises_are_kept_is_asked_for_with_the_items_and_may_fail(
     monkeypatch.setattr(store, "status", away)
     known.of("acme", store.opened)
     assert known.status("acme") is None
+
+
+def test_what_was_known_of_a_project_that_was_erased_is_forgotten(store: FakeStore) -> None:
+    clock = StillClock()
+    known = KnownItems(clock)
+    known.of("acme", store.opened)
+    store.erased = True
+    clock.sleep(FRESH_FOR)
+    known.of("acme", store.opened)
+    known.close()
+    with pytest.raises(NotThere):
+        known.of("acme", store.opened)
+
+
+def test_another_time_zone_in_the_settings_is_met(store: FakeStore) -> None:
+    known = KnownItems(StillClock(), fresh_for=0)
+    known.of("acme", store.opened)
+    store.zone_now = "Europe/Kyiv"
+    assert str(known.of("acme", store.opened).zone) == "Europe/Kyiv"

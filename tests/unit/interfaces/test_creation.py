@@ -194,6 +194,18 @@ def test_a_secret_that_runs_out_ends_the_run_and_the_next_one_goes_on(restoring:
     assert restoring.new.seen() == restoring.old.seen() and len(restoring.new.tickets) == 3
 
 
+def test_a_token_that_expires_in_the_middle_is_renewed(desks: tuple[CreatingDesk, CreatingDesk], tmp_path: Path) -> None:
+    text = DESCRIPTION.replace('type = "bearer"', 'type = "oauth2"\ntoken_url = "token"')
+    restoring = BetweenDesks(*desks, tmp_path, text)
+
+    def expire(number: int) -> None:
+        restoring.new.secret = f"token-{number // 3}"
+
+    restoring.new.before_write = expire
+    assert restoring.run().problems == []
+    assert restoring.new.seen() == restoring.old.seen() and len(restoring.new.tickets) == 3
+
+
 def test_a_server_that_stays_away_ends_the_run(restoring: BetweenDesks) -> None:
     restoring.new.storm = dict.fromkeys(range(3, 400), "503")
     with pytest.raises(TargetError, match="cannot be written to"):

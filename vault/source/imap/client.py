@@ -27,6 +27,10 @@ REFUSALS = 2
 _T = TypeVar("_T")
 
 
+class BrokenOff(SourceError):
+    """A connection that broke off during what must not be asked twice: nobody knows whether it was done."""
+
+
 class ImapClient:
     """One server and user. Used by several threads."""
 
@@ -71,7 +75,7 @@ class ImapClient:
         raise SourceError(f"{self.address.text} breaks off each time: {reason}", hint="try again later")
 
     def run_once(self, task: Callable[[ImapConnection], _T]) -> _T:
-        """The same for what must not be asked twice. Raises `SourceError` where the connection breaks off."""
+        """The same for what must not be asked twice. Raises `BrokenOff`, and `SourceError` as `run` does."""
         self.run(self._awake)
         connection = self._taken()
         try:
@@ -79,7 +83,7 @@ class ImapClient:
         except Disconnected as error:
             self._drop(connection)
             hint = "run it again: what is there already is not put there twice"
-            raise SourceError(f"{self.address.text} cannot go on: {error.strerror}", hint=hint) from error
+            raise BrokenOff(f"{self.address.text} cannot go on: {error.strerror}", hint=hint) from error
         except Refused:
             self._give_back(connection)
             raise

@@ -34,10 +34,10 @@ TRIES_OF_ERRORS = 3
 """An internal error of a server may be of the moment."""
 
 MOST_REDIRECTS = 5
-LARGEST_ERROR = 64 * 1024
-"""Bytes of an answer in the place of a file that is looked into for an error."""
 LONGEST_REASON = 4096
 """Bytes that are read of what a server says of an error."""
+LARGEST_ERROR = 64 * 1024
+"""Bytes of an answer in the place of a file that is looked into for an error."""
 
 
 Value = TypeVar("Value")

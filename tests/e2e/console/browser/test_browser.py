@@ -23,7 +23,8 @@ def pages() -> list[str]:
     for page in PAGES:
         line = LINES.get(f"{page.method} {page.path}")
         plain = page.path.replace("{project}", "acme")
-        if page.method == "GET" and "{" not in plain and not page.public and line is not None:
+        is_page = page.function.__name__ != "content"
+        if is_page and page.method == "GET" and "{" not in plain and not page.public and line is not None:
             query = line.kinds.get("reports", line.query)
             found.append(f"{plain}?{query}" if query else plain)
     return found
