@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_left
 
 import pytest
 
@@ -107,9 +108,8 @@ def test_all_that_interrupted_runs_have_written_stays_known() -> None:
 
 def test_an_item_becomes_no_more_files_than_a_line_can_hold() -> None:
     """The longest names, none of whose bytes is UTF-8, still make a line that is read back."""
-    names: list[bytes] = []
-    while not is_too_much([*names, b"\xff" * 4000 + b"%d" % len(names)]):
-        names.append(b"\xff" * 4000 + b"%d" % len(names))
+    endless = [b"\xff" * 4000 + b"%d" % number for number in range(MOST_FILES)]
+    names = endless[: bisect_left(range(MOST_FILES), 1, key=lambda number: is_too_much(endless[: number + 1]))]
     assert 100 < len(names) < MOST_FILES
     assert is_too_much([b"a"] * (MOST_FILES + 1)) and not is_too_much([b"a"] * MOST_FILES)
     assert len(begin_line(b"a" * 4000, "t" * 200, names, file(names[0]), SIGNER)) <= LARGEST_LINE
