@@ -9,7 +9,7 @@ checked.sound
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 MEMORY = ("audit", "heads")
 """What a client remembers of chains that it has found whole: a line a principal, its head and the key that signs it."""
 
+
+PORTION = 128
+"""Entries of a chain that are read at once where only the newest are wanted."""
+
+NEVER, EARLIEST = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
 
 LOOKED_INTO = 16
 """Newest entries of a chain that are read to tell when its principal was at work: some are about other projects."""
@@ -181,6 +186,57 @@ def read_log(
     found.sort(key=lambda one: (one.entry.at, one.entry.principal, one.entry.sequence))
     chosen = found if selection.last is None else found[max(0, len(found) - selection.last) :]
     return ReadLog(tuple(chosen), unopened, lacking, tuple(damage))
+
+
+def read_newest(
+    context: Context,
+    projects: Sequence[AuditedProject],
+    selection: LogSelection,
+    *,
+    named: bool = False,
+    stop: Callable[[], None] = lambda: None,
+) -> ReadLog:
+    """As `read_log`, of which only the newest entries are wanted (`selection.last`): chains are read from their ends on, and no
+    further than an entry may stand that is newer than the oldest one found. What is unopened or damaged is said of those that
+    were looked at. Raises as `read_log`."""
+    from vault.repository.audit import entries
+
+    ids, lacking, keys = {one.id for one in projects}, without_log(projects), log_keys(projects)
+    store, repository = context.repository.store, context.repository.descriptor.repository
+    chains: dict[str, list[StoredEntry]] = {}
+    for one in entries.listed(store).entries if keys else ():
+        chains.setdefault(one.principal, []).append(one)
+    found: list[FoundEntry] = []
+    damage: list[Problem] = []
+    unopened, bounds = 0, dict.fromkeys(chains, NEVER)
+    while wanted := [one for one, left in chains.items() if left and bounds[one] > _oldest_of_use(found, selection)]:
+        for principal in wanted:
+            portion = [chains[principal].pop() for _ in range(min(PORTION, len(chains[principal])))]
+            for read in entries.read_all(store, portion, keys, repository, stop=stop):
+                if read.damage is not None:
+                    damage.append(_problem(read))
+                elif read.entry is None:
+                    unopened += 1
+                else:
+                    bounds[principal] = _written(read.entry)
+                    if _is_about(read.entry, ids, named=named) and selection.takes(read.entry):
+                        found.append(FoundEntry(read.entry, read.sha256, read.plain))
+    found.sort(key=lambda one: (one.entry.at, one.entry.principal, one.entry.sequence))
+    chosen = found if selection.last is None else found[max(0, len(found) - selection.last) :]
+    return ReadLog(tuple(chosen), unopened, lacking, tuple(damage))
+
+
+def _oldest_of_use(found: Sequence[FoundEntry], selection: LogSelection) -> datetime:
+    """An entry that began before then is not asked for, or there are newer ones enough."""
+    moments = sorted((one.entry.at for one in found), reverse=True)
+    enough = moments[selection.last - 1] if selection.last is not None and len(moments) >= selection.last > 0 else EARLIEST
+    return max(enough, selection.since or EARLIEST)
+
+
+def _written(entry: LogEntry) -> datetime:
+    """When an entry was written: those before it in its chain were written, and so had begun, before."""
+    ended = None if entry.outcome is None else entry.outcome.ended_at
+    return max(entry.at, ended or entry.at)
 
 
 def _entries(context: Context, projects: Sequence[AuditedProject], stop: Callable[[], None]) -> Iterator[ReadEntry]:

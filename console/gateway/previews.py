@@ -5,10 +5,10 @@ Whoever may read it in this project, kind and path gets it; their look is in the
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
@@ -133,8 +133,7 @@ def preview(visit: Visit, place: ItemPlace, view: TableView, record: int | None 
 
     Raises `NotThere`, `NotAllowed`, `KeyRefused` where this host may not read content, `Damaged`, `StorageError`. That its
     format cannot be shown, or is broken, is part of the result."""
-    with tempfile.TemporaryDirectory(prefix="strongroom-preview-") as folder:
-        file = Path(folder) / "content"
+    with ExitStack() as stack:
         with _opened(visit, place) as found:
             head = found.read(0, sorts.HEAD_BYTES)
             sort = sorts.sort_of(head, found.item.size, place.path)
@@ -145,6 +144,7 @@ def preview(visit: Visit, place: ItemPlace, view: TableView, record: int | None 
                 return replace(made, text=texts.shown(head, found.item.size))
             if sort.sort == "none":
                 return made
+            file = stack.enter_context(_private_file(sort))
             cut = _copy(found, file, sort)
         if cut is None:
             return _as_text(visit, made, head, "", "")
@@ -224,20 +224,26 @@ def _embedded(made: Preview, head: bytes) -> Preview:
     return replace(made, may_embed=True)
 
 
-def _copy(found: ItemContent, file: Path, sort: ItemSort) -> bool | None:
+def _private_file(sort: ItemSort) -> AbstractContextManager[BinaryIO]:
+    """Without a name, so that nothing of it is left on the disk whatever becomes of this process; but SQLite asks for one."""
+    return tempfile.NamedTemporaryFile() if sort.table == "sqlite" else tempfile.TemporaryFile()  # type: ignore[return-value]
+
+
+def _copy(found: ItemContent, out: BinaryIO, sort: ItemSort) -> bool | None:
     """A private copy; whether it is only the beginning. None where it is too large for its format. Raises `TargetError`."""
     size = found.item.size
     most = LARGEST_MAIL if sort.sort == "mail" else LARGEST_TABLE
     try:
-        with file.open("w+b") as out:
-            if size <= most:
-                found.copy_to(out, size)
-                return False
-            if sort.table not in _BY_LINES:
-                return None
-            found.copy_to(out, TABLE_HEAD)
-            _cut_at_line(out)
-            return True
+        if size <= most:
+            found.copy_to(out, size)
+            out.flush()
+            return False
+        if sort.table not in _BY_LINES:
+            return None
+        found.copy_to(out, TABLE_HEAD)
+        _cut_at_line(out)
+        out.flush()
+        return True
     except OSError as error:
         raise TargetError(f"there is no room for the preview: {error.strerror}", hint="free some room") from error
 
@@ -252,15 +258,16 @@ def _cut_at_line(out: BinaryIO) -> None:
         out.truncate(start + end + 1)
 
 
-def _asked(visit: Visit, made: Preview, file: Path, view: TableView, record: int | None) -> Preview:
+def _asked(visit: Visit, made: Preview, file: BinaryIO, view: TableView, record: int | None) -> Preview:
     """By a process that may be ended."""
     workers = visit.console.previews
+    path = file.name if isinstance(file.name, str) else f"/proc/{os.getpid()}/fd/{file.fileno()}"
     if made.sort.sort == "mail":
-        return replace(made, mail=workers.ask(Request("mail", str(file)), ShownMail))
+        return replace(made, mail=workers.ask(Request("mail", path), ShownMail))
     if record is not None:
-        asked = Request("record", str(file), made.sort.table, replace(view, first=record))
+        asked = Request("record", path, made.sort.table, replace(view, first=record))
         return replace(made, thread=threads.thread_of(workers.ask(asked, ShownRecord)))
-    return replace(made, table=workers.ask(Request("table", str(file), made.sort.table, view), ShownTable))
+    return replace(made, table=workers.ask(Request("table", path, made.sort.table, view), ShownTable))
 
 
 def _attachments(visit: Visit, found: ItemContent, made: Preview) -> tuple[Item, ...]:

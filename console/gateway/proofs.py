@@ -174,7 +174,8 @@ def _entries(visit: Visit, project: str, question: LogQuestion, last: int | None
             last=last,
         )
         audited = AuditedProject.of_project(opened.stored)
-        found = audit.read_log(repository.context, [audited], selection, named=True, stop=_in_time(visit))
+        read = audit.read_log if last is None else audit.read_newest
+        found = read(repository.context, [audited], selection, named=True, stop=_in_time(visit))
     return found, audited.has_log
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import struct
 import wave
 import zlib
@@ -12,6 +13,8 @@ from email.message import EmailMessage
 from urllib.parse import quote
 
 import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import strongroom
@@ -76,6 +79,22 @@ def workbook() -> bytes:
     return out.getvalue()
 
 
+def base() -> bytes:
+    with sqlite3.connect(":memory:") as database:
+        database.execute("create table calls (agent text, calls integer)")
+        database.execute("insert into calls values ('olena', 17)")
+        database.commit()
+        content = database.serialize()
+    database.close()
+    return content
+
+
+def parquet() -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"agent": ["olena"], "calls": [17]}), out)
+    return out.getvalue()
+
+
 def mail() -> bytes:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "olena@example.com", "help@example.com", "Звіт за травень"
@@ -88,6 +107,8 @@ FILES: dict[str, dict[str, bytes]] = {
     "reports": {
         "may.csv": CSV,
         "may.xlsx": workbook(),
+        "may.sqlite": base(),
+        "may.parquet": parquet(),
         "bill.pdf": b"%PDF-1.4\n%%EOF\n",
         "chart.png": png(),
         "notes.txt": "Привет\n\u202eevil <script>x()</script>\n".encode(),
@@ -174,6 +195,11 @@ def test_each_sheet_of_a_workbook_is_a_table(console: ConsoleClient) -> None:
     assert "olena" in text_of(console.get(at("reports/may.xlsx")))
     june = console.get(at("reports/may.xlsx", sheet="June"))
     assert "olena" not in june.text and 'aria-current="page">June' in june.text
+
+
+@pytest.mark.parametrize("name", ["may.xlsx", "may.sqlite", "may.parquet"])
+def test_a_table_of_each_sort_of_format_is_shown(console: ConsoleClient, name: str) -> None:
+    assert "agent calls olena 17" in text_of(console.get(at(f"reports/{name}")))
 
 
 def test_columns_are_masked_and_cannot_be_sorted_by(desk: Desk) -> None:

@@ -6,16 +6,23 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 import strongroom
 from console.access.rights import Assignment, Person, Role
+from strongroom import audit
+from strongroom.audit import LogSelection
+from strongroom.audited_projects import AuditedProject
 from strongroom.holds import add_hold, release_hold
 from tests.support.console import ConsoleClient, console_of, person, text_of
 from tests.support.desk import Desk, Place
 from tests.support.tree_facts import write_files
 from vault.format.hold import Scope
+from vault.repository.audit import entries
+from vault.repository.audit.entries import StoredEntry
+from vault.storage.contract import Store
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,30 @@ def test_the_log_is_taken_as_a_file_and_that_is_recorded(console: ConsoleClient)
     assert table.text.count("hold-add") == 2 and "attachment" in table.headers["content-disposition"]
     text = text_of(console.get("/projects/acme/log?action=audit-export&user=vera"))
     assert "2 entries" in text
+
+
+def test_the_newest_entries_are_those_of_the_whole_log(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "PORTION", 1)
+    looked_at: list[str] = []
+    real = entries.read
+
+    def counting(store: Store, one: StoredEntry, *more: Any) -> Any:
+        looked_at.append(one.id)
+        return real(store, one, *more)
+
+    monkeypatch.setattr(entries, "read", counting)
+    with desk.surroundings([]), strongroom.open_repository(desk.settings) as repository:
+        audited = [AuditedProject.of_project(repository.project("acme").stored)]
+        everything = audit.read_log(repository.context, audited, named=True).entries
+        assert len(everything) > 3
+        for last in range(1, len(everything) + 2):
+            for more in ({}, {"actions": ("hold-add",)}, {"since": everything[2].entry.at}, {"users": ("nobody",)}):
+                selection = LogSelection(last=last, **more)
+                expected = audit.read_log(repository.context, audited, selection, named=True).entries
+                assert audit.read_newest(repository.context, audited, selection, named=True).entries == expected
+        looked_at.clear()
+        audit.read_newest(repository.context, audited, LogSelection(last=1), named=True)
+        assert len(looked_at) < len(everything)
 
 
 def test_the_log_is_verified(console: ConsoleClient) -> None:
