@@ -54,9 +54,12 @@ def two(desk: Desk, tmp_path: Path) -> Iterator[TwoTrackers]:
     if not tracking.is_installed():
         not_covered(tracking.MISSING)
         pytest.skip(tracking.MISSING)
-    with tracking.request_tracker(tmp_path / "old") as old, tracking.request_tracker(tmp_path / "new") as new:
-        with serving(StormProxy(new.url, STORM)) as proxy:
-            yield TwoTrackers(desk, old, new, proxy, tmp_path)
+    with (
+        tracking.request_tracker(tmp_path / "old") as old,
+        tracking.request_tracker(tmp_path / "new") as new,
+        serving(StormProxy(new.url, STORM)) as proxy,
+    ):
+        yield TwoTrackers(desk, old, new, proxy, tmp_path)
 
 
 def prepared(tracker: RequestTracker, folder: Path, *queues: str) -> None:
