@@ -75,7 +75,7 @@ class Month:
         box = self._boxes[hour % len(self._boxes)]
         moment = FIRST + timedelta(hours=hour)
         self._new.append(self.judge.append(box, hour, body=f"written at {moment}: {'text ' * self._random.randrange(60)}"))
-        if hour % 6 == 5:
+        if hour % 24 == 5:
             uids = sorted(self.judge.mailbox(box).uids.values())
             self.judge.mark(box, self._random.choice(uids), self._random.choice(("\\Seen", "\\Flagged", "\\Answered")))
 
