@@ -1,6 +1,8 @@
 """Records back into an interface that creates them: help desks, CRMs, whatever a description says `create` of.
 
 scope       templates filled in with what is known of a record
+references  what fields that lead to other records lead to there
+comparison  what is there, beside what was to be: which children, what differs
 matching    which entries of a list are meant
 markers     the texts by which what was created is found again
 losses      what of a record no template takes

@@ -18,7 +18,7 @@ from restore.interfaces.matching import picked
 from restore.interfaces.plan import Created, Standing
 from restore.interfaces.planner import Creation
 from restore.interfaces.references import mapped_by
-from restore.interfaces.scope import Scope, as_text
+from restore.interfaces.scope import Scope, as_text, names_in
 from restore.interfaces.target import Look, NotKnown, RecordTarget
 from vault.errors import SourceDenied
 from vault.problems import Problem
@@ -160,7 +160,9 @@ class _Writer(Struct):
         self, step: Step, scope: Scope, files: Sequence[AttachedFile], section: Create | NewChild, look: Look | None
     ) -> str:
         tokens = [self._uploaded(section.upload, scope, one) for one in files] if section.upload is not None else []
-        own = scope.with_roots(files=[one.as_root() for one in files] or None, tokens=tokens or None)
+        own = scope.with_roots(tokens=tokens or None)
+        if any(one.partition(".")[0] == "files" for one in names_in(step.body)):
+            own = own.with_roots(files=[one.as_root() for one in files] or None)
         field_name = section.files.field if section.files is not None else "file"
         sent = () if section.upload is not None else files
         request = bodies.request_of(step, own, bodies.body_of(step, own), sent, field_name)

@@ -16,21 +16,28 @@ import pytest
 
 from tests.support.desk import Desk
 from tests.support.django_helpdesk import PASSWORD, USER, HelpDesk, helpdesk
+from tests.support.rest_double import serving
+from tests.support.storm_proxy import StormProxy
 
 RECORDING = bytes(range(256)) * 40
 
 
-class TwoDesks:
-    """One that tickets are backed up from, and an empty one that they go to. folder: of their data, `old` and `new`."""
+STORM = {2: "cut-done", 4: "429", 6: "cut", 11: "503-done", 13: "cut-done", 17: "503", 24: "cut-done", 31: "cut-done"}
+"""What happens to requests that create or change something, by their numbers."""
 
-    def __init__(self, desk: Desk, old: HelpDesk, new: HelpDesk, folder: Path) -> None:
+
+class TwoDesks:
+    """One that tickets are backed up from, and an empty one that they go to, behind a proxy. folder: of their data, `old` and
+    `new`."""
+
+    def __init__(self, desk: Desk, old: HelpDesk, new: StormProxy, folder: Path) -> None:
         self.desk, self.old, self.new, self.folder = desk, old, new, folder
         self.ids = desk.folder / "ids.csv"
         (desk.folder / "secret").write_text(PASSWORD)
         desk.init()
         desk.call("project", "add", "acme")
-        for kind, one in (("tickets", old), ("spare", new)):
-            words = ("--option", f"base={one.url}", "--option", f"user={USER}", "--option", "password_file=secret", "--yes")
+        for kind, base in (("tickets", old.url), ("spare", new.base)):
+            words = ("--option", f"base={base}", "--option", f"user={USER}", "--option", "password_file=secret", "--yes")
             desk.call("source", "add", "acme", kind, "rest:django-helpdesk", *words)
         self.ids.write_text("resource,old,new\nqueues,1,2\nusers,1,1\n")
 
@@ -59,11 +66,11 @@ class TwoDesks:
 def two(desk: Desk, tmp_path: Path) -> Iterator[TwoDesks]:
     with helpdesk(tmp_path / "old") as old:
         shutil.copytree(tmp_path / "old", tmp_path / "new")  # making one takes as long as the test
-        with helpdesk(tmp_path / "new") as new:
-            yield prepared(desk, old, new, tmp_path)
+        with helpdesk(tmp_path / "new") as new, serving(StormProxy(new.url, STORM)) as proxy:
+            yield prepared(desk, old, proxy, tmp_path)
 
 
-def prepared(desk: Desk, old: HelpDesk, new: HelpDesk, folder: Path) -> TwoDesks:
+def prepared(desk: Desk, old: HelpDesk, new: StormProxy, folder: Path) -> TwoDesks:
     """With custom fields, and a queue that has another number."""
     for one in ("old", "new"):
         custom_fields(folder / one)
@@ -71,7 +78,7 @@ def prepared(desk: Desk, old: HelpDesk, new: HelpDesk, folder: Path) -> TwoDesks
     return TwoDesks(desk, old, new, folder)
 
 
-def test_tickets_come_into_an_empty_helpdesk_once_however_often_it_is_killed(two: TwoDesks) -> None:
+def test_tickets_come_into_an_empty_helpdesk_once_though_it_is_killed_and_cut_off(two: TwoDesks) -> None:
     numbers = filled(two.old)
     two.desk.call("backup", "--json")
     (plan,) = two.restore("--dry-run")["resources"]
@@ -83,6 +90,7 @@ def test_tickets_come_into_an_empty_helpdesk_once_however_often_it_is_killed(two
     done = two.restore("--yes")
     assert done["problem_list"] == [] and not any(one["lost"] for one in done["ids"])
     assert judged(two.folder / "new") == judged(two.folder / "old")
+    assert two.new.happened == list(STORM.values())
 
     with two.ids.open(newline="") as opened:
         rows = [(one["resource"], one["old"]) for one in csv.DictReader(opened)]

@@ -18,20 +18,26 @@ from tests.support import request_tracker as tracking
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk
 from tests.support.request_tracker import PASSWORD, USER, RequestTracker
+from tests.support.rest_double import serving
+from tests.support.storm_proxy import StormProxy
 
 RECORDING = bytes(range(256)) * 40
 
 
-class TwoTrackers:
-    """One that tickets are backed up from, and an empty one that they go to."""
+STORM = {1: "cut-done", 3: "429", 5: "503-done", 7: "cut-done", 8: "cut", 11: "cut-done"}
+"""What happens to requests that create or change something, by their numbers."""
 
-    def __init__(self, desk: Desk, old: RequestTracker, new: RequestTracker, folder: Path) -> None:
-        self.desk, self.old, self.new, self.folder = desk, old, new, folder
+
+class TwoTrackers:
+    """One that tickets are backed up from, and an empty one that they go to, behind a proxy."""
+
+    def __init__(self, desk: Desk, old: RequestTracker, new: RequestTracker, proxy: StormProxy, folder: Path) -> None:
+        self.desk, self.old, self.new, self.proxy, self.folder = desk, old, new, proxy, folder
         (desk.folder / "secret").write_text(PASSWORD)
         desk.init()
         desk.call("project", "add", "acme")
-        for kind, one in (("tickets", old), ("spare", new)):
-            words = ("--option", f"base={one.url}", "--option", f"user={USER}", "--option", "password_file=secret", "--yes")
+        for kind, base in (("tickets", old.url), ("spare", proxy.base)):
+            words = ("--option", f"base={base}", "--option", f"user={USER}", "--option", "password_file=secret", "--yes")
             desk.call("source", "add", "acme", kind, "rest:request-tracker", *words)
 
     def restore(self, *words: str, exits: int | tuple[int, ...] = 0) -> Any:
@@ -48,8 +54,12 @@ def two(desk: Desk, tmp_path: Path) -> Iterator[TwoTrackers]:
     if not tracking.is_installed():
         not_covered(tracking.MISSING)
         pytest.skip(tracking.MISSING)
-    with tracking.request_tracker(tmp_path / "old") as old, tracking.request_tracker(tmp_path / "new") as new:
-        yield TwoTrackers(desk, old, new, tmp_path)
+    with (
+        tracking.request_tracker(tmp_path / "old") as old,
+        tracking.request_tracker(tmp_path / "new") as new,
+        serving(StormProxy(new.url, STORM)) as proxy,
+    ):
+        yield TwoTrackers(desk, old, new, proxy, tmp_path)
 
 
 def prepared(tracker: RequestTracker, folder: Path, *queues: str) -> None:
@@ -88,6 +98,7 @@ def test_tickets_come_into_an_empty_request_tracker_with_all_that_belongs_to_the
     assert (done["created"], done["files"], done["problem_list"]) == (3, 3, [])
     assert [(one["old"], one["new"], one["lost"]) for one in done["ids"]] == [("1", "1", []), ("2", "2", []), ("4", "3", [])]
     assert judged(two.folder / "new") == judged(two.folder / "old")
+    assert two.proxy.happened == list(STORM.values())
     tickets = two.rows("select count(*) from Tickets"), two.rows("select count(*) from Transactions")
     for state in two.desk.folder.rglob("restored-*"):
         assert PASSWORD.encode() not in state.read_bytes()
