@@ -14,6 +14,7 @@ import sqlite3
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,11 +46,15 @@ if TYPE_CHECKING:
 
 JSON_LINES = "jsonl"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BATCH = 5000
+"""Lines that are looked up at once."""
+
 COLUMNS = ["path", "blake3", "chunks"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLES = """
 create table gone (key text primary key, version integer, line blob) without rowid;
 create table seen (key text primary key, version integer) without rowid;
+create table coming (key text, line blob);
 """
 
 
@@ -237,11 +242,15 @@ class _Gone:
 
     def came(self, lines: Iterator[tuple[str, bytes]], version: int) -> None:
         """What a version has that the one before has not, or has in other chunks alone."""
-        for key, line in lines:
-            before = self._database.execute("select version, line from gone where key = ?", (key,)).fetchone()
-            self._database.execute("delete from gone where key = ?", (key,))
-            if before != (version - 1, line):
-                self._database.execute("insert or replace into seen values (?, ?)", (key, version))
+        while batch := list(islice(lines, BATCH)):
+            self._database.executemany("insert into coming values (?, ?)", batch)
+            self._database.execute(
+                "insert or replace into seen select coming.key, ? from coming left join gone using (key) "
+                "where gone.key is null or gone.version <> ? or gone.line <> coming.line",
+                (version, version - 1),
+            )
+            self._database.execute("delete from gone where key in (select key from coming)")
+            self._database.execute("delete from coming")
 
     def went_elsewhere(self, lines: Iterator[tuple[str, bytes]], version: int) -> None:
         """What another item has instead, of those that are gone since a version."""
