@@ -49,6 +49,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BATCH = 5000
 """Lines that are looked up at once."""
 
+MOST_HASHED = 1_000_000
 COLUMNS = ["path", "blake3", "chunks"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLES = """
@@ -155,8 +156,10 @@ class GoneRecordsReader:
             self._stop()
             after = ChunkNeighbours(chunks[place])
             if place:
-                found.went(_keyed(changed_lines(before, after, self._fetch), key), place - 1)
-                found.came(_keyed(changed_lines(after, before, self._fetch), key), place)
+                come = _known(changed_lines(after, before, self._fetch))
+                went = _known(changed_lines(before, after, self._fetch))
+                found.went(_keyed(_without(changed_lines(before, after, self._fetch), come), key), place - 1)
+                found.came(_keyed(_without(changed_lines(after, before, self._fetch), went), key), place)
                 if found.count(place - 1):
                     self._without_moved(source, versions, place, found)
             before = after
@@ -285,6 +288,16 @@ def _by_path(ledger: Ledger, until: datetime | None) -> dict[bytes, list[ItemVer
             first = own.pop().first
         own.append(ItemVersion(path, first, last, digest, present))
     return found
+
+
+def _known(lines: Iterator[bytes]) -> frozenset[int]:
+    """Hashes of lines; of so many that they would fill the memory, of the first ones."""
+    return frozenset(map(hash, islice(lines, MOST_HASHED)))
+
+
+def _without(lines: Iterator[bytes], known: Collection[int]) -> Iterator[bytes]:
+    """Those that the other version has not in other chunks, either: the others need not be looked into."""
+    return (line for line in lines if hash(line) not in known)
 
 
 def _keyed(lines: Iterator[bytes], stated: str) -> Iterator[tuple[str, bytes]]:
