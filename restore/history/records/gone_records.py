@@ -14,6 +14,7 @@ import sqlite3
 from array import array
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,11 +46,16 @@ if TYPE_CHECKING:
 
 JSON_LINES = "jsonl"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BATCH = 5000
+"""Lines that are looked up at once."""
+
+MOST_HASHED = 1_000_000
 COLUMNS = ["path", "blake3", "chunks"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLES = """
 create table gone (key text primary key, version integer, line blob) without rowid;
 create table seen (key text primary key, version integer) without rowid;
+create table coming (key text, line blob);
 """
 
 
@@ -150,8 +156,10 @@ class GoneRecordsReader:
             self._stop()
             after = ChunkNeighbours(chunks[place])
             if place:
-                found.went(_keyed(changed_lines(before, after, self._fetch), key), place - 1)
-                found.came(_keyed(changed_lines(after, before, self._fetch), key), place)
+                come = _known(changed_lines(after, before, self._fetch))
+                went = _known(changed_lines(before, after, self._fetch))
+                found.went(_keyed(_without(changed_lines(before, after, self._fetch), come), key), place - 1)
+                found.came(_keyed(_without(changed_lines(after, before, self._fetch), went), key), place)
                 if found.count(place - 1):
                     self._without_moved(source, versions, place, found)
             before = after
@@ -237,11 +245,15 @@ class _Gone:
 
     def came(self, lines: Iterator[tuple[str, bytes]], version: int) -> None:
         """What a version has that the one before has not, or has in other chunks alone."""
-        for key, line in lines:
-            before = self._database.execute("select version, line from gone where key = ?", (key,)).fetchone()
-            self._database.execute("delete from gone where key = ?", (key,))
-            if before != (version - 1, line):
-                self._database.execute("insert or replace into seen values (?, ?)", (key, version))
+        while batch := list(islice(lines, BATCH)):
+            self._database.executemany("insert into coming values (?, ?)", batch)
+            self._database.execute(
+                "insert or replace into seen select coming.key, ? from coming left join gone using (key) "
+                "where gone.key is null or gone.version <> ? or gone.line <> coming.line",
+                (version, version - 1),
+            )
+            self._database.execute("delete from gone where key in (select key from coming)")
+            self._database.execute("delete from coming")
 
     def went_elsewhere(self, lines: Iterator[tuple[str, bytes]], version: int) -> None:
         """What another item has instead, of those that are gone since a version."""
@@ -276,6 +288,16 @@ def _by_path(ledger: Ledger, until: datetime | None) -> dict[bytes, list[ItemVer
             first = own.pop().first
         own.append(ItemVersion(path, first, last, digest, present))
     return found
+
+
+def _known(lines: Iterator[bytes]) -> frozenset[int]:
+    """Hashes of lines; of so many that they would fill the memory, of the first ones."""
+    return frozenset(map(hash, islice(lines, MOST_HASHED)))
+
+
+def _without(lines: Iterator[bytes], known: Collection[int]) -> Iterator[bytes]:
+    """Those that the other version has not in other chunks, either: the others need not be looked into."""
+    return (line for line in lines if hash(line) not in known)
 
 
 def _keyed(lines: Iterator[bytes], stated: str) -> Iterator[tuple[str, bytes]]:
