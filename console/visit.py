@@ -73,9 +73,9 @@ class Console(Struct, frozen=True):
     project says another one · secure: whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for
     any · known: what stays in memory of projects · previews: processes that open what others wrote · views: which looks at
     content are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show ·
-    limits: of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a second
-    person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody as they
-    are now, by name, for what goes on while they are away; None where nobody can say
+    limits: of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a
+    second person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody
+    as they are now, by name, for what goes on while they are away; None where nobody can say
     """
 
     repositories: RepositoryPool
