@@ -1,9 +1,10 @@
-"""How long the history of one ticket takes out of months of tickets, and how long an unchanged publication.
+"""How long the history of one ticket takes out of months of tickets, an unchanged publication, and pages for people.
 
     python -m benchmarks.records [--tickets 200000] [--months 12] [--versions 6] [--s3] [--work FOLDER]
 
 JSON Lines by month of creation; between two snapshots fifty tickets of the newest month change, and the one that is asked for
-in every second. Asked with nothing kept on this machine (cold) and once more (warm); then the newest month is published twice.
+in every second; twenty others are lost. Asked with nothing kept on this machine (cold) and once more (warm); then the newest
+month is published twice, with and without what was lost, and written as pages; limit of memory for these: 400 MB.
 Prints passed or FAILED beside the limit, and exits with 1 when one failed.
 """
 
@@ -23,7 +24,8 @@ HISTORY, UNCHANGED = 30.0, 5.0
 """Seconds that the history of a ticket may take, and a publication of what has not changed."""
 
 PROJECT = "parcelo"
-EDITED = 50
+EDITED, LOST = 50, 20
+MOST_MEMORY = 400_000_000
 
 
 def ticket(number: int, version: int) -> str:
@@ -62,6 +64,8 @@ def main() -> int:
             for number in randomness.sample(sorted(versions), EDITED):
                 versions[number] += 1
             versions[wanted] += snapshot % 2
+            for number in randomness.sample(sorted(versions.keys() - {wanted}), LOST):
+                del versions[number]
             write_month(source, newest, versions)
         table_head(f"{options.months} months of {options.tickets:,} tickets, {size / 1e6:.0f} MB, {options.versions} snapshots")
         return 0 if all(_measured(desk, str(wanted))) else 1
@@ -78,7 +82,20 @@ def _measured(desk: Desk, wanted: str) -> list[bool]:
     publication = ("publish", PROJECT, f"tickets/{newest}", "--as", "parquet", "--to", "published", "--quiet")
     tell("a month published", "first", desk.call(*publication), None)
     passed.append(tell("a month published", "unchanged", desk.call(*publication), UNCHANGED))
+    deleted = (*publication[:-2], "published-deleted", "--include-deleted", "--quiet")
+    passed.append(_within(desk, "the same with what is gone", "first", deleted))
+    tell("the same with what is gone", "unchanged", desk.call(*deleted), UNCHANGED)
+    pages = ("restore", PROJECT, f"tickets/{newest}", "--as", "pages", "--quiet", "--to")
+    passed.append(_within(desk, "a month as pages", "in a ZIP", (*pages, "pages.zip")))
+    passed.append(_within(desk, "a month as pages", "in a folder", (*pages, "pages")))
+    tell("one ticket as a page", "in a ZIP", desk.call(*pages, "page.zip", "--record", wanted), None)
     return passed
+
+
+def _within(desk: Desk, name: str, state: str, words: tuple[str, ...]) -> bool:
+    cost = desk.call(*words)
+    tell(name, state, cost, None)
+    return cost.rss <= MOST_MEMORY
 
 
 if __name__ == "__main__":

@@ -349,6 +349,10 @@ def restore_all(context: Context, options: SelectionOptions, request: RestoreReq
         raise UsageError(
             "--report excludes --all-projects: a report is about one project", hint="restore the projects one after another"
         )
+    if request.pages:
+        raise UsageError(
+            "--as pages excludes --all-projects: an index is of one project", hint="restore the projects one after another"
+        )
     if request.undecided or not isinstance(request.destination(), InPlace | Folder):
         raise UsageError(
             "--all-projects needs --to DIR or --in-place: each project is restored to a folder",

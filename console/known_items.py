@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from strongroom.project_items import ProjectItems, load_project_items, stored_version
 from vault.clock import Clock, SystemClock
-from vault.errors import StrongroomError
+from vault.errors import NothingFound, StrongroomError, UsageError
 
 if TYPE_CHECKING:
     from console.repositories import RepositoryPool
@@ -133,6 +133,9 @@ class KnownItems:
     def _refresh(self, name: str, kept: _Kept, opened: Opened) -> None:
         try:
             self._read(name, opened)
+        except (UsageError, NothingFound):  # it was erased, or has another name now
+            with self._lock:
+                self._kept.pop(name, None)
         except StrongroomError as error:
             _log.warning("project %s could not be read anew: %s", name, error)
         finally:
@@ -155,7 +158,7 @@ class KnownItems:
             with kept.lock:
                 if kept.items is None or self._clock.monotonic() - kept.asked_at >= self._fresh_for:
                     with opened() as (_, project):
-                        if kept.items is None or kept.items.version != stored_version(project.stored):
+                        if kept.items is None or not _is_current(kept.items, project):
                             items = load_project_items(project.context, project.stored)
                             items.ever()
                             kept.items, kept.status_at = items, 0.0
@@ -185,6 +188,10 @@ class KnownItems:
             while len(sizes) > 1 and sum(sizes.values()) > self._largest:
                 oldest = next(iter(sizes))
                 del sizes[oldest], self._kept[oldest]
+
+
+def _is_current(items: ProjectItems, project: Project) -> bool:
+    return items.zone == project.context.zone(project.name) and items.version == stored_version(project.stored)
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from vault.errors import Interrupted
 HELD = 4 << 20
 """Bytes that wait for the reader at most."""
 
-PIECE = 256 << 10
-"""Bytes that are worth waking the reader for."""
+PIECE = 1 << 20
+"""Bytes that are worth waking the reader for: each time costs two threads their turn."""
 
 
 class Pipe:
@@ -71,12 +71,17 @@ class Pipe:
             if not self._pieces:
                 if self._error is not None:
                     raise self._error
+                if not self._ended:
+                    raise Interrupted("whoever was downloading is gone")
                 return None
-            found = b"".join(self._pieces)
-            self._pieces.clear()
-            self._size = 0
+            taken: list[bytes] = []
+            size = 0
+            while self._pieces and size < PIECE:
+                taken.append(self._pieces.popleft())
+                size += len(taken[-1])
+            self._size -= size
             self._changed.notify_all()
-            return found
+            return taken[0] if len(taken) == 1 else b"".join(taken)
 
     def leave(self) -> None:
         """The reader takes nothing more: the writer's next write raises."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -15,7 +16,8 @@ POLICY = "sandbox; default-src 'none'"
 
 class StreamedFile(Response):
     """A file that a browser saves. read: the next piece, None at the end; it is called in a thread, and what it raises breaks
-    the connection off, so that half a file does not look like a whole one · close: called once, however it ends · size: in
+    the connection off, so that half a file does not look like a whole one · close: called however it ends, maybe
+    twice · size: in
     bytes; None where nobody knows."""
 
     def __init__(
@@ -36,15 +38,30 @@ class StreamedFile(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
         try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            while True:
-                piece = await run_in_threadpool(self._read)
-                if piece is None:
-                    break
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._watch, receive, group.cancel_scope)
+                await self._send(send)
+                group.cancel_scope.cancel()
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from None
         finally:
             self._close()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        while True:
+            piece = await run_in_threadpool(self._read)
+            if piece is None:
+                break
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _watch(self, receive: Receive, scope: anyio.CancelScope) -> None:
+        """Ends it once the connection is gone, also while a thread waits for the next piece."""
+        while (await receive())["type"] != "http.disconnect":
+            continue
+        self._close()
+        scope.cancel()
 
 
 def disposition(name: str) -> str:

@@ -24,6 +24,7 @@ from console.post import NoPost, Post
 from console.previews.views import KnownViews
 from console.previews.workers import PreviewWorkers
 from console.tasks.signals import TaskSignals
+from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -137,7 +138,8 @@ class Visit:
     @property
     def is_fragment(self) -> bool:
         """Whether htmx asks for a part of a page; never relied on: without scripts the whole page is asked for."""
-        return self.request.headers.get("hx-request") == "true"
+        headers = self.request.headers
+        return headers.get("hx-request") == "true" and headers.get("hx-history-restore-request") != "true"
 
     def value(self, name: str) -> str:
         """A part of the path."""
@@ -160,6 +162,16 @@ class Visit:
         """A field of the form; a file that was sent in its place counts for nothing."""
         found = self.form.get(name, default)
         return found if isinstance(found, str) else default
+
+    @property
+    def news(self) -> int:
+        """How many tasks of whoever asks are over that they have not looked at; 0 where that cannot be found out."""
+        from console.tasks.records import Tasks
+
+        try:
+            return Tasks(self.console.state).unseen(self.person.name) if self._caller is not None else 0
+        except StrongroomError:
+            return 0
 
     def may(self, action: Action, project: str | None = None) -> bool:
         """For what is shown at all; what is done is checked by the gateway."""

@@ -73,8 +73,8 @@ def plan_download(
 ) -> PlannedDownload:
     """What giving the selected items over a stream would do.
 
-    options: of tables, and whether to go on without what is missing · compressed: an archive, which takes several times as
-    long.
+    options: of tables, and whether to go on without what is missing · compressed: an archive, which takes
+    longer.
 
     Raises `UsageError`, `Damaged`, `StorageError`.
     """

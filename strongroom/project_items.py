@@ -82,6 +82,7 @@ class ProjectItems:
         records = [record for ledger in history.ledgers.values() for record in ledger.records]
         self.snapshots: tuple[Record, ...] = tuple(sorted(records, key=lambda one: (one.taken_at, one.id)))
         self._lock = threading.Lock()
+        self._decoding = threading.Lock()  # one at a time: what is decoded for fifty people at once would fill the memory
         self._ever: pa.Table | None = None
         self._moments: OrderedDict[tuple[str, ...], ItemsAt] = OrderedDict()
 
@@ -117,15 +118,25 @@ class ProjectItems:
             )
         records = tuple(self._ledgers[source].records[number] for source, number in numbers.items())
         key = tuple(one.id for one in records)
+        known = self._known(key)
+        if known is not None:
+            return known
+        with self._decoding:
+            known = self._known(key)
+            if known is not None:
+                return known
+            made = ItemsAt(self._table(numbers), records)
+            with self._lock:
+                self._moments[key] = made
+                while len(self._moments) > MOMENTS_KEPT:
+                    self._moments.popitem(last=False)
+            return made
+
+    def _known(self, key: tuple[str, ...]) -> ItemsAt | None:
         with self._lock:
             if key in self._moments:
                 self._moments.move_to_end(key)
-                return self._moments[key]
-            made = ItemsAt(self._table(numbers), records)
-            self._moments[key] = made
-            while len(self._moments) > MOMENTS_KEPT:
-                self._moments.popitem(last=False)
-            return made
+            return self._moments.get(key)
 
     def _table(self, numbers: dict[str, int]) -> pa.Table:
         import pyarrow as pa
@@ -142,7 +153,10 @@ class ProjectItems:
         from restore.history.newest_versions import newest_versions
         from vault.progress import release_memory
 
-        with self._lock:
+        made = self._ever
+        if made is not None:
+            return made
+        with self._decoding:
             if self._ever is None:
                 self._ever = newest_versions(self._history)
                 release_memory()
@@ -162,7 +176,8 @@ class ProjectItems:
         from restore.history.ledger import OnePath
         from restore.history.timeline import Question
 
-        return history(self._history, Question(OnePath(path), source), most=len(self._ledgers)).items
+        with self._decoding:
+            return history(self._history, Question(OnePath(path), source), most=len(self._ledgers)).items
 
 
 def stored_version(project: Project) -> str:

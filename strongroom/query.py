@@ -146,10 +146,11 @@ class ProjectTables(Struct, frozen=True):
         """What the sheets lost by becoming tables."""
         return tuple(self._engine.sheets.losses.all())
 
-    def describe(self) -> list[TableInfo]:
-        """All tables. Raises `Damaged`, `StorageError`."""
+    def describe(self, broken: Callable[[str, UsageError], None] | None = None) -> list[TableInfo]:
+        """All tables. broken: told of each whose files cannot be read, which then has no columns; None: that is an error.
+        Raises `UsageError`, `Damaged`, `StorageError`."""
         self._begin("(which tables there are)")
-        return [self._info(one) for one in self._engine.tables()]
+        return [self._info(one) for one in self._engine.tables(broken)]
 
     def _info(self, one: TableSummary) -> TableInfo:
         from classify import period_grammar

@@ -19,9 +19,10 @@ from restore.outputs.archive_file import refuse_existing
 from restore.outputs.scratch_dir import scratch_dir
 from restore.outputs.sink import OutputSink
 from restore.outputs.write_items import OutputReport
+from restore.pages.item_sorts import record_rows
 from restore.pages.lines import Wanted
 from restore.pages.roles import PageRoles
-from restore.pages.write_pages import PageCounts, PageRequest, record_items, write_pages
+from restore.pages.write_pages import PageCounts, PageRequest, write_pages
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom.command_log import recorded
 from strongroom.destinations import Archive, Destination, Folder, Stdout, refuse_own
@@ -142,7 +143,7 @@ def plan_pages(
     if isinstance(destination, Archive):
         refuse_existing(destination.path.absolute(), policy)
     plan = plan_of_all(selected, RestoreOptions(on_conflict=policy, incomplete=options.incomplete))
-    items = record_items(plan.items)
+    items = len(record_rows(plan.items))
     if not items:
         raise UsageError(
             "no item that is selected has records as JSON Lines",

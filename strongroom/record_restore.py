@@ -18,12 +18,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from strongroom.command_log import recorded
 from strongroom.settings import secrets
 from strongroom.snapshot_records import SnapshotRecords
 from strongroom.source_kinds import options as option
 from strongroom.source_kinds import registry, rest
 from strongroom.source_kinds.context import SourceContext
-from vault.errors import SettingsError, SourceError, UsageError
+from vault.errors import NothingFound, SettingsError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from restore.interfaces.plan import Created, CreationPlan
@@ -65,7 +66,9 @@ class PlannedRecords(Struct, frozen=True):
 
     plan: CreationPlan
     creation: Creation
-    file: Path | None
+    context: Context
+    selected: SelectedItems
+    options: RecordOptions
 
     def apply(self, progress: Progress | None = None) -> Created:
         """Create the records. Raises `TargetError` where the interface is away or takes the credentials no more; what was
@@ -76,13 +79,28 @@ class PlannedRecords(Struct, frozen=True):
 
         if progress is not None:
             self.creation.progress = progress
-        try:
-            return writer.create(self.creation)
-        except SourceError as error:
-            raise as_target_error(error) from error
-        finally:
-            if self.file is not None:
-                write_file(self.file, self.creation.id_map.for_people())
+        file = self.options.id_map
+        with recorded(self.context, "restore", [self.selected.project], self._asked()) as entry:
+            entry.begin()
+            try:
+                done = writer.create(self.creation)
+            except SourceError as error:
+                raise as_target_error(error) from error
+            finally:
+                if file is not None:
+                    write_file(file, self.creation.id_map.for_people())
+            entry.count(records=done.created, files=done.files)
+            entry.problems(len(done.problems))
+        return done
+
+    def _asked(self) -> dict[str, object]:
+        """For the log."""
+        return {
+            "selection": self.selected.options.as_json(),
+            "to": self.plan.where,
+            "records": sorted(self.options.only),
+            "snapshots": [one.id for one in self.selected.selection.records],
+        }
 
 
 def is_interface(text: str) -> bool:
@@ -133,8 +151,9 @@ def planned_records(
 ) -> Iterator[PlannedRecords]:
     """What creating the records of the selected items in an interface would do. Nothing is written to it.
 
-    Raises `UsageError` where the description does not say how such records are created, or no item has any; `TargetError` where
-    the interface cannot be asked; `Busy`, `SettingsError`, `Damaged`, `StorageError`.
+    Raises `UsageError` where the description does not say how such records are created, or no item has any; `NothingFound`
+    where none has a key that is meant; `TargetError` where the interface cannot be asked; `Busy`, `SettingsError`, `Damaged`,
+    `StorageError`.
     """
     from restore.interfaces.id_map import IdMap, read_file
     from restore.interfaces.planner import plan_creation
@@ -163,7 +182,12 @@ def planned_records(
                 plan = plan_creation(creation)
             except SourceError as error:
                 raise as_target_error(error) from error
-            yield PlannedRecords(plan, creation, options.id_map)
+            if options.only and not any(one.records for one in plan.resources):
+                raise NothingFound(
+                    f"none of these items has a record {', '.join(sorted(options.only))}",
+                    hint="look for it: strongroom find PROJECT --record KEY",
+                )
+            yield PlannedRecords(plan, creation, context, selected, options)
         finally:
             id_map.close()
             client.close()
@@ -221,9 +245,11 @@ def _creation(
 
 
 def _chosen(description: Description, records: SnapshotRecords) -> list[str]:
-    """The resources that are created, in the order of the description. Raises `UsageError` where none of them can be."""
+    """The resources that are created, those that others refer to first. Raises `UsageError` where none of them can be."""
+    from restore.interfaces.references import in_order
+
     found = records.resources()
-    able = [name for name, one in description.resources.items() if one.create is not None]
+    able = in_order({name: one.create for name, one in description.resources.items() if one.create is not None})
     if not able:
         raise UsageError(f"the description of {description.title} does not say how records are created", hint=ELSEWHERE)
     chosen = [name for name in able if name in found]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from strongroom.history import HistoryOptions, ItemHistories
     from strongroom.items import FoundItems, ItemListing
     from strongroom.project_details import ProjectDetails
+    from strongroom.project_items import ProjectItems
     from strongroom.project_status import ProjectStatus
     from strongroom.publish import PublicationResult, PublishOptions
     from strongroom.query import QueryResult
@@ -302,6 +303,12 @@ class Project(Struct, frozen=True):
         items = SelectionOptions(**parts).query(self.context, self.stored)
         with open_tables(self.context, self.stored, items, sheets=sheets) as tables:
             return tables.read(sql, most=most)
+
+    def all_items(self) -> ProjectItems:
+        """All items over all snapshots, in memory: for programs that stay and are asked often. Raises `StorageError`."""
+        from strongroom.project_items import load_project_items
+
+        return load_project_items(self.context, self.stored)
 
     def find(self, options: HistoryOptions | None = None, **parts: Unpack[ItemParts]) -> FoundItems:
         """Items over all snapshots. parts: as for `select`; with `deleted` only those that the source no longer has.

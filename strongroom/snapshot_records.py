@@ -3,9 +3,10 @@ wait in a private folder."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from restore.interfaces.attached import NotInSnapshot
 from vault.errors import Damaged, StrongroomError, TargetError, UsageError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from vault.repository.pack_reader import PackReader
     from vault.source.rest.description import Resource
 
+PIECE = 1 << 20
 LONGEST_LINE = 256 << 20
 _LINES = b".jsonl"
 
@@ -82,7 +84,7 @@ class SnapshotRecords:
             raise NotInSnapshot("it is too large to be sent at once")
         try:
             for content in self._contents(self._whole, row):
-                return content
+                return content.read()
         except StrongroomError as error:
             raise NotInSnapshot(str(error)) from error
         raise NotInSnapshot("the snapshot does not have it")
@@ -136,14 +138,14 @@ class SnapshotRecords:
         try:
             with file.open("wb") as out:
                 for content in self._contents(table, row):
-                    out.write(content)
+                    shutil.copyfileobj(content, out, PIECE)
         except OSError as error:
             hint = "free some room, or set TMPDIR to a folder that has it"
             raise TargetError(f"there is no room for temporary files: {error.strerror}", hint=hint) from error
         return file
 
-    def _contents(self, table: pa.Table, row: int) -> Iterator[bytes]:
-        """Of one file, whole. Raises `StrongroomError` where it cannot be had."""
+    def _contents(self, table: pa.Table, row: int) -> Iterator[IO[bytes]]:
+        """Of one file, open at its start until the next is asked for. Raises `StrongroomError` where it cannot be had."""
         from restore.execution.ordered_reader import contents
         from restore.planning.chunk_locations import locate_standing
         from vault.repository.pack_reader import PackReader
@@ -154,7 +156,7 @@ class SnapshotRecords:
         for _, content in contents(one, references, self._reader, self._stop, self._folder):
             if isinstance(content, StrongroomError):
                 raise content
-            yield content.read()
+            yield content
 
 
 def resource_of(path: bytes) -> str | None:

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from vault.format.snapshot_record import Record
+    from vault.format.snapshot_record import Counts
 
 MOST_POINTS = 400
+
+
+class MeasuredSnapshot(Protocol):
+    """What of a snapshot's record is looked at."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def taken_at(self) -> datetime: ...
+
+    @property
+    def counts(self) -> Counts: ...
 
 
 class StoragePoint(Struct, frozen=True):
@@ -23,7 +39,7 @@ class StoragePoint(Struct, frozen=True):
     written_bytes: int
 
 
-def storage_history(records: Sequence[Record], most: int = MOST_POINTS) -> tuple[StoragePoint, ...]:
+def storage_history(records: Sequence[MeasuredSnapshot], most: int = MOST_POINTS) -> tuple[StoragePoint, ...]:
     """By time. records: of a project · most: points; of more, every so manieth and the newest."""
     newest: dict[str, int] = {}
     written = 0

@@ -100,7 +100,9 @@ def preview_table(file: Path, format_name: str, view: TableView) -> ShownTable:
     budget = MOST_CHARACTERS
     hidden = [view.hides(name) for name in names]
     for row in rows:
-        cells = tuple(None if cell is None else HIDDEN if hide else _text(cell) for cell, hide in zip(row, hidden, strict=True))
+        cells = tuple(
+            None if cell is None else HIDDEN if hide else _shown(cell, view) for cell, hide in zip(row, hidden, strict=True)
+        )
         budget -= sum(len(cell) for cell in cells if cell is not None)
         if budget < 0 and shown:
             more = True
@@ -138,7 +140,7 @@ def _opened(file: Path, format_name: str, view: TableView) -> tuple[Sequence[Tab
 
     tables = open_tables(file, format_name, LossReport(), view.header)
     if not tables:
-        raise NothingFound("there is no table in it", hint="restore the item to look at it with another program")
+        raise NothingFound("it has no table", hint="restore the item to look at it with another program")
     table = next((one for one in tables if one.name[:LONGEST_NAME] == view.sheet), None) if view.sheet else tables[0]
     if table is None:
         raise NothingFound(f"it has no sheet {view.sheet[:LONGEST_NAME]!r}", hint="choose one of those that it has")
@@ -178,7 +180,8 @@ def _sorted(table: Table, names: Sequence[str], view: TableView) -> tuple[list[l
         return rows, more, 0
     rows, more = _rows(table, len(names), 0, MOST_SORTED)
     among = len(rows) if more else 0
-    full = sorted((row for row in rows if row[place] is not None), key=lambda row: _key(row[place]), reverse=view.descending)
+    key = (lambda cell: _key(_shown(cell, view) if isinstance(cell, list | dict) else cell)) if view.masked else _key
+    full = sorted((row for row in rows if row[place] is not None), key=lambda row: key(row[place]), reverse=view.descending)
     empty = [row for row in rows if row[place] is None]
     return [*full, *empty][:MOST_ROWS], more or len(rows) > MOST_ROWS, among
 
@@ -206,6 +209,13 @@ def _text(cell: Value, most: int = LONGEST_CELL) -> str:
 
     text = cell if isinstance(cell, str) else text_of(cell)[0]
     return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _shown(cell: Value, view: TableView) -> str:
+    """A cell as text; of a list or an object without the fields that are masked."""
+    if view.masked and isinstance(cell, list | dict):
+        cell = _Budget(view).taken("", cell, 0)
+    return _text(cell)
 
 
 def _numeric(cells: Any) -> bool:  # noqa: ANN401 (an iterator of cells of any type)

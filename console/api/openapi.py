@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ from console.api.operations import OPERATIONS
 from console.api.routing import LARGEST_BODY, LONGEST_PARAMETER, PREFIX, Operation, Parameter
 
 _ERRORS = {
-    "400": "what was asked for makes no sense",
+    "400": "what was asked for is invalid",
     "401": "nobody is known to ask",
     "403": "this may not be done",
     "404": "there is no such thing, or you may not know",
@@ -86,9 +87,10 @@ def _operation(one: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, 
 
 
 def _of_path(one: Operation) -> list[dict[str, Any]]:
-    if "{project}" not in one.path:
-        return []
-    return [{"name": "project", "in": "path", "required": True, "schema": {"type": "string"}, "description": "its name"}]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": f"which {name}"}
+        for name in re.findall(r"\{(\w+)\}", one.path)
+    ]
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:

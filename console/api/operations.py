@@ -1,4 +1,7 @@
-"""All operations of the interface for scripts. Each calls the gateway, which checks rights and records, as a page does."""
+"""All operations of the interface for scripts; here those that look into items, watch, prove and ask.
+
+Each calls the gateway, which checks rights and records, as a page does.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,17 @@ import msgspec
 from msgspec import Struct
 from starlette.responses import Response
 
-from console.api.routing import Call, Operation, Parameter, answered
+from console.api import finding, returning
+from console.api.finding import AT, PATH, SOURCE
+from console.api.routing import PROJECT, Call, Operation, Parameter, answered
 from console.gateway import asking, home, previews, proofs, watching
 from console.gateway.asking import Answer, Asked
 from console.gateway.previews import ItemPlace, TableView
 from console.gateway.proofs import HoldLine, LogQuestion, ShownLog
-from console.gateway.watching import HoldWish
+from console.gateway.watching import NewHold
 from console.pages import previews as preview_pages
 from console.pages.prove import TYPES as LOG_TYPES
 from console.pages.prove import download
-
-PATH = Parameter("path", "of the item, with its kind in front; bytes are percent-quoted", required=True, is_bytes=True)
-AT = Parameter("at", "a moment or a snapshot's id, as `--at` takes it; left out: now")
-SOURCE = Parameter("source", "of one source only, where several have the path")
 
 
 class QuestionBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -70,6 +71,20 @@ class HoldBody(Struct, frozen=True, forbid_unknown_fields=True):
     period: str = ""
     path: str = ""
     until: str = ""
+
+
+class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """hold: its id."""
+
+    hold: str
+    reason: str
+
+
+class ReleasedAnswer(Struct, frozen=True):
+    """released: whether it is; else a second person must approve it first · request: the id of what waits for that."""
+
+    released: bool
+    request: str
 
 
 class RunBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,7 +168,7 @@ def _projects(call: Call) -> ProjectList:
 
 
 def _place(call: Call) -> ItemPlace:
-    return ItemPlace(call.project, call.values["path"], call.text("at"), call.text("source"))
+    return ItemPlace.of(call.project, call.text("path"), call.text("at"), call.text("source"))
 
 
 def _preview(call: Call) -> object:
@@ -219,8 +234,14 @@ def _holds(call: Call) -> HoldList:
 
 def _place_hold(call: Call) -> object:
     body: HoldBody = call.body
-    placed = watching.place_hold(call.visit, call.project, HoldWish(body.kind, body.period, body.path, body.until, body.reason))
+    placed = watching.place_hold(call.visit, call.project, NewHold(body.kind, body.period, body.path, body.until, body.reason))
     return placed.as_json()
+
+
+def _release(call: Call) -> ReleasedAnswer:
+    body: ReleaseBody = call.body
+    waiting = watching.release_hold(call.visit, call.project, body.hold, body.reason)
+    return ReleasedAnswer(waiting is None, "" if waiting is None else waiting.id)
 
 
 def _overview(call: Call) -> object:
@@ -315,14 +336,14 @@ def _filters() -> tuple[Parameter, ...]:
     )
 
 
-_PROJECT = "/projects/{project}"
-
 OPERATIONS: tuple[Operation, ...] = (
+    *finding.OPERATIONS,
+    *returning.OPERATIONS,
     Operation("GET", "/openapi.json", "document", "This description.", _document),
     Operation("GET", "/projects", "projects", "The projects that you may see.", _projects, answer=ProjectList),
     Operation(
         "GET",
-        f"{_PROJECT}/item/preview",
+        f"{PROJECT}/item/preview",
         "preview",
         "What can be shown of an item.",
         _preview,
@@ -337,17 +358,17 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET",
-        f"{_PROJECT}/item/content",
+        f"{PROJECT}/item/content",
         "content",
         "Bytes of pictures, sound, film and PDF; takes `Range`.",
         _content,
         (PATH, AT, SOURCE),
         media_type="application/octet-stream",
     ),
-    Operation("GET", f"{_PROJECT}/log", "log", "The log of a project.", _log, _filters(), answer=ShownLog),
+    Operation("GET", f"{PROJECT}/log", "log", "The log of a project.", _log, _filters(), answer=ShownLog),
     Operation(
         "POST",
-        f"{_PROJECT}/log/file",
+        f"{PROJECT}/log/file",
         "log_file",
         "The log as a file.",
         _log_file,
@@ -356,7 +377,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST",
-        f"{_PROJECT}/log/verify",
+        f"{PROJECT}/log/verify",
         "verify_log",
         "Whether the log is whole.",
         _verify,
@@ -365,25 +386,34 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST",
-        f"{_PROJECT}/evidence",
+        f"{PROJECT}/evidence",
         "evidence",
         "A signed bag of evidence.",
         _evidence,
         body=EvidenceBody,
         media_type="application/zip",
     ),
-    Operation("GET", f"{_PROJECT}/holds", "holds", "Holds and their history.", _holds, answer=HoldList),
-    Operation("POST", f"{_PROJECT}/holds", "place_hold", "Place a hold.", _place_hold, body=HoldBody),
-    Operation("GET", "/watch", "overview", "How everything is.", _overview),
-    Operation("GET", f"{_PROJECT}/watch", "watched", "One project: sources, jobs, drills, storage.", _watched),
-    Operation(
-        "GET", f"{_PROJECT}/runs", "runs", "Runs of jobs, with what they said.", _runs, (Parameter("job", "only of this job"),)
-    ),
-    Operation("POST", f"{_PROJECT}/runs", "run_now", "Have the daemon run a job.", _run_now, answer=RunAnswer, body=RunBody),
-    Operation("GET", f"{_PROJECT}/flagged", "flagged", "Snapshots that wait for acceptance.", _flagged),
+    Operation("GET", f"{PROJECT}/holds", "holds", "Holds and their history.", _holds, answer=HoldList),
+    Operation("POST", f"{PROJECT}/holds", "place_hold", "Place a hold.", _place_hold, body=HoldBody),
     Operation(
         "POST",
-        f"{_PROJECT}/flagged",
+        f"{PROJECT}/holds/release",
+        "release_hold",
+        "Release a hold, or ask a second person for it.",
+        _release,
+        answer=ReleasedAnswer,
+        body=ReleaseBody,
+    ),
+    Operation("GET", "/watch", "overview", "How everything is.", _overview),
+    Operation("GET", f"{PROJECT}/watch", "watched", "One project: sources, jobs, drills, storage.", _watched),
+    Operation(
+        "GET", f"{PROJECT}/runs", "runs", "Runs of jobs, with what they said.", _runs, (Parameter("job", "only of this job"),)
+    ),
+    Operation("POST", f"{PROJECT}/runs", "run_now", "Have the daemon run a job.", _run_now, answer=RunAnswer, body=RunBody),
+    Operation("GET", f"{PROJECT}/flagged", "flagged", "Snapshots that wait for acceptance.", _flagged),
+    Operation(
+        "POST",
+        f"{PROJECT}/flagged",
         "accept",
         "Accept flagged snapshots.",
         _accept,
@@ -392,16 +422,16 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET",
-        f"{_PROJECT}/retention",
+        f"{PROJECT}/retention",
         "retention",
         "What retention would let go.",
         _retention,
         (Parameter("on", "a later day; left out: now"),),
     ),
-    Operation("POST", f"{_PROJECT}/ask", "ask", "Ask a question in SQL.", _ask, answer=Answer, body=QuestionBody),
+    Operation("POST", f"{PROJECT}/ask", "ask", "Ask a question in SQL.", _ask, answer=Answer, body=QuestionBody),
     Operation(
         "POST",
-        f"{_PROJECT}/ask/file",
+        f"{PROJECT}/ask/file",
         "ask_file",
         "All rows of an answer, as a file.",
         _ask_file,
@@ -410,14 +440,12 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET",
-        f"{_PROJECT}/tables",
+        f"{PROJECT}/tables",
         "tables",
         "Which tables can be asked.",
         _tables,
         (AT, Parameter("sheets", "names of sheets of workbooks, apart by commas")),
     ),
-    Operation("GET", f"{_PROJECT}/questions", "questions", "Questions that are kept.", _questions, answer=QuestionList),
-    Operation(
-        "POST", f"{_PROJECT}/questions", "keep_question", "Keep a question.", _keep, answer=KeptAnswer, body=KeptQuestion
-    ),
+    Operation("GET", f"{PROJECT}/questions", "questions", "Questions that are kept.", _questions, answer=QuestionList),
+    Operation("POST", f"{PROJECT}/questions", "keep_question", "Keep a question.", _keep, answer=KeptAnswer, body=KeptQuestion),
 )

@@ -27,6 +27,7 @@ from vault.errors import StrongroomError, UsageError
 _log = logging.getLogger("strongroom.console")
 
 PREFIX = "/api/v1"
+PROJECT = "/projects/{project}"
 LARGEST_BODY = 1 << 20
 LONGEST_PARAMETER = 16_384
 """Characters: a path of the system has 4,096 bytes, quoted three times as many characters."""
@@ -36,14 +37,12 @@ Kind = Literal["string", "integer", "boolean"]
 
 
 class Parameter(Struct, frozen=True):
-    """Of the query. kind: what it holds; `string` may hold percent-quoted bytes where `is_bytes` · default: where it is not
-    there."""
+    """Of the query. kind: what it holds."""
 
     name: str
     about: str
     kind: Kind = "string"
     required: bool = False
-    is_bytes: bool = False
 
 
 class Call(Struct, frozen=True):
@@ -170,12 +169,10 @@ def _values(visit: Visit, parameters: Sequence[Parameter]) -> dict[str, Any]:
     return found
 
 
-def _value(visit: Visit, one: Parameter) -> str | bytes | int | bool:
+def _value(visit: Visit, one: Parameter) -> str | int | bool:
     text = visit.asked(one.name)
     if len(text) > LONGEST_PARAMETER:
         raise UsageError(f"the parameter {one.name!r} is too long", hint=one.about)
-    if one.is_bytes:
-        return visit.asked_bytes(one.name)
     if one.kind == "integer":
         if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise UsageError(f"the parameter {one.name!r} is no number", hint=one.about)

@@ -73,12 +73,14 @@ class FolderView(Struct, frozen=True):
 
 
 class PeriodView(Struct, frozen=True):
-    """A period and its parts. parent: the period that it is a part of, "" for ever; None at the top · own: items that are about
-    it and about none of its parts."""
+    """A period and its parts. parent: the period that it is a part of, "" for ever; None at the top · kind: of which alone
+    items are shown; "" for all · kinds: that can be chosen · own: items that are about it and about none of its parts."""
 
     listing: Listing
     level: PeriodLevel
     parent: str | None
+    kind: str
+    kinds: tuple[str, ...]
     own: tuple[Row, ...]
     page: Page
 
@@ -131,13 +133,21 @@ def folder(visit: Visit, name: str, path: bytes, *, at: str = "", deleted: bool 
     )
 
 
-def period(visit: Visit, name: str, text: str, *, at: str = "", number: int = 1) -> PeriodView:
+def period(visit: Visit, name: str, text: str, *, kind: str = "", at: str = "", number: int = 1) -> PeriodView:
     """A project at a moment by what its items are about. Raises as `folder`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     listing = listings.listing(visit, name, at)
-    level = period_level(listing.visible, text, listing.zone, visit.now)
+    table = listing.visible
+    kinds = tuple(sorted(pc.unique(table["kind"]).to_pylist()))
+    if kind:
+        table = table.filter(pc.equal(table["kind"], pa.scalar(kind, pa.string())))
+    level = period_level(table, text, listing.zone, visit.now)
     page = Page.of(number, level.own.num_rows)
-    own = listings.rows_of(level.own.slice(page.start(), ROWS_A_PAGE), listing.zone)
-    return PeriodView(listing, level, parent_of(text, listing.zone, visit.now) if text else None, tuple(own), page)
+    own = tuple(listings.rows_of(level.own.slice(page.start(), ROWS_A_PAGE), listing.zone))
+    parent = parent_of(text, listing.zone, visit.now) if text else None
+    return PeriodView(listing, level, parent, kind, kinds, own, page)
 
 
 def timeline(visit: Visit, name: str, *, deletions: bool = False, number: int = 1) -> Timeline:

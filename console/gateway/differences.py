@@ -1,10 +1,11 @@
-"""Two versions of a table: which rows were added, taken away and changed, cell by cell."""
+"""Two versions of an item beside each other; of a table, which rows were added, taken away and changed, cell by cell."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from console.access.rights import Action
 from console.errors import NotAllowed
@@ -13,6 +14,7 @@ from console.gateway.items import ItemEvent, ItemView
 from console.visit import Visit
 from restore.history.table_diff import same
 from strongroom.diff import DiffOptions, RowOptions
+from strongroom.table_preview import DEEPEST, HIDDEN, TableView
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,19 +84,19 @@ class DifferenceView(Struct, frozen=True):
 
 
 def compare(visit: Visit, name: str, path: bytes, *, since: str, until: str, source: str = "") -> DifferenceView:
-    """Two versions of an item that whoever asks may read. since, until: snapshots that show them, in either order. It is
-    recorded.
+    """Two versions of an item that whoever asks may read. since, until: snapshots that show them, in either order. That rows
+    were shown is recorded.
 
-    Raises `NotThere`, `NotAllowed`, `UsageError` for versions that cannot be compared, `StorageError`."""
+    Raises `NotThere`, `NotAllowed`, `UsageError` for what are no two versions, `StorageError`."""
     view = items.item(visit, name, path, source=source)
     if not checks.allowed(visit, Action.READ, name).covers(view.row.kind, path):
         raise NotAllowed("you may not read this item", hint="ask whoever administers the console for the role")
     chosen = [one for one in view.versions if one.at in (since, until)]
-    if not view.is_table:
-        raise UsageError("only tables are compared row by row", hint="look at the versions one after another")
     if len(chosen) != 2:
         raise UsageError("choose two different versions", hint="go back, and choose an older and a newer one")
     after, before = chosen
+    if not view.is_table:
+        return DifferenceView(view, before, after, (), None)
     known, _ = listings.known_items(visit, name)
     since_at, until_at = (known.moment(one.at, visit.now) for one in (before, after))
     options = DiffOptions(since_at, until_at, rows=RowOptions(most_rows=MOST_ROWS, most_cells=0))
@@ -102,37 +104,59 @@ def compare(visit: Visit, name: str, path: bytes, *, since: str, until: str, sou
         pattern = path.decode("utf-8", "surrogateescape")
         found = project.diff(options, patterns=[pattern], source=view.row.source).rows
     mine = next((one for one in found.items if one.path == path), None) if found is not None else None
-    tables = () if mine is None else tuple(_shown(one) for one in mine.tables)
+    cells = TableView(masked=visit.console.masked)
+    tables = () if mine is None else tuple(shown_table(one, cells) for one in mine.tables)
     return DifferenceView(view, before, after, tables, None if mine is None else mine.problem)
 
 
-def _shown(found: TableDifference) -> ShownTable:
+def shown_table(found: TableDifference, cells: TableView) -> ShownTable:
+    """Two versions of a table as they are shown. cells: which columns are masked."""
     count = min(len(found.columns), MOST_COLUMNS)
+    hidden = [cells.hides(name) for name in found.columns[:count]]
+
+    def row(values: Row) -> tuple[ShownCell, ...]:
+        return tuple(_cell(one, cells, masked=masked) for one, masked in zip(values, hidden, strict=False))
+
     return ShownTable(
         found,
         found.columns[:count],
         len(found.columns) - count,
-        tuple(_pair(number, before[:count], after[:count]) for number, before, after in found.row_pairs),
-        tuple(ShownRow(number, _cells(row[:count])) for number, row in found.removed_rows),
-        tuple(ShownRow(number, _cells(row[:count])) for number, row in found.added_rows),
+        tuple(_pair(number, (before, row(before)), (after, row(after))) for number, before, after in found.row_pairs),
+        tuple(ShownRow(number, row(values)) for number, values in found.removed_rows),
+        tuple(ShownRow(number, row(values)) for number, values in found.added_rows),
     )
 
 
-def _pair(number: int, before: Row, after: Row) -> ShownPair:
-    texts = [(_text(one), _text(two)) for one, two in zip(before, after, strict=True)]
-    differs = [not same(one, two) for one, two in zip(before, after, strict=True)]
-    old = tuple(ShownCell(one, was is None, other) for (one, _), was, other in zip(texts, before, differs, strict=True))
-    new = tuple(ShownCell(two, now is None, other) for (_, two), now, other in zip(texts, after, differs, strict=True))
+def _pair(number: int, before: tuple[Row, tuple[ShownCell, ...]], after: tuple[Row, tuple[ShownCell, ...]]) -> ShownPair:
+    """A changed row, of each version its values and how they are shown; which cells differ can be seen of masked ones, too."""
+    differs = [not same(one, two) for one, two in zip(before[0], after[0], strict=True)]
+    old, new = (
+        tuple(replace(cell, changed=other) for cell, other in zip(shown, differs, strict=False)) for _, shown in (before, after)
+    )
     return ShownPair(number, old, new)
 
 
-def _cells(row: Row) -> tuple[ShownCell, ...]:
-    return tuple(ShownCell(_text(one), one is None) for one in row)
-
-
-def _text(value: Value) -> str:
+def _cell(value: Value, cells: TableView, *, masked: bool) -> ShownCell:
     """A cell for people, cut where it is long."""
     if value is None:
-        return ""
-    text = str(value) if not isinstance(value, bytes) else value[:LONGEST_CELL].hex()
-    return text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + "…"
+        return ShownCell("", is_empty=True)
+    if masked:
+        return ShownCell(HIDDEN, is_empty=False)
+    if isinstance(value, bytes):
+        text = value[:LONGEST_CELL].hex()
+    else:
+        text = str(_without_masked(value, cells) if cells.masked else value)
+    return ShownCell(text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + "…", is_empty=False)
+
+
+def _without_masked(value: Value, cells: TableView, depth: int = 0) -> Value:
+    """A value of which fields that are masked are hidden, however deep they are."""
+    if depth > DEEPEST:
+        return HIDDEN
+    if isinstance(value, dict):
+        return {
+            name: HIDDEN if cells.hides(name) else _without_masked(inner, cells, depth + 1) for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_masked(inner, cells, depth + 1) for inner in value]
+    return value

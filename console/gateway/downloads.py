@@ -11,13 +11,14 @@ import hmac
 import threading
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
-from console.errors import NotThere
+from console.access.rights import Scope
+from console.errors import NotAllowed, NotThere
 from console.gateway import picking
 from console.gateway.getting_back import restore_options
-from console.gateway.restoring import outcome_of, scopes_of
+from console.gateway.restoring import outcome_of
 from console.pipes import Pipe
 from console.tasks.records import State, Task, Tasks
 from console.tasks.signals import RunningTask
@@ -74,57 +75,69 @@ def begin(visit: Visit, address: Address) -> Sending:
     task = tasks.get(address.task, person)
     if not task.is_download or task.state not in ("ready", "running", "done", "partly", "failed"):
         raise NotThere("there is no such download", hint="see the list of your tasks")
+    now = visit.person.scope(task.action, task.project, visit.now)
+    if not now:
+        raise NotAllowed("you may not do this any more", hint="ask whoever administers the console for the role")
     running = RunningTask(console.clock)
     running.end_after(console.limits.longest_download)
     if not console.tasks.admit(task, running, console.limits):
         raise Busy(TOO_MANY, hint="wait until one of them is over, or cancel it")
-    pipe = Pipe(console.limits.stall)
-    planned: list[PlannedDownload] = []
-    thread = threading.Thread(
-        target=_send, args=(console, task, running, pipe, planned), name=f"download-{task.id[:8]}", daemon=True
-    )
+    sender = _Sender(console, task, (task.scope, now), running, Pipe(console.limits.stall))
+    thread = threading.Thread(target=sender.run, name=f"download-{task.id[:8]}", daemon=True)
     thread.start()
     try:
-        pipe.begun()
+        sender.pipe.begun()
     except BaseException:
         running.end("gone")
         raise
-    return Sending(task.name, planned[0].size if planned else None, pipe, running, thread)
+    return Sending(task.name, sender.plans[0].size if sender.plans else None, sender.pipe, running, thread)
 
 
-def _send(console: Console, task: Task, running: RunningTask, pipe: Pipe, plans: list[PlannedDownload]) -> None:
-    """In a thread of its own. The pipe hears of every error, and the task of what became of it."""
-    tasks = Tasks(console.state)
-    now = console.clock.now
-    error: BaseException | None = None
-    after = replace(task, state="ready")
-    try:
-        tasks.change(replace(task, state="running", attempts=task.attempts + 1), unless=("cancelled",))
-        result = _sent(console, task, running, pipe, plans)
-        outcome = outcome_of(result, "")
-        state: State = "partly" if outcome.problems else "done"
-        after = replace(task, state=state, attempts=task.attempts + 1, ended=now(), outcome=outcome)
-    except BaseException as met:  # noqa: BLE001 (whoever reads the pipe raises it)
-        error = met
-        words = str(met) if isinstance(met, StrongroomError) else "something went wrong that nobody expected"
-        after = replace(task, state="ready", attempts=task.attempts + 1, error=words, hint=getattr(met, "hint", None) or "")
-    finally:
-        console.tasks.ended(task.id, running)
+class _Sender(Struct, frozen=True):
+    """Reads and sends, in a thread of its own. scopes: within which it is allowed · plans: gets the plan once it is made."""
+
+    console: Console
+    task: Task
+    scopes: tuple[Scope, ...]
+    running: RunningTask
+    pipe: Pipe
+    plans: list[PlannedDownload] = field(default_factory=list)
+
+    def run(self) -> None:
+        """The pipe hears of every error, and the task of what became of it."""
+        tasks, now = Tasks(self.console.state), self.console.clock.now
+        error: BaseException | None = None
+        begun = replace(self.task, state="running", attempts=self.task.attempts + 1)
+        after = replace(begun, state="ready")
         try:
-            tasks.change(after, unless=("cancelled",))
+            tasks.change(begun, unless=("cancelled",))
+            outcome = outcome_of(self._sent(), "")
+            state: State = "partly" if outcome.problems else "done"
+            after = replace(begun, state=state, ended=now(), outcome=outcome, error="", hint="")
+        except BaseException as met:  # noqa: BLE001 (whoever reads the pipe raises it)
+            error = met
+            if self.running.ended_by == "cancelled":
+                after = replace(begun, state="cancelled", ended=now())
+            else:
+                words = str(met) if isinstance(met, StrongroomError) else "something went wrong that nobody expected"
+                after = replace(begun, state="ready", error=words, hint=getattr(met, "hint", None) or "")
         finally:
-            pipe.end(error)
+            self.console.tasks.ended(self.task.id, self.running)
+            try:
+                tasks.change(after, unless=("cancelled",))
+            finally:
+                self.pipe.end(error)
 
-
-def _sent(console: Console, task: Task, running: RunningTask, pipe: Pipe, plans: list[PlannedDownload]) -> RestoreResult:
-    with command_log.acting_as(task.person, "console"), console.repositories.lent() as repository:
-        project = repository.project(task.project)
-        found = picking.selected(project, task.entries, scopes_of(console, task), sources_apart=False, stop=running)
-        options = task.options
-        plans.append(plan_download(project.context, found, restore_options(options), compressed=options.compressed))
-        about = {"task": task.id, "approved_by": task.approved_by}
-        with command_log.recorded(project.context, "restore", [project.stored], about):
-            return download(plans[0], pipe, stop=running, progress=running)  # type: ignore[arg-type]
+    def _sent(self) -> RestoreResult:
+        task, console, running = self.task, self.console, self.running
+        with command_log.acting_as(task.person, "console"), console.repositories.lent() as repository:
+            project = repository.project(task.project)
+            found = picking.selected(project, task.entries, self.scopes, sources_apart=False, stop=running)
+            options = task.options
+            self.plans.append(plan_download(project.context, found, restore_options(options), compressed=options.compressed))
+            about = {"task": task.id, "approved_by": task.approved_by}
+            with command_log.recorded(project.context, "restore", [project.stored], about):
+                return download(self.plans[0], self.pipe, stop=running, progress=running)  # type: ignore[arg-type]
 
 
 def _signature(console: Console, task: str, person: str, until: str) -> str:

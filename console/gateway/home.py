@@ -39,10 +39,10 @@ class ProjectCard(Struct, frozen=True):
     problem: StrongroomError | None = None
 
 
-def cards(visit: Visit) -> list[ProjectCard]:
-    """A card for each project that whoever asks may see, by name. What is wrong with one is on its card. Raises `StorageError`
-    where the repository does not open."""
-    return [_card(visit, name) for name in visible(visit)]
+def cards(visit: Visit, *, waits: bool = False) -> list[ProjectCard]:
+    """A card for each project that whoever asks may see, by name. What is wrong with one is on its card. waits: for what nobody
+    has read yet. Raises `StorageError` where the repository does not open."""
+    return [_card(visit, name, waits=waits) for name in visible(visit)]
 
 
 def visible(visit: Visit) -> list[str]:
@@ -51,9 +51,9 @@ def visible(visit: Visit) -> list[str]:
     return [name for name in names if visit.person.scope(Action.SEE, name, visit.now)]
 
 
-def _card(visit: Visit, name: str) -> ProjectCard:
+def _card(visit: Visit, name: str, *, waits: bool) -> ProjectCard:
     try:
-        listing = _listing(visit, name)
+        listing = listings.listing(visit, name) if waits else _listing(visit, name)
     except NothingFound:
         return ProjectCard(name)
     except StrongroomError as error:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -44,9 +45,11 @@ LARGEST_BYTES: dict[str, int] = {"image": 32 << 20, "pdf": 128 << 20, "audio": 1
 RANGE = 2 << 20
 """Bytes that one answer to a range has at most: players ask for the next one."""
 
+LONGEST_PATH = 16_384
+LONGEST_TEXT = 300
 MOST_ATTACHMENTS = 200
 
-__all__ = ["Bytes", "ItemPlace", "Preview", "TableView", "content", "preview", "shown_name"]
+__all__ = ["Bytes", "ItemPlace", "Preview", "TableView", "content", "preview", "quoted_path", "shown_name"]
 
 _BY_LINES = frozenset({"csv", "jsonl"})
 
@@ -59,6 +62,16 @@ class ItemPlace(Struct, frozen=True):
     path: bytes
     at: str = ""
     source: str = ""
+
+    @classmethod
+    def of(cls, project: str, quoted: str, at: str, source: str) -> ItemPlace:
+        """quoted: the path as addresses and forms have it, its bytes percent-quoted."""
+        return cls(project, unquote_to_bytes(quoted[:LONGEST_PATH]).strip(b"/"), at[:LONGEST_TEXT], source[:LONGEST_TEXT])
+
+    @property
+    def quoted(self) -> str:
+        """Its path as addresses and forms have it."""
+        return quoted_path(self.path)
 
     @property
     def name(self) -> str:
@@ -105,6 +118,11 @@ class Bytes(Struct, frozen=True):
     content: bytes | BinaryIO
 
 
+def quoted_path(path: bytes) -> str:
+    """A path as addresses and forms have it."""
+    return quote(path, safe="/")
+
+
 def shown_name(path: bytes) -> str:
     """The last part of a path, as it can be shown."""
     return printable(path.rpartition(b"/")[2])
@@ -129,14 +147,14 @@ def preview(visit: Visit, place: ItemPlace, view: TableView, record: int | None 
                 return made
             cut = _copy(found, file, sort)
         if cut is None:
-            return _as_text(made, head, "", "")
+            return _as_text(visit, made, head, "", "")
         made = replace(made, cut=cut)
         view = replace(view, masked=visit.console.masked)
         try:
             made = _asked(visit, made, file, view, record)
             return made if made.thread is None else replace(made, attachments=_attachments(visit, found, made))
         except Damaged as error:
-            return _as_text(made, head, str(error), error.hint or "")
+            return _as_text(visit, made, head, str(error), error.hint or "")
 
 
 def content(visit: Visit, place: ItemPlace, wanted: tuple[int, int | None] | None) -> Bytes:
@@ -254,8 +272,9 @@ def _attachments(visit: Visit, found: ItemContent, made: Preview) -> tuple[Item,
     return tuple(one for one in items if scope.covers(one.kind, one.path))
 
 
-def _as_text(made: Preview, head: bytes, trouble: str, hint: str) -> Preview:
-    """What cannot be opened is shown by its first bytes, where they are text."""
+def _as_text(visit: Visit, made: Preview, head: bytes, trouble: str, hint: str) -> Preview:
+    """What cannot be opened is shown by its first bytes, where they are text; not where columns of tables are masked, as nobody
+    knows where they are."""
     trouble = trouble or "it is too large to be opened for a preview"
-    text = texts.shown(head, made.item.size) if made.sort.is_text else None
-    return replace(made, trouble=trouble, hint=hint, text=text)
+    readable = made.sort.is_text and not (made.sort.table and visit.console.masked)
+    return replace(made, trouble=trouble, hint=hint, text=texts.shown(head, made.item.size) if readable else None)

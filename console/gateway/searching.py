@@ -26,6 +26,8 @@ RESULTS_A_PAGE = 100
 LONGEST_TEXT = 500
 """Characters that are looked for."""
 
+MOST_WORDS = 8
+
 
 class Search(Struct, frozen=True):
     """What is looked for; "" for no matter what. text: words or patterns of paths, all of which an item must have · period: as
@@ -102,7 +104,7 @@ def _matching(files: pa.Table, wanted: Search, zone: ZoneInfo, now: datetime) ->
     if wanted.state != ANY:
         missing = pc.is_valid(files["missing_since"])
         files = files.filter(missing if wanted.state == DELETED else pc.invert(missing))
-    words = wanted.text[:LONGEST_TEXT].split()
+    words = wanted.text[:LONGEST_TEXT].split()[:MOST_WORDS]
     for number, word in enumerate(words or [""]):
         first = number == 0
         query = ItemQuery(

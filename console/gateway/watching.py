@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from console.access.rights import Action
 from console.charts import Chart, chart
-from console.errors import NotThere
-from console.gateway import checks
+from console.errors import NeedsApproval, NotThere
+from console.gateway import approvals, checks
 from console.visit import Visit
 from strongroom import daemon_jobs, drill_history, holds, retention, run_request, snapshot_review, storage_history, time_parsing
 from strongroom.daemon_jobs import DaemonJob, RunLog
@@ -24,6 +24,7 @@ from vault.errors import StrongroomError, UsageError
 from vault.problems import printable
 
 if TYPE_CHECKING:
+    from console.approvals.records import Request
     from strongroom.project_details import ProjectDetails
     from strongroom.project_status import LastDrill
     from strongroom.settings import Settings
@@ -78,7 +79,7 @@ class WatchedProject(Struct, frozen=True):
     runs_unknown: str
 
 
-class HoldWish(Struct, frozen=True):
+class NewHold(Struct, frozen=True):
     """A hold that somebody wants to place, as a form has it; all of them empty: on the whole project."""
 
     kind: str = ""
@@ -189,21 +190,48 @@ def planned_retention(visit: Visit, name: str, on: str) -> ProjectRetention:
         return retention.plan_retention(repository.context, project.stored, on=moment)
 
 
-def place_hold(visit: Visit, name: str, wish: HoldWish) -> PlacedHold:
+def place_hold(visit: Visit, name: str, wanted: NewHold) -> PlacedHold:
     """Place a hold, in the name of whoever asks. Raises `NotThere`, `NotAllowed`, `UsageError`, `StorageError`."""
     from vault.format.hold import Scope
 
     checks.allowed_whole(visit, Action.HOLD, name)
-    reason = _reason(wish.reason)
+    reason = _reason(wanted.reason)
     with checks.opened(visit, name) as (repository, project):
         zone = repository.context.zone(name)
         scope = Scope(
-            kind=wish.kind[:LONGEST_TEXT] or None,
-            period=holds.held_period(wish.period[:LONGEST_TEXT], zone, visit.now) if wish.period else None,
-            path=wish.path[:LONGEST_TEXT] or None,
+            kind=wanted.kind[:LONGEST_TEXT] or None,
+            period=holds.held_period(wanted.period[:LONGEST_TEXT], zone, visit.now) if wanted.period else None,
+            path=wanted.path[:LONGEST_TEXT] or None,
         )
-        until = time_parsing.moment(wish.until[:LONGEST_TEXT], zone, visit.now) if wish.until else None
+        until = time_parsing.moment(wanted.until[:LONGEST_TEXT], zone, visit.now) if wanted.until else None
         return holds.add_hold(repository.context, project.stored, scope, reason=reason, until=until)
+
+
+def release_hold(visit: Visit, name: str, hold: str, reason: str) -> Request | None:
+    """Release a hold, in the name of whoever asks; where the settings want a second person, and nobody has approved it yet,
+    gives the request that was made for that instead. Raises `NotThere`, `NotAllowed`, `UsageError` where no such hold binds,
+    `StorageError`."""
+    checks.allowed_whole(visit, Action.RELEASE_HOLD, name)
+    reason = _reason(reason)
+    with checks.opened(visit, name) as (repository, project):
+        binding = [one.hold.id for one in holds.list_holds(project.stored).holds]
+        if hold not in binding:
+            raise UsageError("there is no such hold that binds", hint="look at the list of holds again")
+        what: dict[str, str | int | list[str]] = {"hold": hold}
+        if approvals.is_needed(visit, Action.RELEASE_HOLD):
+            try:
+                approvals.use(visit, Action.RELEASE_HOLD, name, what)
+            except NeedsApproval:
+                return _waiting(visit, name, what) or approvals.ask(visit, Action.RELEASE_HOLD, name, what, reason)
+        holds.release_hold(repository.context, project.stored, hold, reason=reason)
+    return None
+
+
+def _waiting(visit: Visit, name: str, what: dict[str, str | int | list[str]]) -> Request | None:
+    """One's own request for this very thing that nobody has decided."""
+    return next(
+        (one for one in approvals.mine(visit) if one.state == "open" and one.project == name and one.what == what), None
+    )
 
 
 def shown_path(path: bytes) -> str:

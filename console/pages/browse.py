@@ -23,7 +23,8 @@ def project_page(visit: Visit) -> Response:
 def period_page(visit: Visit) -> Response:
     """What its items are about: years, quarters, months, days, hours."""
     name, at = visit.value("project"), visit.asked("at")
-    view = browsing.period(visit, name, visit.asked("period"), at=at, number=page_number(visit))
+    text, kind = visit.asked("period"), visit.asked("kind")
+    view = browsing.period(visit, name, text, kind=kind, at=at, number=page_number(visit))
     return in_project(visit, "browse/periods.html", view.listing, view)
 
 

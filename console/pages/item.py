@@ -33,7 +33,8 @@ def differences_page(visit: Visit) -> Response:
     since, until, source = visit.asked("since"), visit.asked("until"), visit.asked("source")
     view = differences.compare(visit, name, path, since=since, until=until, source=source)
     visit.texts = visit.texts.at(view.item.zone)
-    return visit.render("item/differences.html", project=name, view=view, most=differences.MOST_ROWS)
+    gets_back = may_get_back(visit, name)
+    return visit.render("item/differences.html", project=name, view=view, most=differences.MOST_ROWS, gets_back=gets_back)
 
 
 ROUTES = (

@@ -29,13 +29,14 @@ def preview_page(visit: Visit) -> Response:
     place = _place(visit)
     record = visit.asked("record")
     found = previews.preview(visit, place, _view(visit), _number(record) if record else None)
-    here: dict[str, str | bytes] = {"path": place.path, "at": place.at, "source": place.source}
+    here = {"path": place.quoted, "at": place.at, "source": place.source}
     return visit.render(
         "previews/preview.html",
         found=found,
         here=here,
         bytes_at=visit.path_to("projects", place.project, "item", "content", **here),
         shown_name=previews.shown_name,
+        quoted=previews.quoted_path,
         view=_view(visit),
     )
 
@@ -73,7 +74,7 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _place(visit: Visit) -> ItemPlace:
-    return ItemPlace(visit.value("project"), visit.asked_bytes("path"), visit.asked("at"), visit.asked("source"))
+    return ItemPlace.of(visit.value("project"), visit.asked("path"), visit.asked("at"), visit.asked("source"))
 
 
 def _view(visit: Visit) -> TableView:

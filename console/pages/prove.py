@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
+from console.access.rights import Action
 from console.gateway import proofs
 from console.gateway.proofs import LogQuestion
 from console.routing import page
@@ -55,7 +56,9 @@ def holds(visit: Visit) -> Response:
     """The holds of a project and their history."""
     project = visit.value("project")
     lines, problems = proofs.project_holds(visit, project)
-    return visit.render("prove/holds.html", project=project, lines=lines, problems=problems)
+    return visit.render(
+        "prove/holds.html", project=project, lines=lines, problems=problems, may_release=visit.may(Action.RELEASE_HOLD, project)
+    )
 
 
 def download(file: BinaryIO, name: str, media_type: str) -> Response:

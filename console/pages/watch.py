@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from console.access.rights import Action
 from console.gateway import watching
-from console.gateway.watching import HoldWish
+from console.gateway.watching import NewHold
 from console.routing import page
 from console.texts import marked
 from console.visit import Visit
@@ -16,7 +16,7 @@ LEVELS = {
     "warning": marked("Something needs attention"),
     "critical": marked("Something is critical"),
 }
-PROMISES = {
+ALERT_NAMES = {
     "": marked("Source"),
     "rpo": marked("A backup is late"),
     "missing": marked("Reports are missing"),
@@ -41,6 +41,10 @@ STATES = {
     "store not reached": marked("store not reached"),
     "not in the repository": marked("not in the repository"),
 }
+CAPABILITIES = {
+    "read": marked("back up and restore"),
+    "write": marked("back up; not read content"),
+}
 DAEMON = {
     "running": marked("The daemon runs."),
     "stuck": marked("The daemon does not move any more."),
@@ -57,7 +61,7 @@ def overview(visit: Visit) -> Response:
         "watch/overview.html",
         found=watching.overview(visit),
         levels=LEVELS,
-        promises=PROMISES,
+        alert_names=ALERT_NAMES,
         states=STATES,
         daemon=DAEMON,
     )
@@ -71,8 +75,9 @@ def project(visit: Visit) -> Response:
     return visit.render(
         "watch/project.html",
         found=found,
-        promises=PROMISES,
+        alert_names=ALERT_NAMES,
         states=STATES,
+        capabilities=CAPABILITIES,
         operates=may[Action.OPERATE],
         holds=may[Action.HOLD],
     )
@@ -117,7 +122,16 @@ def retention(visit: Visit) -> Response:
 def place_hold(visit: Visit) -> Response:
     """Place a hold."""
     name = visit.value("project")
-    watching.place_hold(visit, name, HoldWish(*(visit.sent(one) for one in HoldWish.__struct_fields__)))
+    watching.place_hold(visit, name, NewHold(*(visit.sent(one) for one in NewHold.__struct_fields__)))
+    return visit.redirect(visit.path_to("projects", name, "holds"))
+
+
+def release_hold(visit: Visit) -> Response:
+    """Release a hold, or ask a second person for it."""
+    name = visit.value("project")
+    waiting = watching.release_hold(visit, name, visit.sent("hold"), visit.sent("reason"))
+    if waiting is not None:
+        return visit.redirect(visit.path_to("approvals", waiting.id))
     return visit.redirect(visit.path_to("projects", name, "holds"))
 
 
@@ -130,4 +144,5 @@ ROUTES = (
     page("POST", "/projects/{project}/flagged", accept),
     page("GET", "/projects/{project}/retention", retention),
     page("POST", "/projects/{project}/holds", place_hold),
+    page("POST", "/projects/{project}/holds/release", release_hold),
 )

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from console.errors import NotAllowed
 from console.tasks.records import Outcome, State, Task, Tasks
 from console.tasks.signals import RunningTask
-from vault.errors import Busy, Interrupted, StorageError, StorageFull, StrongroomError
+from vault.errors import Busy, Interrupted, NoRepository, StorageError, StorageFull, StrongroomError
 
 if TYPE_CHECKING:
     from console.visit import Console
@@ -68,14 +68,14 @@ class TaskRunner:
 
     def _serve(self) -> None:
         while not self._ending.is_set():
+            seen = self._console.tasks.wake.number
             try:
                 busy = self._is_ours() and self._do_next()
             except StrongroomError as error:  # the state cannot be read: nothing is lost, it is tried again
                 _log.error("tasks: %s", error)
                 busy = False
             if not busy:
-                self._console.tasks.wake.wait(LOOK)
-                self._console.tasks.wake.clear()
+                self._console.tasks.wake.wait(seen, LOOK)
 
     def _is_ours(self) -> bool:
         """Whether this process is the one that does tasks; what another one has left is taken up then."""
@@ -154,4 +154,4 @@ def tell(console: Console, task: Task) -> None:
 
 def _may_pass(error: StrongroomError) -> bool:
     """Whether it is worth another try."""
-    return isinstance(error, Busy | StorageError) and not isinstance(error, StorageFull)
+    return isinstance(error, Busy | StorageError | NoRepository) and not isinstance(error, StorageFull)

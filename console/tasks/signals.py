@@ -88,6 +88,30 @@ class RunningTask:
             raise Interrupted("cancelled" if self._ended_by == "cancelled" else "interrupted")
 
 
+class Wake:
+    """Wakes all who wait; whoever looks a moment later misses nothing."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._number = 0
+
+    @property
+    def number(self) -> int:
+        """How often it was set."""
+        return self._number
+
+    def set(self) -> None:
+        """There may be something to do."""
+        with self._changed:
+            self._number += 1
+            self._changed.notify_all()
+
+    def wait(self, seen: int, seconds: float) -> None:
+        """Until it was set more often than that, or so long."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._number != seen, seconds)
+
+
 class TaskSignals:
     """Of all tasks of this process."""
 
@@ -96,7 +120,7 @@ class TaskSignals:
         self._running: dict[str, list[RunningTask]] = {}
         self._sending: dict[int, str] = {}
         """Downloads, by the number of their `RunningTask`, and whose they are."""
-        self.wake = threading.Event()
+        self.wake = Wake()
         """Set when there is something to do."""
 
     def began(self, task: str, running: RunningTask) -> None:

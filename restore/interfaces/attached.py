@@ -34,11 +34,12 @@ Fetch = Callable[[str, int], bytes]
 
 
 class AttachedFile(Struct, frozen=True):
-    """name, type: as they are sent · content: its bytes."""
+    """name, type: as they are sent · content: its bytes · about: what the record says of it."""
 
     name: str
     type: str
     content: bytes
+    about: dict[str, Any]
 
     def as_root(self) -> dict[str, Any]:
         """For templates."""
@@ -82,7 +83,7 @@ def fetched(scope: Scope, key: str, wanted: Files | None, resource: Resource, fe
             continue
         size += len(content)
         kind = as_text(exact_json.at(one, wanted.type)) if wanted.type else ""
-        files.append(AttachedFile(name, kind or UNKNOWN_TYPE, content))
+        files.append(AttachedFile(name, kind or UNKNOWN_TYPE, content, one))
     return FoundFiles(tuple(files), tuple(lost))
 
 

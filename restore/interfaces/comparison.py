@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -59,27 +60,44 @@ def pairs(
     """
     own = Scope({"record": there})
     standing = entries(own, f"record.{child.records}", {})
-    keys = [as_text(exact_json.at(one, child.key)) for one in standing]
-    signs = [_signature(scope_of_child(own, child, one), child) for one in standing]
-    free = set(range(len(standing)))
+    by_key, by_marker, by_sign = _Places(), _Places(), _Places()
+    for spot, one in enumerate(standing):
+        by_key.add(as_text(exact_json.at(one, child.key)), spot)
+        by_marker.add(_text(one, child.marker_at) if child.marker_at else "", spot)
+        by_sign.add(_signature(scope_of_child(own, child, one), child), spot)
+    taken: set[int] = set()
     found: list[Paired | None] = []
     for number, one in enumerate(wanted):
         new = known.get(key_of(child, one, number))
-        at = next((place for place in sorted(free) if new and keys[place] == new), None)
-        is_finished = True
-        if at is None and child.marker_at and markers[number]:
-            at = next((place for place in sorted(free) if _text(standing[place], child.marker_at) == markers[number]), None)
-            is_finished = at is None
-        if at is None:
-            sign = _signature(scope_of_child(scope, child, one), child)
-            at = next((place for place in sorted(free) if signs[place] == sign), None)
-            is_finished = True
-        if at is None:
+        at = by_key.first(new or "", taken)
+        begun = by_marker.first(markers[number], taken) if at is None and child.marker_at else None
+        if at is None and begun is None:
+            at = by_sign.first(_signature(scope_of_child(scope, child, one), child), taken)
+        place = at if begun is None else begun
+        if place is None:
             found.append(Paired(None, is_finished=True) if new == "" else None)
             continue
-        free.discard(at)
-        found.append(Paired(standing[at], is_finished))
+        taken.add(place)
+        found.append(Paired(standing[place], is_finished=begun is None))
     return found
+
+
+class _Places:
+    """Places of a list by something that they have; equal ones in order."""
+
+    def __init__(self) -> None:
+        self._by: dict[str, deque[int]] = {}
+
+    def add(self, value: str, place: int) -> None:
+        if value:
+            self._by.setdefault(value, deque()).append(place)
+
+    def first(self, value: str, taken: set[int]) -> int | None:
+        """The first that is not taken; None for none."""
+        places = self._by.get(value)
+        while places and places[0] in taken:
+            places.popleft()
+        return places[0] if places else None
 
 
 def differences(scope: Scope, there: dict[str, Any], create: Create) -> list[str]:
@@ -87,7 +105,9 @@ def differences(scope: Scope, there: dict[str, Any], create: Create) -> list[str
     own = scope.unmapped().with_roots(record=there)
     steps = [create.step(), *create.then.values()]
     own = picked(own, create.pick)
-    found = _differing(_templates(steps, scope.roots["record"], "record"), scope, own, there, "")
+    templates = _templates(steps, scope.roots["record"], "record")
+    checked = {name: one for name, one in templates.items() if name not in create.unchecked}
+    found = _differing(checked, scope, own, there, "")
     files, standing = len(described(scope, create.files)), len(described(own, create.files))
     if standing < files:
         found.append(f"{files - standing} of its {files} files are not there")
@@ -161,13 +181,14 @@ def canonical(value: Any) -> Any:  # noqa: ANN401
     return text or None
 
 
-def _signature(scope: Scope, child: NewChild) -> Any:  # noqa: ANN401
+def _signature(scope: Scope, child: NewChild) -> str:
+    """Equal for children that nobody would tell apart."""
     templates = child.same
     if not templates:
         source = scope.roots["child"]
         steps = [child.step(), *child.then.values()]
         templates = list(_templates(steps, source if isinstance(source, Mapping) else {}, "child").values())
-    return [canonical(scope.unmapped().filled(one)) for one in templates]
+    return exact_json.dump([canonical(scope.unmapped().filled(one)) for one in templates]).decode("utf-8", "replace")
 
 
 def _text(one: Mapping[str, Any], pointer: str) -> str:

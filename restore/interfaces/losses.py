@@ -1,6 +1,6 @@
 """What of records no template takes: counted field by field, before anything is written, and said as it is.
 
-A field that `derived` of the description names is not missed. What the interface takes and then does not keep is told after
+A field that `derived` of the description names is not missed. What the interface takes and then does not keep is reported after
 the restore, from what it shows.
 """
 
@@ -31,6 +31,10 @@ class _Used(Struct, frozen=True):
             return True
         return any(one == name or one.startswith(f"{name}.") for one in self.pointers)
 
+    def takes_whole(self, name: str) -> bool:
+        """Whether all that is within a field is taken."""
+        return name in self.pointers or any(fnmatch.fnmatchcase(name, one) for one in self.patterns)
+
 
 class LossCounter(Struct):
     """Counts over many records. fields: records by field, dots for what is within entries of a list."""
@@ -48,8 +52,11 @@ class LossCounter(Struct):
         for name, value in record.items():
             if self._is_empty(value) or name == self.key or self._is_derived(name):
                 continue
-            if name in lists:
+            if name in lists and isinstance(value, list):
                 self._add_entries(record, name, lists[name])
+            elif isinstance(value, dict) and used.takes(name) and not used.takes_whole(name):
+                inner = {f"{name}.{one}" for one in value if not self._is_empty(value[one])}
+                self.fields.update(one for one in inner if not used.takes(one) and not self._is_derived(one))
             elif not used.takes(name):
                 self.fields[name] += 1
 

@@ -59,6 +59,22 @@ class References(Struct):
         return None if name is None else self.new_names(reference.resource, reference.by).get(name)
 
 
+def in_order(creates: Mapping[str, Create]) -> list[str]:
+    """Resources by name, those that others refer to before these, as far as they do not refer to one another."""
+    found: dict[str, None] = {}
+
+    def visit(name: str, above: frozenset[str]) -> None:
+        if name in found or name in above or name not in creates:
+            return
+        for reference in creates[name].references.values():
+            visit(reference.resource, above | {name})
+        found[name] = None
+
+    for name in creates:
+        visit(name, frozenset())
+    return list(found)
+
+
 def mapped_by(create: Create, resolve: Resolver) -> Mapped:
     """What takes the place of values in the templates of a section."""
 

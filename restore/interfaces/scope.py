@@ -58,15 +58,24 @@ class Scope(Struct, frozen=True):
                 return self.value(whole[1])
             return PLACEHOLDER.sub(lambda found: as_text(self.value(found[1])), template)
         if isinstance(template, Mapping):
-            if "each" in template and "value" in template and template.keys() <= {"each", "name", "value"}:
+            if "each" in template and "value" in template and template.keys() <= {"each", "name", "value", "if"}:
                 return self._each(template)
             if template.keys() == {"first"} and isinstance(template["first"], list):
                 return next((found for one in template["first"] if (found := self.filled(one)) is not MISSING), MISSING)
             made = {name: self.filled(one) for name, one in template.items()}
             return {name: one for name, one in made.items() if one is not MISSING}
-        if isinstance(template, list):
-            return [one for one in map(self.filled, template) if one is not MISSING]
-        return template
+        return self._list(template) if isinstance(template, list) else template
+
+    def _list(self, template: list[Any]) -> list[Any]:
+        """What `each` within it gives becomes a part of it."""
+        found: list[Any] = []
+        for one in template:
+            value = self.filled(one)
+            if isinstance(one, Mapping) and "each" in one and isinstance(value, list):
+                found += value
+            elif value is not MISSING:
+                found.append(value)
+        return found
 
     def text(self, template: str) -> str:
         """A template as text."""
@@ -77,6 +86,8 @@ class Scope(Struct, frozen=True):
         if found is MISSING:
             return MISSING
         scopes = [self.with_roots(each=one) for one in (found if isinstance(found, list) else [found])]
+        if "if" in template:
+            scopes = [scope for scope in scopes if not is_empty(scope.filled(template["if"]))]
         if "name" not in template:
             values = [scope.filled(template["value"]) for scope in scopes]
             return [one for one in values if one is not MISSING]

@@ -1,4 +1,4 @@
-"""An interface that records go to: what it has, what it is told, and what is known of a request whose answer was lost.
+"""An interface that records go to: what it has, what it is sent, and what is known of a request whose answer was lost.
 
 Nothing is sent a second time before the interface was asked for what the first may have made.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
@@ -16,8 +17,8 @@ from restore.interfaces.scope import MISSING, Scope
 from vault.clock import Clock
 from vault.errors import SourceDenied, SourceError, TargetError
 from vault.source.contract import Stop
-from vault.source.rest import exact_json, writing
-from vault.source.rest.client import PATIENCE, TRIES_OF_ERRORS, NotThere, RestClient
+from vault.source.rest import exact_json, templates, times, writing
+from vault.source.rest.client import PATIENCE, TRIES_OF_ERRORS, Nonsense, NotThere, RestClient
 from vault.source.rest.creation import Create
 from vault.source.rest.description import Resource
 from vault.source.rest.description_faults import duration
@@ -111,6 +112,10 @@ class RecordTarget:
             found = RecordReader(self._client, self._stop, self.name, resource).whole(key, entry)
         except NotThere:
             return None
+        except Nonsense as error:
+            if error.status and error.status == create.missing:
+                return None
+            raise
         return None if create.gone and matches(found, create.gone, Scope()) else found
 
     def made(self, request: WriteRequest, pointer: str, look: Look | None) -> str:
@@ -143,7 +148,7 @@ class RecordTarget:
                 key = found
             return key
 
-    def told(self, request: WriteRequest, pointer: str = "") -> str:
+    def sent(self, request: WriteRequest, pointer: str = "") -> str:
         """Send a request that may be carried out twice; what a pointer leads to in the answer. Raises as `made` does."""
         patience, errors = self._patience(), 0
         while True:
@@ -213,7 +218,7 @@ class RecordTarget:
         find, resource = self.create.find, self.resource
         is_other = find is not None and bool(find.path)
         path = find.path if find is not None and is_other else resource.path
-        given = own if is_other else resource.parameters | own
+        given = own if is_other else _parameters(resource) | own
         records = find.records if find is not None and (is_other or find.records) else resource.records
         body = dict(resource.body) if resource.method == "POST" and not is_other else None
         inside = "" if is_other else resource.records_in
@@ -225,7 +230,7 @@ def dictionary_of(client: RestClient, name: str, resource: Resource, by: str, st
     """The keys of an interface's dictionary by the names of its entries. Raises `SourceError`."""
     question = ListingQuestion(
         resource.path,
-        resource.parameters,
+        _parameters(resource),
         dict(resource.body) if resource.method == "POST" else None,
         resource.records,
         resource.paging,
@@ -248,6 +253,17 @@ def _listed(client: RestClient, question: ListingQuestion, name: str, stop: Stop
         page = listing.page(state)
         yield from page.records
         state = page.following
+
+
+def _parameters(resource: Resource) -> dict[str, Any]:
+    """Of a listing of everything."""
+    incremental = resource.incremental
+    if incremental is None or not incremental.full_from:
+        return dict(resource.parameters)
+    since = times.moment(incremental.full_from, "iso", ZoneInfo("UTC"))
+    text = times.written(0.0 if since is None else since.timestamp(), incremental.format, ZoneInfo("UTC"))
+    made = templates.values(incremental.parameters, lambda _: text)
+    return dict(resource.parameters) | dict(made)
 
 
 def as_target_error(error: SourceError) -> TargetError:

@@ -167,9 +167,10 @@ class _Writer(Struct):
         return self.target.made(request, section.id, look)
 
     def _uploaded(self, upload: Upload, scope: Scope, file: AttachedFile) -> str:
-        token = self.target.told(bodies.upload_of(upload, scope, file), upload.token)
+        token = self.target.sent(bodies.upload_of(upload, scope, file), upload.token)
         if not token:
             raise Refused("its answer to a file names nothing that stands for it")
+        file.about["token"] = token  # for templates that go through what describes files
         return token
 
     def _children(self, key: str, record: dict[str, Any], new: str, *, is_new: bool) -> None:
@@ -202,6 +203,9 @@ class _Writer(Struct):
                         return self._look_for_child(scope, child, wanted, markers, known, number)
 
                     found = self._files(key, own, child.files)
+                    if found.lost and not found.files and not child.body and not child.fields:
+                        self.lost[key] += found.lost
+                        continue  # it is nothing but a file
                     new = self._sent(child.step(), own, found, child, look, key)
                     self.done.children += 1
                 for step in child.then.values():
@@ -272,7 +276,7 @@ class _Writer(Struct):
         if not values:
             return
         try:
-            self.target.told(bodies.request_of(step, scope, values))
+            self.target.sent(bodies.request_of(step, scope, values))
         except Refused as error:
             refused = [name for name in values if len(values) == 1 or not self._takes(step, scope, {name: values[name]})]
             if len(refused) == len(values):
@@ -281,7 +285,7 @@ class _Writer(Struct):
 
     def _takes(self, step: Step, scope: Scope, values: dict[str, Any]) -> bool:
         try:
-            self.target.told(bodies.request_of(step, scope, values))
+            self.target.sent(bodies.request_of(step, scope, values))
         except Refused:
             return False
         return True

@@ -130,9 +130,19 @@ class MailPlace:
         self._look_into(mailbox)
         return self._table.find_all(mailbox.path, item.name)
 
+    def has(self, item: ItemName, size: int) -> bool:
+        """Whether a message is there: one with its header and its size, and as many as it is the how manieth. Raises as
+        `candidates` does."""
+        found = self.candidates(item)
+        return len(found) >= item.copy and any(self._estimated or one.size == size for one in found)
+
     def look_again(self) -> None:
         """What was seen of messages may have changed."""
         self._synced.clear()
+
+    def list_again(self) -> None:
+        """Mailboxes may have been made."""
+        self._listing = None
 
     def note(self, path: bytes, count: int) -> str:
         """How many messages go to a mailbox, for people."""
@@ -148,11 +158,9 @@ class MailPlace:
         try:
             if item is None:
                 return "folder" if self.mailbox(path).there else ""
-            found = self.candidates(item)
+            return "file" if self.has(item, size) else ""
         except UnusableName:
             return ""  # the plan's notes and the sink say so
-        alike = [one for one in found if self._estimated or one.size == size]
-        return "file" if alike and len(found) >= item.copy else ""
 
     def _sizes(self, paths: Sequence[bytes]) -> list[int]:
         import pyarrow as pa

@@ -20,17 +20,20 @@ from vault.format import manifest
 from vault.problems import Problem, printable
 from vault.progress import NoProgress, Progress
 from vault.source.imap import messages, syntax
+from vault.source.imap.client import BrokenOff
 from vault.source.imap.connection import ImapConnection, Refused
 from vault.source.imap.mailbox_names import UnusableName
 from vault.source.imap.mailbox_sync import opened, with_syntax
 from vault.source.imap.message_reader import pieces
-from vault.source.imap.syntax import BadSyntax
+from vault.source.imap.syntax import BadSyntax, Status
 
 _NOT_SET = (b"\\DELETED", b"\\RECENT")
 """Flags that are not put back: a message that is wanted again must not go with the next cleaning; the other is of sessions."""
 
 _SYSTEM = (b"\\SEEN", b"\\ANSWERED", b"\\FLAGGED", b"\\DRAFT")
 _FULL = ("OVERQUOTA", "LIMIT")
+BREAKS = 5
+"""Times that a connection may break off during one command, after each of which it is looked whether it was carried out."""
 
 
 class MailSink:
@@ -68,7 +71,7 @@ class MailSink:
             mailbox = self._place.mailbox(known.mailbox)
             flags, lost = self._flags(mailbox, entry)
             try:
-                lost += self._append(mailbox, item.content, entry, flags, dated=b"/undated/" not in b"/" + item.path)
+                lost += self._append(item.path, mailbox, item.content, entry, flags)
             except Refused as error:
                 if error.code in _FULL:
                     raise TargetError(
@@ -85,6 +88,18 @@ class MailSink:
         lost = [path for path in self._sent if path not in standing]
         return [Problem(path, "unwritable", "the server took it, and does not have it as it was given") for path in lost]
 
+    def _appended(self, path: bytes, content: IO[bytes], task: Callable[[ImapConnection], Status]) -> Status | None:
+        """The answer to an APPEND; None where the connection broke off and the message is there all the same."""
+        for _ in range(BREAKS):
+            try:
+                return self._client.run_once(task)
+            except BrokenOff:
+                self._place.look_again()
+                known = messages.parsed_path(path)
+                if known is not None and self._place.has(known, content.seek(0, 2)):
+                    return None
+        return self._client.run_once(task)
+
     def _made(self, path: bytes, *, subscribed: bool) -> str:
         """Make a mailbox where it is not there; what is wrong, or nothing."""
         try:
@@ -95,17 +110,29 @@ class MailSink:
             return ""
         name = syntax.written(mailbox.name)
         try:
-            self._client.run_once(lambda connection: connection.command("CREATE", *name))
+            self._create(path, name)
         except Refused as error:
             if error.code != "ALREADYEXISTS":
                 return f"the mailbox {printable(path)} cannot be made: {error}"
         self._place.made(mailbox)
         if subscribed:
             try:
-                self._client.run_once(lambda connection: connection.command("SUBSCRIBE", *name))
+                self._client.run(lambda connection: connection.command("SUBSCRIBE", *name))
             except Refused as error:
                 return f"the mailbox {printable(path)} was made, and cannot be subscribed to: {error}"
         return ""
+
+    def _create(self, path: bytes, name: list[bytes]) -> None:
+        """Make a mailbox. Raises `Refused`, `SourceError`."""
+        for _ in range(BREAKS):
+            try:
+                self._client.run_once(lambda connection: connection.command("CREATE", *name))
+                return
+            except BrokenOff:
+                self._place.list_again()
+                if self._place.mailbox(path).there:
+                    return
+        self._client.run_once(lambda connection: connection.command("CREATE", *name))
 
     def _flags(self, mailbox: MailboxOnServer, entry: OutputEntry) -> tuple[list[bytes], list[str]]:
         """The flags to set, and what of them the mailbox does not keep."""
@@ -129,18 +156,24 @@ class MailSink:
         return self._keeps[mailbox.path]
 
     def _append(
-        self, mailbox: MailboxOnServer, content: IO[bytes], entry: OutputEntry, flags: list[bytes], *, dated: bool
+        self,
+        path: bytes,
+        mailbox: MailboxOnServer,
+        content: IO[bytes],
+        entry: OutputEntry,
+        flags: list[bytes],
     ) -> list[str]:
         """Give a message to the server; what of it the server does not keep."""
+        dated = b"/undated/" not in b"/" + path
         mtime_ns = entry.attributes.mtime_ns
         received = mtime_ns // 1_000_000_000 if dated and mtime_ns is not None else None
         parts = [*syntax.written(mailbox.name), b"(" + b" ".join(flags) + b")"]
         parts += [] if received is None else [messages.date_of(received)]
-        done = self._client.run_once(lambda connection: connection.command("APPEND", *parts, content))
+        done = self._appended(path, content, lambda connection: connection.command("APPEND", *parts, content))
         labels = _labels(dict(entry.attributes.extended or ()).get(messages.LABELS, b""))
         if not labels:
             return []
-        if not self._place.is_gmail or done.code != "APPENDUID":
+        if not self._place.is_gmail or done is None or done.code != "APPENDUID":
             return ["labels"]
         uid = b"%d" % syntax.number(done.argument.split()[-1])
         value = b"(" + b" ".join(piece for label in labels for piece in syntax.written(label)) + b")"

@@ -8,6 +8,7 @@ frame           what all pages begin and end with: style, printing, what a brows
 attached_files  the files of a record among the items, and links to them
 register        names, index entries and people, in a private database: memory stays bounded
 index_pages     the index, by date, by number, by subject
+item_sorts      which items have records, and which are given as they are
 lines           records out of items of JSON Lines
 write_pages     all of it, into a sink
 """

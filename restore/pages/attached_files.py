@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from restore.execution.row_view import taken
 from restore.pages.safe_text import escaped
 from vault.format import manifest
 from vault.problems import printable
@@ -79,14 +78,14 @@ class AttachedFiles:
 
         is_file = pc.equal(items["type"], manifest.FILE)
         named = pc.match_substring_regex(items["path"], _ATTACHED)
-        self._rows = pc.indices_nonzero(pc.and_(is_file, named)).to_pylist()
-        self._table = taken(items.select(["path", "size"]), self._rows).combine_chunks()
+        self._rows = pc.indices_nonzero(pc.and_(is_file, named))
+        self._table = items.select(["path", "size"]).take(self._rows).combine_chunks()
         self._paths = self._table["path"]
 
     def of(self, item: bytes, key: str) -> list[AttachedFile]:
         """Those of the record with a key in an item of records: `KIND/tickets/attachments/KEY/…` of
         `KIND/tickets/2024-05.jsonl`."""
-        if not self._rows:
+        if not len(self._rows):
             return []
         folder, _, leaf = item.rpartition(b"/")
         bases = (folder, folder + b"/" + leaf.rpartition(b".")[0])
@@ -100,7 +99,7 @@ class AttachedFiles:
             path = self._paths[place].as_py()
             if not path.startswith(prefix):
                 break
-            found.append(AttachedFile(self._rows[place], path, self._table["size"][place].as_py()))
+            found.append(AttachedFile(self._rows[place].as_py(), path, self._table["size"][place].as_py()))
         return found
 
 

@@ -118,7 +118,7 @@ def _thread(name: str, comments: Sequence[Mapping[str, Value]], about: PageFacts
         yield f"<article>\n<header>{facts or '&nbsp;'}</header>\n"
         if body.name:
             yield body_text(body.value)
-        own = [by_name[one] for one in _file_names(dict(comment)) if one in by_name]
+        own = [by_name[one] for one in _file_names(dict(comment)) if one in by_name] if by_name else []
         if own:
             yield f"<ul>\n{''.join(f'<li>{file_entry(about.path, one)}</li>' for one in dict.fromkeys(own))}\n</ul>\n"
         yield fields_table(comment, _said(body), about.named, all_=False)

@@ -27,6 +27,7 @@ from restore.outputs.sink import Entries, OutputEntry, OutputSink
 from restore.outputs.write_items import OutputOptions, OutputReport, write_items
 from restore.pages.attached_files import AttachedFile, AttachedFiles, named_after
 from restore.pages.index_pages import NAMES, index_pages
+from restore.pages.item_sorts import ChosenItems, record_rows
 from restore.pages.lines import ReadRecord, Wanted, records_of
 from restore.pages.record_page import PageFacts, record_page
 from restore.pages.register import Register
@@ -45,7 +46,7 @@ from vault.wording import counted
 if TYPE_CHECKING:
     import pyarrow as pa
 
-JSON_LINES = "jsonl"
+BATCH = 10_000
 ENDING = b".html"
 PEOPLE = frozenset(("users", "agents", "people", "employees", "contacts", "requesters", "customers", "operators", "staff"))
 """Entities whose records are people."""
@@ -79,8 +80,10 @@ class PageRequest(Struct, frozen=True):
 
 
 class PageCounts(Struct):
-    """records: that have a page · index_pages: of the index · deleted: records that are marked as deleted."""
+    """found: records that were asked for · records: that have a page · index_pages: of the index · deleted: records that are
+    marked as deleted."""
 
+    found: int = 0
     records: int = 0
     index_pages: int = 0
     deleted: int = 0
@@ -124,6 +127,7 @@ class _PageWriter:
         self._entries = Entries(self._items)
         self._files = AttachedFiles(self._items)
         self._report = RestoreReport(problems=request.plan.problems)
+        self._given_up = {problem.path for problem in request.plan.given_up}
         self._origins = {
             one.source: f"As of snapshot {one.id} of {one.taken_at.isoformat(' ', 'seconds')}"
             for one in request.selection.records
@@ -131,22 +135,23 @@ class _PageWriter:
 
     def run(self) -> OutputReport:
         request = self._request
-        record_rows, others = _record_rows(self._items)
-        self._register.take_all(self._items["path"].to_pylist() if len(others) else [])
+        rows, chosen = record_rows(self._items), ChosenItems(self._items, all_=not request.wanted.ids)
+        self._register.take_all(_paths(self._items) if chosen.any_others else [])
         self._register.take_all(b"%s.html" % name.encode() for name in NAMES.values())
-        people = [row for row in record_rows if _leaf(self._path(row)) in PEOPLE]
+        people = [row for row in rows if _leaf(self._path(row)) in PEOPLE]
         for row, content in self._contents(people):
             self._know(row, content)
-        chosen = set(others) if not request.wanted.ids else set(self._named_after())
-        size = sum(self._items["size"][row].as_py() for row in record_rows)
-        self._progress.phase("writing pages", items=len(record_rows), size=size)
-        for row, content in self._contents(record_rows):
+        for one in request.wanted.ids:
+            chosen.add(named_after(self._items, one))
+        size = sum(self._items["size"][row].as_py() for row in rows)
+        self._progress.phase("writing pages", items=len(rows), size=size)
+        for row, content in self._contents(rows):
             self._item(row, content, chosen)
             self._progress.advance(items=1, size=self._items["size"][row].as_py())
-        if request.wanted.ids and not self._counts.records:
-            raise _not_found(request.wanted, len(record_rows))
+        if request.wanted.ids and not self._counts.found:
+            raise _not_found(request.wanted, len(rows))
         self._index()
-        output = self._as_they_are(sorted(chosen & set(others)))
+        output = self._as_they_are(chosen.table())
         late = self._sink.finish()
         self._report.files -= sum(problem.what != "attributes" for problem in late)
         self._report.problems += late
@@ -158,8 +163,7 @@ class _PageWriter:
         if not rows:
             return
         plan = _plan_of(self._request, taken(self._items, rows))
-        gone = {problem.path for problem in plan.given_up}
-        references = plan.references
+        gone, references = {problem.path for problem in plan.given_up}, plan.references
         if gone:
             import pyarrow.compute as pc
 
@@ -178,10 +182,10 @@ class _PageWriter:
             if isinstance(found, ReadRecord):
                 self._register.know(_kind(path), found.key, _full_name(found.value))
 
-    def _item(self, row: int, content: IO[bytes] | StrongroomError, chosen: set[int]) -> None:
+    def _item(self, row: int, content: IO[bytes] | StrongroomError, chosen: ChosenItems) -> None:
         path = self._path(row)
         if isinstance(content, StrongroomError):
-            if path not in {problem.path for problem in self._request.plan.given_up}:  # told already
+            if path not in self._given_up:  # named already
                 self._report.problems.append(Problem(path, "damaged", f"its content cannot be restored: {content}"))
             return
         bad = 0
@@ -192,18 +196,19 @@ class _PageWriter:
                 if bad <= MOST_NAMED:
                     self._report.problems.append(Problem(path, "not-read", f"it has no page: {found}"))
                 continue
+            self._counts.found += 1
             self._page(row, path, found, chosen)
         if bad > MOST_NAMED:
             more = counted(bad - MOST_NAMED, "more line is", "more lines are")
             self._report.problems.append(Problem(path, "not-read", f"{more} no record, too"))
 
-    def _page(self, row: int, path: bytes, found: ReadRecord, chosen: set[int]) -> None:
+    def _page(self, row: int, path: bytes, found: ReadRecord, chosen: ChosenItems) -> None:
         source: str = self._items["source"][row].as_py()
         key = found.key or f"line-{found.number}"
         stem = path.rpartition(b".")[0] + b"/" + portable(key.encode("utf-8", "surrogatepass")).encode()
         files = self._files_of(path, key)
         if self._request.wanted.ids:
-            chosen.update(one.row for one in files)
+            chosen.add(one.row for one in files)
         kind = _kind(path)
         gone_at: datetime | None = self._items["vanished_at"][row].as_py()
         about = PageFacts(
@@ -224,19 +229,13 @@ class _PageWriter:
 
     def _files_of(self, path: bytes, key: str) -> list[AttachedFile]:
         files = self._files.of(path, key)
+        if key not in self._request.wanted.ids:
+            return files
         known = {one.row for one in files}
-        if key in self._request.wanted.ids:
-            more = [row for row in named_after(self._items, key) if row not in known]
-            files += [
-                AttachedFile(row, self._path(row), self._items["size"][row].as_py())
-                for row in more
-                if not _is_lines(self._items, row)
-            ]
-        return files
-
-    def _named_after(self) -> Iterator[int]:
-        for one in self._request.wanted.ids:
-            yield from named_after(self._items, one)
+        rows = [row for row in named_after(self._items, key) if row not in known]
+        lines = set(record_rows(taken(self._items, rows)))
+        others = [row for place, row in enumerate(rows) if place not in lines]
+        return files + [AttachedFile(row, self._path(row), self._items["size"][row].as_py()) for row in others]
 
     def _index(self) -> None:
         newest = self._entries.newest()
@@ -245,11 +244,11 @@ class _PageWriter:
             self._stop()
             self._counts.index_pages += self._write(name, content, newest)
 
-    def _as_they_are(self, rows: Sequence[int]) -> OutputReport:
+    def _as_they_are(self, items: pa.Table) -> OutputReport:
         """The other files, byte for byte."""
-        if not rows:
+        if not items.num_rows:
             return OutputReport(self._report)
-        plan = _plan_of(self._request, taken(self._items, rows))
+        plan = _plan_of(self._request, items)
         output = write_items(plan, _Continued(self._sink), OutputOptions(self._request.scratch), self._stop, self._progress)
         known = {(one.path, one.what) for one in self._report.problems}
         self._report.files += output.report.files
@@ -287,39 +286,17 @@ class _Continued:
         return []
 
 
-def record_items(items: pa.Table) -> int:
-    """How many of some items have records that become pages."""
-    return len(_record_rows(items)[0])
-
-
-def _record_rows(items: pa.Table) -> tuple[list[int], list[int]]:
-    """Rows of the files that have records, and of all other files."""
-    import pyarrow.compute as pc
-
-    is_file = pc.equal(items["type"], manifest.FILE)
-    lines = pc.and_(is_file, _lines_mask(items))
-    return pc.indices_nonzero(lines).to_pylist(), pc.indices_nonzero(pc.and_not(is_file, lines)).to_pylist()
-
-
-def _lines_mask(items: pa.Table) -> pa.ChunkedArray:
-    """JSON Lines, but for those that are files of records themselves."""
-    import pyarrow.compute as pc
-
-    lines = pc.fill_null(pc.equal(items["format"], JSON_LINES), pc.ends_with(items["path"], b".jsonl"))
-    return pc.and_not(lines, pc.match_substring_regex(items["path"], rb"(?s)/attachments/[^/]+/[^/]+$"))
-
-
-def _is_lines(items: pa.Table, row: int) -> bool:
-    found: bool = _lines_mask(items.slice(row, 1))[0].as_py()
-    return found
-
-
 def _plan_of(request: PageRequest, items: pa.Table) -> RestorePlan:
     """The plan for some of the items, what is missing given up as it is in the plan for all."""
     own = replace(request.selection, table=items, above=manifest.schema().empty_table(), damage=())
     today = request.plan.project.services.clock.now().date()
     plan = make_plan(own, EmptyDestination(), ConflictPolicy.REFUSE, today)
     return plan.without_missing() if plan.missing else plan
+
+
+def _paths(items: pa.Table) -> Iterator[bytes]:
+    for batch in items.select(["path"]).to_batches(max_chunksize=BATCH):
+        yield from batch["path"].to_pylist()
 
 
 def _kind(path: bytes) -> str:

@@ -111,15 +111,22 @@ class QueryEngine:
         """How many files have been looked into so far."""
         return len(self._server.opened)
 
-    def tables(self) -> list[TableSummary]:
-        """All tables, with the columns of a few of their files."""
-        return [self._table(view) for view in self.views]
+    def tables(self, broken: Callable[[str, UsageError], None] | None = None) -> list[TableSummary]:
+        """All tables, with the columns of a few of their files. broken: told of a table whose files cannot be read, which then
+        has no columns; None: that is an error."""
+        return [self._table(view, broken) for view in self.views]
 
-    def _table(self, view: QueryTable) -> TableSummary:
+    def _table(self, view: QueryTable, broken: Callable[[str, UsageError], None] | None) -> TableSummary:
         import pyarrow.compute as pc
 
         few = self._some(view)
-        found = self._database.do(lambda connection: self._shape(connection, view, few)) if few else Shape(view, ())
+        try:
+            found = self._database.do(lambda connection: self._shape(connection, view, few)) if few else Shape(view, ())
+        except UsageError as error:
+            if broken is None:
+                raise
+            broken(view.name, error)
+            found = Shape(view, ())
         mine = taken(self._items.select(["size", "period_start", "period_end"]), view.rows)
         start, end = pc.min(mine["period_start"]).as_py(), pc.max(mine["period_end"]).as_py()
         return TableSummary(

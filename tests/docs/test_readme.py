@@ -79,5 +79,5 @@ def moved(word: str, place: Path, endpoint: str) -> str:
 def test_the_readme_says_what_does_not_exist_yet() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     told = " ".join(text[text.index("## What does not exist yet") :].split())
-    for missing in ("help desks", "command line"):
+    for missing in ("help desks", "POSIX"):
         assert missing in told

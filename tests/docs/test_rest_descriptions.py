@@ -15,10 +15,13 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "sources.md").read_text()
 
 
-def test_the_description_on_the_page_is_one() -> None:
-    (text,) = [one for one in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "[resources." in one]
+def test_the_description_on_the_page_is_one_also_with_how_records_are_created() -> None:
+    text, create = [one for one in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "[resources." in one]
     found = parse(tomllib.loads(text))
     assert found.resources["tickets"].children and found.resources["tickets"].incremental is not None
+    assert found.resources["tickets"].create is None
+    made = parse(tomllib.loads(f"{text}\n{create}")).resources["tickets"].create
+    assert made is not None and made.children and made.find is not None
 
 
 def test_every_description_of_the_package_is_on_the_page_and_none_else() -> None:

@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/ci"
 GITHUB, GITLAB = EXAMPLE / ".github/workflows/restores.yml", EXAMPLE / ".gitlab-ci.yml"
-PACKAGED = ("classify", "cli", "policies", "restore", "strongroom", "vault")
+PACKAGED = ("classify", "cli", "console", "policies", "restore", "strongroom", "vault")
 
 
 def commands() -> tuple[str, str, str]:

@@ -17,7 +17,7 @@ from tests.docs.pages import ROOT
 from tests.support.coverage_notes import not_covered
 from tests.support.tree_facts import tree_facts, write_files
 
-PACKAGES = {"classify", "cli", "policies", "restore", "strongroom", "vault"}
+PACKAGES = {"classify", "cli", "console", "policies", "restore", "strongroom", "vault"}
 MODULES = (
     "import os, sys\n"
     "leave = os._exit\n"
@@ -92,6 +92,9 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == PACKAGES
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    console = ROOT / "console"
+    shown = [one for folder in ("locale", "static", "templates") for one in (console / folder).rglob("*") if one.is_file()]
+    assert len(shown) > 20 and {str(one.relative_to(ROOT)) for one in shown} <= names
     assert {line.partition(">")[0].removeprefix("Requires-Dist: ") for line in text.splitlines() if "pyarrow" in line} == {
         "pyarrow"
     }

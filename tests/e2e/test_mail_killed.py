@@ -121,6 +121,13 @@ def test_a_connection_that_breaks_off_at_every_sixtieth_line_costs_time_alone(to
     assert found["files"] == COUNT and tortured.double.cuts < 100_000 - 3
     tortured.double.cut_at = 0
     tortured.proven()
+    before = tortured.mails()
+    del tortured.double.boxes["Clients/Acme"]
+    tortured.double.cut_at, tortured.double.sent = LINES, 0
+    words = ("restore", "acme", "mail/Clients/Acme/**", "--in-place", "--yes", "--json")
+    assert tortured.mail.call(*words).document["files"] == COUNT // 3
+    tortured.double.cut_at = 0
+    assert tortured.mails() == before
 
 
 @pytest.mark.slow

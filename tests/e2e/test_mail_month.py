@@ -42,6 +42,8 @@ def mail_server(kind: str) -> Iterator[tuple[Server, Callable[[], None]]]:
             for file in server.mail_of("me").glob("dovecot*"):
                 if file.is_file():
                     file.unlink()
+            judge.close()
+            judge.log_in()
 
         yield Server(server.plain, "me", dovecot.PASSWORD, judge), renumber
         judge.close()
@@ -73,7 +75,7 @@ class Month:
         box = self._boxes[hour % len(self._boxes)]
         moment = FIRST + timedelta(hours=hour)
         self._new.append(self.judge.append(box, hour, body=f"written at {moment}: {'text ' * self._random.randrange(60)}"))
-        if hour % 6 == 5:
+        if hour % 24 == 5:
             uids = sorted(self.judge.mailbox(box).uids.values())
             self.judge.mark(box, self._random.choice(uids), self._random.choice(("\\Seen", "\\Flagged", "\\Answered")))
 

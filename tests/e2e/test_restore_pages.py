@@ -110,6 +110,8 @@ def test_what_stands_there_is_left_alone_and_named(rest: Served, tmp_path: Path)
     found = rest.pages("--to", str(to), "--json", exits=3).document
     assert sorted(one["path"] for one in found["problem_list"]) == ["index.html", "tickets/tickets/2024-02/4.html"]
     assert (to / "index.html").read_text() == "somebody else's"
+    found = rest.pages("--record", "4", "--to", str(to), "--json", exits=3).document
+    assert found["records"] == 0 and len(found["problem_list"]) == 4  # and three pages of an index of one ticket
     found = rest.pages("--to", str(to), "--existing", "replace", "--json").document
     assert (found["files"], found["already_there"]) == (4, 30)  # the two, and two pages of the index that know of it now
     assert len(read_folder(to)) == 33
@@ -127,6 +129,8 @@ def test_options_that_make_no_sense_together_are_refused(rest: Served, tmp_path:
         (("--to", to, "tickets/**.wav"), "no item that is selected has records"),
     ):
         assert message in rest.pages(*words, exits=2).err
+    every = rest.desk.call("restore", "--all-projects", "--as", "pages", "--to", to, exits=2)
+    assert "excludes --all-projects" in every.err
     assert "need --as pages" in rest.desk.call("restore", "acme", "--to", to, "--record", "4", exits=2).err
     assert "plan:" in rest.pages("--to", to, "--dry-run").err and not Path(to).exists()
 
@@ -144,6 +148,28 @@ def test_records_that_the_source_no_longer_has_are_marked(rest: Served, tmp_path
     assert "Deleted: its source says so" in read_folder(now)["tickets/tickets/2024-03/5.html"].text
     assert rest.pages("--deleted", "--to", str(gone), "--json").document["deleted_records"] == 10
     assert "no longer had it" in read_folder(gone)["tickets/tickets/2024-01/3.html"].text
+
+
+def test_numbers_of_people_become_names_where_the_selection_has_the_people(desk: Desk, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "tickets").mkdir(parents=True)
+    (source / "users.jsonl").write_text(
+        '{"id": 5, "name": "Olena Koval"}\n{"id": 6, "first_name": "Bohdan", "last_name": "Lys"}\n'
+    )
+    comments = [{"author_id": 6, "created_at": "2024-05-02T10:00:00Z", "body": "soon"}]
+    ticket = {"id": 1, "subject": "Late", "requester_id": 5, "group_id": 6, "created_at": "2024-05-01", "comments": comments}
+    (source / "tickets" / "2024-05.jsonl").write_text(json.dumps(ticket))
+    desk.init()
+    desk.add("acme", f"desk={source}")
+    desk.call("backup")
+    to = tmp_path / "pages"
+    assert desk.call("restore", "acme", "--as", "pages", "--to", str(to), "--json").document["records"] == 3
+    pages = read_folder(to)
+    page = pages["desk/tickets/2024-05/1.html"].text
+    assert "Olena Koval (5)" in page and "Bohdan Lys (6)" in page and page.count("(6)") == 1  # a group is nobody
+    assert "Olena Koval" in pages["index.html"].text
+    desk.call("restore", "acme", "desk/tickets/**", "--as", "pages", "--to", str(tmp_path / "alone"))
+    assert "Olena" not in read_folder(tmp_path / "alone")["desk/tickets/2024-05/1.html"].text
 
 
 def test_hostile_items_stay_in_the_folder_and_cost_themselves_alone(desk: Desk, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`kill -9` of a backup out of databases, mailboxes and an SFTP server, in the middle of its contents: the next one has
+"""`kill -9` of a backup out of databases, mailboxes and servers of files, in the middle of its contents: the next one has
 everything, and does not ask for everything again."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from tests.support import imap_double, mariadb_server, sftp_server
+from tests.support import ftp_server, imap_double, mariadb_server, sftp_server, smb_server
 from tests.support.desk import Desk
 from tests.support.imap_double import ImapDouble
 from tests.support.mariadb_server import MariadbServer
@@ -99,10 +99,7 @@ class Sftp:
                 contents.asked()
                 return super().open(path, pflags, attrs)
 
-        files = {f"{number % 9}/{number}.bin": SeededChance(f"file {number}").token(3000) for number in range(COUNT)}
-        write_tree(folder / "server/files", files)
-        for path in (folder / "server/files").rglob("*"):
-            os.utime(path, (1_700_000_000, 1_700_000_000))  # long ago: what was just written may change and look the same
+        write_files(folder / "server/files")
         self._server = stack.enter_context(sftp_server.served(folder / "server", folder / "keys", Counting))
 
     def words(self, desk: Desk) -> tuple[str, list[str]]:
@@ -110,6 +107,55 @@ class Sftp:
         shutil.copy(self._server.known_hosts, desk.folder / "known_hosts")
         options = [f"user={sftp_server.USER}", "password_file=password", "known_hosts=known_hosts"]
         return self._server.url("/files"), options
+
+
+def write_files(folder: Path) -> None:
+    """Of long ago: what was just written may change and look the same."""
+    files = {f"{number % 9}/{number}.bin": SeededChance(f"file {number}").token(3000) for number in range(COUNT)}
+    write_tree(folder, files)
+    for path in folder.rglob("*"):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+
+
+class Ftp:
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self.contents = contents = Contents()
+
+        class Counting:
+            """Each of its connections has a thread."""
+
+            def ftp_RETR(self, file: str) -> object:
+                contents.asked()
+                return super().ftp_RETR(file)  # type: ignore[misc]  # pyftpdlib's handler is its base
+
+        write_files(folder / "server/files")
+        self._server = stack.enter_context(ftp_server.served(folder / "server", handler=Counting))
+
+    def words(self, desk: Desk) -> tuple[str, list[str]]:
+        (desk.folder / "password").write_text(ftp_server.PASSWORD)
+        url = f"ftp://127.0.0.1:{self._server.port}/files"
+        return url, [f"user={ftp_server.USER}", "password_file=password"]
+
+
+class Smb(MessageProxy):
+    """Before Samba; its packets are counted: a zero, three bytes of length, and at least one byte."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        (folder / "server").mkdir()
+        server = stack.enter_context(smb_server.served(folder / "server", folder / "samba"))
+        super().__init__(server.port)
+        self.contents = Contents()
+        write_files(folder / "server/files")
+        stack.enter_context(self)
+
+    def rest_of(self, head: bytes) -> int:
+        self.contents.asked()
+        return int.from_bytes(head[1:4], "big") - 1
+
+    def words(self, desk: Desk) -> tuple[str, list[str]]:
+        (desk.folder / "password").write_text(smb_server.PASSWORD)
+        options = [f"user={smb_server.USER}", "password_file=password"]
+        return f"smb://127.0.0.1:{self.port}/{smb_server.SHARE}/files", options
 
 
 class Rows(MessageProxy):
@@ -160,13 +206,18 @@ class Packets(MessageProxy):
         return f"mariadb://127.0.0.1:{self.port}/{self._database}", [*options, "--time-column", "at"]
 
 
-@pytest.fixture(params=["imap", "sftp", "postgresql", "mariadb"])
+@pytest.fixture(params=["imap", "sftp", "ftp", "smb", "postgresql", "mariadb"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     with ExitStack() as stack:
         if request.param == "imap":
             yield Mail(stack)
         elif request.param == "sftp":
             yield Sftp(stack, tmp_path)
+        elif request.param == "ftp":
+            yield Ftp(stack, tmp_path)
+        elif request.param == "smb":
+            smb_server.skip_without()
+            yield Smb(stack, tmp_path)
         elif request.param == "postgresql":
             yield Rows(stack, request.getfixturevalue("postgres"))
         else:

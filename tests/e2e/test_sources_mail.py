@@ -37,6 +37,12 @@ class Judge:
     """Somebody else's client, who also writes."""
 
     def __init__(self, port: int, user: str, password: str) -> None:
+        self._who = port, user, password
+        self.log_in()
+
+    def log_in(self) -> None:
+        """Anew: some servers end a session under which they were changed."""
+        port, user, password = self._who
         self._client = imaplib.IMAP4("127.0.0.1", port)
         self._client.login(user, password)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from restore.history.records.gone_records import GoneRecordsReader, ItemVersion
+from restore.history.records.gone_records import GoneRecordsReader, ItemVersion, _keyed
 from vault.coverage import Coverage
 from vault.errors import StrongroomError
 
@@ -136,6 +136,12 @@ def test_a_record_was_surely_there_when_everything_was_seen_or_when_it_was_seen_
     states: list[State] = [one | two, one | two, one | two, one | {2: (0, "edited")}, one | {2: (0, "edited")} | three, three]
     coverages = [full, full, news, news, news, full]
     assert Reader(states, random.Random(1), coverages).gone(0, tmp_path) == {1: ("a", 1, 5), 2: ("edited", 3, 5)}
+
+
+def test_long_numbers_and_lines_that_are_no_records_have_the_keys_that_they_have() -> None:
+    lines = [b'{"id":1}', b"", b"nonsense", b"[1]", b'{"id":12345678901234567890123}', b'{"id":"a"}', b'{"x":1}', b'{"id":1.0}']
+    assert [key for key, _ in _keyed(iter(lines), "")] == ["1", "12345678901234567890123", "a", "1"]
+    assert [key for key, _ in _keyed(iter([b'{"id":1,"ref":{"no":"7"}}', b'{"id":2}']), "ref.no")] == ["7"]
 
 
 def test_what_may_be_gone_has_another_token(tmp_path: Path) -> None:

@@ -91,15 +91,18 @@ class ConsoleClient:
 
 
 @contextmanager
-def console_of(desk: Desk, *persons: Person, clock: Clock | None = None, **more: Any) -> Iterator[ConsoleClient]:
-    """The console of a desk; the first person asks until another one is named. more: other parts of the console."""
+def console_of(
+    desk: Desk, *persons: Person, clock: Clock | None = None, fresh_for: float = 0.0, **more: Any
+) -> Iterator[ConsoleClient]:
+    """The console of a desk; the first person asks until another one is named. fresh_for: seconds in which it believes what it
+    remembers of a project · more: other parts of the console."""
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
         pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
         settings = ConsoleSettings.model_construct()
         state = ConsoleState(desk.folder / "console" / "console.sqlite")
         people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)
-        known = KnownItems(clock, fresh_for=0)
+        known = KnownItems(clock, fresh_for=fresh_for)
         console = Console(
             pool, state, people, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=known, **more
         )

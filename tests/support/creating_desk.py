@@ -6,6 +6,7 @@ that a ticket had elsewhere. Nothing of it is a vendor's.
     GET, POST /api/tickets/ID/comments      a form with files
     GET /api/queues
     GET /api/files/ID
+    POST /api/token                   the secret of the moment, for OAuth 2
 
 - `storm`: what happens to a request that changes something, by its number among these, once: `429`, `503`, `500`, `401`, `cut`
   (nothing is done), and with `-done` the same after it was done; `html-done` answers with a page
@@ -153,6 +154,8 @@ class CreatingDesk(RestDouble):
     def answer(self, asked: Asked) -> Answered:
         if asked.method == "GET":
             return self._wrong_secret(asked) or self._shown(asked)
+        if asked.path.endswith("/token"):
+            return _json({"access_token": self.secret, "expires_in": 3600})
         self.writes += 1
         self.before_write(self.writes)
         what = self.storm.pop(self.writes, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from restore.interfaces import writer
 from restore.interfaces.attached import NotInSnapshot
 from restore.interfaces.id_map import IdMap, MappedRecord
 from restore.interfaces.markers import marker_of
-from restore.interfaces.plan import Created, CreationPlan
+from restore.interfaces.plan import Created, CreationPlan, RecordSource
 from restore.interfaces.planner import Creation, plan_creation
-from restore.interfaces.references import References
+from restore.interfaces.references import References, in_order
 from restore.interfaces.target import RecordTarget, dictionary_of
 from tests.support.clock import StillClock
 from tests.support.creating_desk import DESCRIPTION, CreatingDesk
+from tests.support.rest_double import RestDouble
 from vault.source.contract import never
 from vault.source.rest import exact_json
 from vault.source.rest.client import RestClient
@@ -71,20 +72,44 @@ class KeptRecords:
         return data
 
 
+class ListedRecords:
+    """The same of records that a test writes down. files: by their path below the attachments of a resource."""
+
+    def __init__(self, records: Mapping[str, list[dict[str, Any]]], files: Mapping[str, bytes] | None = None) -> None:
+        self._records, self._files = records, files or {}
+
+    def resources(self) -> list[str]:
+        return list(self._records)
+
+    def records(self, resource: str) -> Iterator[dict[str, Any]]:
+        for one in self._records.get(resource, []):
+            yield exact_json.parse(json.dumps(one).encode())
+
+    def dictionary(self, resource: str) -> Iterator[dict[str, Any]]:
+        yield from self.records(resource)
+
+    def fetch(self, resource: str, path: str, most: int) -> bytes:
+        if path not in self._files:
+            raise NotInSnapshot("the snapshot does not have it")
+        return self._files[path]
+
+
 class Restoring:
     """Restores from one desk to another, each time as a process would that knows nothing but the map's file.
 
     - `clock`: says how long was waited · `moment`: at which the next run is killed; 0 for never · `given`: what a person says
     """
 
-    def __init__(self, old: CreatingDesk, new: CreatingDesk, folder: Path, description: str = DESCRIPTION) -> None:
-        self.old, self.new, self.file = old, new, folder / "ids.sqlite"
-        self.description: Description = parse(tomllib.loads(description))
+    def __init__(
+        self, records: RecordSource, new: RestDouble, folder: Path, description: Description, secret: str = "", user: str = ""
+    ) -> None:
+        self.records, self.double, self.file = records, new, folder / "ids.sqlite"
+        self.description = description
         self.clock = StillClock()
         self.moment = 0
         self.given: list[MappedRecord] = []
         self.same_interface = False
-        self.secret = new.secret
+        self.secret, self._user = secret, user
 
     def plan(self) -> CreationPlan:
         plan, _ = self._work(act=False)
@@ -100,7 +125,7 @@ class Restoring:
             file.unlink()
 
     def _work(self, *, act: bool) -> tuple[CreationPlan, Created]:
-        client = RestClient(self.description, self.new.url, Credentials(self.secret), self.clock)
+        client = RestClient(self.description, self.double.url, Credentials(self.secret, self._user), self.clock)
         ids = MortalMap.open(self.file)
         ids.moment = self.moment
         ids.give(self.given)
@@ -113,7 +138,7 @@ class Restoring:
             client.close()
 
     def _creation(self, client: RestClient, ids: IdMap) -> Creation:
-        records, resources = KeptRecords(self.old), self.description.resources
+        records, resources = self.records, self.description.resources
 
         def old_names(resource: str, by: str) -> dict[str, str]:
             return {str(one["id"]): str(one[by]) for one in records.dictionary(resource)}
@@ -121,10 +146,9 @@ class Restoring:
         def new_names(resource: str, by: str) -> dict[str, str]:
             return dictionary_of(client, resource, resources[resource], by, never)
 
+        creates = {name: one.create for name, one in resources.items() if one.create is not None}
         targets = {
-            name: RecordTarget(client, name, one, one.create, self.clock, never)
-            for name, one in resources.items()
-            if one.create is not None
+            name: RecordTarget(client, name, resources[name], creates[name], self.clock, never) for name in in_order(creates)
         }
         return Creation(
             self.description.title,
@@ -136,3 +160,11 @@ class Restoring:
             lambda name, key: marker_of("project", "desk", name, key),
             never,
         )
+
+
+class BetweenDesks(Restoring):
+    """From one `CreatingDesk` to another."""
+
+    def __init__(self, old: CreatingDesk, new: CreatingDesk, folder: Path, description: str = DESCRIPTION) -> None:
+        super().__init__(KeptRecords(old), new, folder, parse(tomllib.loads(description)), new.secret)
+        self.old, self.new = old, new

@@ -285,6 +285,9 @@ class NaumenDouble(VendorDouble):
             return Answered(b"<html>no</html>", 401)
         if path[3] == "get-file":
             return Answered(f"bytes of {unquote(path[4])}".encode())
+        if path[3] == "get":
+            (one,) = (one for one in self.classes[path[4].partition("%24")[0]] if one["UUID"] == unquote(path[4]))
+            return answered(one | {"solution": f"of {one['UUID']}"})
         found = self.classes.get(path[4], [])
         if len(path) > 5:
             source = unquote(path[5]).removeprefix("{source:").removesuffix("}")

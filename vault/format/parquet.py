@@ -158,6 +158,18 @@ def note(data: bytes | bytearray, key: bytes, what: str) -> bytes:
         raise Damaged(f"{what} lacks its {key.decode()}") from error
 
 
+def rows_of_groups(data: bytes | bytearray, what: str) -> list[int]:
+    """How many rows each row group of a Parquet file says that it has. Raises `Damaged`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        said = pq.read_metadata(pa.BufferReader(pa.py_buffer(data)))
+        return [said.row_group(number).num_rows for number in range(said.num_row_groups)]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Damaged(f"{what} is not readable as Parquet: {error}") from error
+
+
 def _texts(schema: pa.Schema, expected: ExpectedTable) -> list[str]:
     """Columns of text: few words that repeat, decoded three times as fast once a word than once a row. Not those that may be
     missing: pyarrow refuses a file that lacks one of them."""

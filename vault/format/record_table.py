@@ -11,15 +11,18 @@ one: what one client writes must never be what another is about to delete.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from blake3 import blake3
 
 from vault.errors import Damaged
 from vault.format import parquet, strict_json
+from vault.format.claim_eviction import Eviction
 from vault.format.envelope import LARGEST
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, StoredRecord, decode_stored
@@ -37,8 +40,8 @@ LARGEST_TEXT = 48 * 1024 * 1024
 LARGEST_ROW = 1024 * 1024
 """Bytes of a record; a longer one is in no table."""
 
-ROWS_IN_GROUP = 256
-"""To get at one record, so many are expanded."""
+ROWS_IN_GROUP = 1024
+"""Of what is written here: to get at one record, so many are expanded."""
 
 WHAT = "a table of records"
 NONCE_SIZE = 16
@@ -91,14 +94,15 @@ def schema() -> pa.Schema:
 
 def row_of(stored: Record | MovedPacks) -> tuple[Row, bytes] | None:
     """A row and its record; None where the record is too long for a table."""
-    if isinstance(stored, Record):
-        text = strict_json.dump(stored.as_json() | {"problems": []})
-        taken = (stored.taken_at - _EPOCH) // _MICROSECOND
-        row = Row(stored.id, stored.source, taken, " ".join(stored.parents), len(text))
-    else:
-        text = strict_json.dump(stored.as_json())
-        row = Row(stored.id, "", 0, "", len(text))
-    return (row, text) if len(text) <= LARGEST_ROW else None
+    value = stored.as_json()
+    text = strict_json.dump(value | {"problems": []} if isinstance(stored, Record) else value)
+    return (_row(stored, len(text)), text) if len(text) <= LARGEST_ROW else None
+
+
+def _row(stored: Record | MovedPacks, size: int) -> Row:
+    if isinstance(stored, MovedPacks):
+        return Row(stored.id, "", 0, "", size)
+    return Row(stored.id, stored.source, (stored.taken_at - _EPOCH) // _MICROSECOND, " ".join(stored.parents), size)
 
 
 def encode(rows: Sequence[tuple[Row, bytes]], nonce: bytes) -> bytes:
@@ -139,11 +143,12 @@ def decode(data: bytes | bytearray, key: bytes, table_id: bytes) -> list[Row] | 
 
 def texts(data: bytes | bytearray, rows: Collection[int]) -> dict[int, bytes]:
     """The records of the rows of these numbers, of a table that `decode` has read. Raises `Damaged`."""
-    groups = tuple(sorted({row // ROWS_IN_GROUP for row in rows}))
-    only = parquet.RowGroups(groups)
+    ends = list(accumulate(parquet.rows_of_groups(data, WHAT)))
+    groups = sorted({bisect_right(ends, row) for row in rows})
+    only = parquet.RowGroups(tuple(groups))
     found = parquet.read(data, schema(), WHAT, most_rows=MOST_ROWS, columns=["record"], only=only)["record"].to_pylist()
-    places = (group * ROWS_IN_GROUP + place for group in groups for place in range(ROWS_IN_GROUP))
-    texts = dict(zip(places, found, strict=False))  # the last group may be shorter
+    places = chain.from_iterable(range(ends[group - 1] if group else 0, ends[group]) for group in groups)
+    texts = dict(zip(places, found, strict=False))
     if not texts.keys() >= set(rows):
         raise Damaged(f"{WHAT} lacks records")
     return {row: texts[row] for row in rows}
@@ -152,8 +157,7 @@ def texts(data: bytes | bytearray, rows: Collection[int]) -> dict[int, bytes]:
 def record(row: Row, text: bytes) -> StoredRecord:
     """A record out of its text. Raises `Damaged` where it is not the one of the row."""
     stored = decode_stored(strict_json.load(text, WHAT, largest=LARGEST_ROW), row.id)
-    again = row_of(stored) if isinstance(stored, Record | MovedPacks) else None
-    if again is None or again[0]._replace(size=row.size) != row:
+    if isinstance(stored, Eviction) or _row(stored, len(text)) != row:
         raise Damaged(f"{WHAT} says otherwise of {row.id} than the record in it")
     return stored
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import orjson
 from msgspec import Struct
 
 from restore.execution.fetcher import fetch
@@ -280,15 +281,29 @@ def _by_path(ledger: Ledger, until: datetime | None) -> dict[bytes, list[ItemVer
 def _keyed(lines: Iterator[bytes], stated: str) -> Iterator[tuple[str, bytes]]:
     """Lines with their records' keys; what is no record, or has no key, is passed over."""
     for line in lines:
-        try:
-            value = parse(line.removeprefix(BYTE_ORDER_MARK)).value if not line.isspace() else None
-        except Damaged:
+        if line.isspace():
             continue
-        if isinstance(value, dict):
-            found = (id_text(value_at(value, name)) for name in RecordId("").fields(value, stated))
-            key = next((one for one in found if one), None)
-            if key is not None:
-                yield key.encode("utf-8", "replace").decode(), line
+        key = _key(line.removeprefix(BYTE_ORDER_MARK), stated)
+        if key:
+            yield key.encode("utf-8", "replace").decode(), line
+
+
+def _key(line: bytes, stated: str) -> str:
+    """The id of the record that a line is; "" where it is none. It is read quickly, and with care where a number may have more
+    digits than that keeps."""
+    for quick in (True, False):
+        try:
+            value = orjson.loads(line) if quick else parse(line).value
+        except orjson.JSONDecodeError:
+            continue
+        except Damaged:
+            return ""
+        if not isinstance(value, dict):
+            return ""
+        found = [value_at(value, name) for name in RecordId("").fields(value, stated)]
+        if not (quick and any(isinstance(one, float) for one in found)):
+            return next((text for text in map(id_text, found) if text), "")
+    return ""
 
 
 def _ids(row: pa.Table) -> list[bytes]:

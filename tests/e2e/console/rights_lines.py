@@ -100,6 +100,7 @@ LINES: Mapping[str, Line] = {
     "POST /projects/{project}/flagged": Line((Action.OPERATE,), whole=True),
     "GET /projects/{project}/retention": WATCH,
     "POST /projects/{project}/holds": Line((Action.HOLD,), whole=True),
+    "POST /projects/{project}/holds/release": Line((Action.RELEASE_HOLD,), whole=True, form={"hold": "none", "reason": "x"}),
     # proving
     "GET /prove": SIGNED_IN,  # the projects whose log one may read
     "GET /projects/{project}/log": AUDIT,
@@ -118,6 +119,32 @@ LINES: Mapping[str, Line] = {
     "POST /api/v1/projects/{project}/evidence": Line((Action.AUDIT,), whole=True, body='{"period": "nothing"}'),
     "GET /api/v1/projects/{project}/holds": HOLDS,
     "POST /api/v1/projects/{project}/holds": Line((Action.HOLD,), whole=True, body='{"reason": ""}'),
+    "POST /api/v1/projects/{project}/holds/release": Line(
+        (Action.RELEASE_HOLD,), whole=True, body='{"hold": "none", "reason": "x"}'
+    ),
+    "GET /api/v1/projects/{project}/items": SEE,
+    "GET /api/v1/projects/{project}/periods": SEE,
+    "GET /api/v1/projects/{project}/snapshots": SEE,
+    "GET /api/v1/projects/{project}/vanished": SEE,
+    "GET /api/v1/projects/{project}/search": Line((Action.SEE,), query="q=2024"),
+    "GET /api/v1/projects/{project}/item": Line((Action.SEE,), kinds=ITEM),
+    "GET /api/v1/projects/{project}/item/differences": Line((Action.READ,), kinds=VERSIONS),
+    "GET /api/v1/projects/{project}/basket": SEE,
+    "POST /api/v1/projects/{project}/basket": SEE,
+    "POST /api/v1/projects/{project}/basket/remove": SEE,
+    "POST /api/v1/projects/{project}/plan": Line(
+        (Action.RESTORE_IN_PLACE,), body='{"goal": "place"}', empty="the basket is empty"
+    ),
+    "POST /api/v1/projects/{project}/get-back": Line(
+        (Action.DOWNLOAD, Action.EXPORT_PROJECT), body='{"goal": "download"}', empty="the basket is empty"
+    ),
+    "GET /api/v1/tasks": SIGNED_IN,
+    "GET /api/v1/tasks/{task}": SIGNED_IN,
+    "POST /api/v1/tasks/{task}/cancel": SIGNED_IN,
+    "POST /api/v1/tasks/{task}/again": SIGNED_IN,
+    "GET /api/v1/approvals": SIGNED_IN,
+    "POST /api/v1/approvals/{request}/decide": Line(who="signed-in", body='{"decision": "approve"}'),
+    "POST /api/v1/approvals/{request}/withdraw": SIGNED_IN,
     "GET /api/v1/watch": SIGNED_IN,
     "GET /api/v1/projects/{project}/watch": WATCH,
     "GET /api/v1/projects/{project}/runs": WATCH,

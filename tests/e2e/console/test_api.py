@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from console.api.operations import OPERATIONS
 from tests.support.console import ConsoleClient, console_of, person
 from tests.support.desk import Desk, Place
 from tests.support.tree_facts import write_files
+from vault.clock import SystemClock
 
 API = json.loads(document())
 PREFIX = "/api/v1"
@@ -107,6 +109,49 @@ def test_a_script_does_what_the_pages_do(console: ConsoleClient) -> None:
     assert console.call("/projects/acme/watch").json()["details"]["snapshots"] == 1
 
 
+def test_a_script_finds_and_gets_back_what_was_deleted(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "desk", Place("repository"))
+    desk.init()
+    write_files(desk.folder / "gone", {"2024/05.csv": b"agent,calls\nolena,17\n", "2024/06.csv": b"agent,calls\nolena,18\n"})
+    desk.add("client", f"reports={desk.folder / 'gone'}")
+    desk.call("backup", "client")
+    (desk.folder / "gone/2024/05.csv").write_bytes(b"agent,calls\nolena,19\n")
+    (desk.folder / "gone/2024/06.csv").unlink()
+    desk.call("backup", "client")
+    manager = person("maria", Role.VIEWER, Role.RESTORER, Role.EXPORTER, projects=["client"])
+    where = "/projects/client"
+    with console_of(desk, manager) as console:
+        assert [one["name"] for one in console.call(f"{where}/items?folder=reports").json()["folders"]] == ["2024"]
+        assert len(console.call(f"{where}/snapshots").json()["snapshots"]) == 2
+        assert [one["folder"] for one in console.call(f"{where}/vanished").json()["groups"]] == ["reports/2024"]
+        (found,) = console.call(f"{where}/search?q=06&state=deleted").json()["results"]
+        assert found["name"] == "06.csv" and found["missing_since"]
+        item = console.call(f"{where}/item?path=reports/2024/05.csv").json()
+        newer, older = [one["at"] for one in item["events"] if one["what"] in ("created", "changed", "content changed")][:2]
+        changes = console.call(f"{where}/item/differences?path=reports/2024/05.csv&since={older}&until={newer}").json()
+        assert [cell["text"] for cell in changes["tables"][0]["changed"][0]["after"]] == ["olena", "19"]
+        assert console.call(f"{where}/periods").json()["parts"][0]["period"] == "2024"
+        basket = console.call(f"{where}/basket", {"folders": ["reports/2024"], "deleted": "only"}).json()["entries"]
+        assert [one["name"] for one in basket] == ["reports/2024"]
+        planned = console.call(f"{where}/plan", {"goal": "place"}).json()
+        assert (planned["possible"], planned["files"], planned["replacing"]) == (True, 1, 0)
+        task = console.call(f"{where}/get-back", {"goal": "place", "moment": planned["moment"]}).json()["id"]
+        done = wait_for(console, f"/tasks/{task}")
+        assert (done["state"], done["outcome"]["files"]) == ("done", 1), done
+    assert (desk.folder / "gone/2024/06.csv").read_bytes() == b"agent,calls\nolena,18\n"
+
+
+def wait_for(console: ConsoleClient, path: str) -> dict[str, Any]:
+    """A task once it is over."""
+    clock = SystemClock()
+    for _ in range(600):
+        found: dict[str, Any] = console.call(path).json()
+        if found["state"] in ("done", "partly", "failed", "cancelled"):
+            return found
+        clock.sleep(0.1)
+    raise AssertionError(found)
+
+
 def test_who_brings_no_token_changes_nothing(console: ConsoleClient) -> None:
     console.person = "ira"
     refused = console.call("/projects/acme/holds", {"reason": "x"}, by="session")
@@ -124,7 +169,7 @@ def test_what_is_not_there_and_what_may_not_be_known_are_answered_alike(console:
         body = (
             None
             if one.body is None
-            else {"sql": "select 1", "title": "x", "period": "2024", "reason": "x", "job": "x", "snapshots": ["x"]}
+            else {"sql": "select 1", "title": "x", "period": "2024", "reason": "x", "job": "x", "snapshots": ["x"], "hold": "x"}
         )
         if body is not None:
             named = API["paths"][PREFIX + one.path][one.method.lower()]["requestBody"]["content"]["application/json"]["schema"]
@@ -159,7 +204,9 @@ def requests(draw: st.DrawFn) -> tuple[str, str, str, bytes | None]:
     """An operation, with parameters and a body that may be anything."""
     path, method = draw(st.sampled_from([(path, method) for path in API["paths"] for method in API["paths"][path]]))
     described = API["paths"][path][method]
-    where = path.removeprefix(PREFIX).replace("{project}", quote(draw(st.one_of(st.just("acme"), TEXTS.filter(bool))), safe=""))
+    named = path.removeprefix(PREFIX).replace("{task}", quote(draw(TEXTS.filter(bool)), safe=""))
+    named = named.replace("{request}", quote(draw(TEXTS.filter(bool)), safe=""))
+    where = named.replace("{project}", quote(draw(st.one_of(st.just("acme"), TEXTS.filter(bool))), safe=""))
     asked = []
     for one in described["parameters"]:
         if one["in"] == "query" and draw(st.booleans() if not one["required"] else st.sampled_from([True, True, False])):

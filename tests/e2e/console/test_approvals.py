@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +24,18 @@ BOTH = frozenset({Action.RESTORE_IN_PLACE, Action.EXPORT_PROJECT})
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return make_desk(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return make_desk(tmp_path_factory.mktemp("still"))
+
+
+@pytest.fixture
+def still(made_once: Desk) -> Desk:
+    """One whose sources no test changes; the console begins anew."""
+    shutil.rmtree(made_once.folder / "console", ignore_errors=True)
+    return made_once
 
 
 def asked(console: ConsoleClient, reason: str = "the client <asks> for it") -> str:
@@ -78,8 +91,8 @@ def test_without_a_reason_nothing_is_asked_for_and_what_is_refused_is_not_done(d
     assert [action for action, _ in acts(desk, "boris")] == ["refuse-approval"]
 
 
-def test_only_who_may_do_it_with_all_of_it_may_approve_it(desk: Desk) -> None:
-    with console_of(desk, ANNA, EVE, VIEWER, NARROW, approvals=BOTH) as console:
+def test_only_who_may_do_it_with_all_of_it_may_approve_it(still: Desk) -> None:
+    with console_of(still, ANNA, EVE, VIEWER, NARROW, approvals=BOTH) as console:
         asked(console)
         address = request_of(console)
         for name in ("eve", "vera", "nina"):
@@ -90,8 +103,8 @@ def test_only_who_may_do_it_with_all_of_it_may_approve_it(desk: Desk) -> None:
             assert console.post(f"{address}/withdraw").status_code == 404
 
 
-def test_who_asked_may_take_it_back_and_a_cancelled_task_is_not_revived_by_an_approval(desk: Desk) -> None:
-    with console_of(desk, ANNA, BORIS, approvals=BOTH) as console:
+def test_who_asked_may_take_it_back_and_a_cancelled_task_is_not_revived_by_an_approval(still: Desk) -> None:
+    with console_of(still, ANNA, BORIS, approvals=BOTH) as console:
         task = asked(console)
         address = request_of(console)
         console.post(f"{task}/cancel")
@@ -103,12 +116,12 @@ def test_who_asked_may_take_it_back_and_a_cancelled_task_is_not_revived_by_an_ap
         (other,) = {one for one in _addresses(console) if one != address}
         console.post(f"{other}/withdraw")
         assert "was refused" in text_of(console.get(task)) and "withdrawn" in text_of(console.get(other))
-    assert not (desk.folder / "reports/2024").exists()
+    assert not (still.folder / "reports/2024").exists()
 
 
-def test_a_request_that_nobody_decides_in_time_is_over(desk: Desk) -> None:
+def test_a_request_that_nobody_decides_in_time_is_over(still: Desk) -> None:
     clock = StillClock(SystemClock().now())
-    with console_of(desk, ANNA, BORIS, approvals=BOTH, clock=clock) as console:
+    with console_of(still, ANNA, BORIS, approvals=BOTH, clock=clock) as console:
         task = asked(console)
         address = request_of(console)
         clock.sleep(timedelta(days=1, seconds=1).total_seconds())
@@ -119,8 +132,8 @@ def test_a_request_that_nobody_decides_in_time_is_over(desk: Desk) -> None:
         assert "expired" in text_of(console.get(address)) and "is done" not in text_of(console.get(task))
 
 
-def test_a_whole_project_waits_and_a_part_of_it_does_not(desk: Desk) -> None:
-    with console_of(desk, ANNA, BORIS, approvals=BOTH) as console:
+def test_a_whole_project_waits_and_a_part_of_it_does_not(still: Desk) -> None:
+    with console_of(still, ANNA, BORIS, approvals=BOTH) as console:
         tick(console, folder="reports", deleted="with")
         assert fetched(console, get_back(console, "download")).status_code == 200
         tick(console, folder="", deleted="with")

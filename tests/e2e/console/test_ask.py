@@ -135,3 +135,13 @@ def test_who_may_not_ask_gets_nothing(console: ConsoleClient) -> None:
     console.person = "anna"
     for page in (console.get(ASK), console.post(ASK, {"sql": "select * from reports"}), console.post(f"{ASK}/remove", {})):
         assert page.status_code == 403
+
+
+def test_a_table_whose_files_are_broken_is_listed_beside_the_others(desk: Desk) -> None:
+    write_files(desk.folder / "broken", {"raw/a.json": b'{"a": 1', "more/b.csv": b"x,y\n1,2\n"})
+    desk.add("broken", f"raw={desk.folder / 'broken'}")
+    desk.call("backup", "broken")
+    with console_of(desk, person("ira", Role.EXPORTER)) as console:
+        page = console.get("/projects/broken/ask?tables=yes")
+        assert page.status_code == 200
+        assert "Its files cannot be read as a table." in text_of(page) and "<code>y</code>" in page.text

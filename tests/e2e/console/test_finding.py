@@ -49,7 +49,8 @@ def console(desk: Desk) -> Iterator[ConsoleClient]:
         person("operator", Role.OPERATOR, projects=["parcelo"]),
         person("russian", Role.RESTORER, projects=["parcelo"], language="ru"),
     )
-    with console_of(desk, *persons) as client:
+    with console_of(desk, *persons, fresh_for=3600) as client:
+        assert client.get("/projects/parcelo").status_code == 200  # from here on it is known
         yield client
 
 
@@ -105,6 +106,9 @@ def test_periods_go_down_to_days_and_show_gaps_and_what_vanished(console: Consol
     assert "30 vanished" in text_of(quarter) and '<input type="hidden" name="deleted" value="with">' in quarter.text
     may = console.get("/projects/parcelo/periods?period=2024-05")
     assert len(ticks(may.text)) == 30 and may.text.count('class="mark changed"') == 1
+    one_kind = console.get("/projects/parcelo/periods?period=2024-05&kind=raw")
+    assert [value for _, value, _ in ticks(one_kind.text)] == ["2024-05-01"]
+    assert '<input type="hidden" name="kind" value="raw">' in one_kind.text
     day = console.get("/projects/parcelo/periods?period=2024-06-03")
     assert "calls-2024-06-03.csv" in links_of(day)
     assert console.get("/projects/parcelo/periods?period=2024-W20").status_code == 400
@@ -152,6 +156,16 @@ def test_two_versions_of_a_table_are_compared_cell_by_cell_and_it_is_recorded(co
     assert '"manager"' in shown
 
 
+def test_columns_that_the_settings_mask_are_hidden_in_differences_too(desk: Desk) -> None:
+    path = "reports/2024/06/calls-2024-06-03.csv"
+    with console_of(desk, person("manager", Role.VIEWER), masked=("CALL*",)) as masking:
+        page = masking.get(f"/projects/parcelo/item?path={path}")
+        since, until = (re.findall(rf'name="{name}" value="([^"]+)"[^>]* checked', page.text)[0] for name in ("since", "until"))
+        found = masking.get(f"/projects/parcelo/item/differences?path={path}&since={since}&until={until}")
+        assert "before ivan ••• after ivan •••" in text_of(found) and "333" not in found.text
+        assert '<td class="cell"><strong><bdi>•••</bdi></strong></td>' in found.text
+
+
 def test_strange_names_come_through_and_are_only_text(console: ConsoleClient) -> None:
     page = console.get("/projects/parcelo?folder=reports/strange")
     assert "<b>" not in page.text.replace("<bdi>", "") and "\u202e" not in page.text
@@ -160,6 +174,30 @@ def test_strange_names_come_through_and_are_only_text(console: ConsoleClient) ->
         if name.endswith(".csv"):
             assert console.get(unescape(address)).status_code == 200, name
     assert ("item", "reports/strange/bytes-%FF.csv", False) in ticks(page.text)
+
+
+HOSTILE = (
+    *("", "\0", "%00", "%", "..", "../../etc/passwd", "a" * 9000, "[", "[z-a]", "**/**", "\U0001f4a5", "\ud83d", "-1", "1e9"),
+    *("<script>", "2024-05-17T14:30:00+99:00", "9999-12-31", "0001-01-01", "last-999999-years", "2024..", "%ff%fe", "'; drop"),
+)
+PARAMETERS = {
+    "": ("folder", "at", "deleted", "page"),
+    "/periods": ("period", "kind", "at", "page"),
+    "/timeline": ("deletions", "page"),
+    "/vanished": ("since", "folder", "page"),
+    "/search": ("q", "kind", "format", "period", "state", "page"),
+    "/item": ("path", "at", "source"),
+    "/item/differences": ("path", "since", "until", "source"),
+}
+
+
+@pytest.mark.parametrize("path", PARAMETERS)
+def test_whatever_a_parameter_says_the_answer_is_a_page(console: ConsoleClient, path: str) -> None:
+    for name in PARAMETERS[path]:
+        for value in HOSTILE:
+            page = console.get(f"/projects/parcelo{path}?{name}={quote(value.encode('utf-8', 'surrogatepass'))}")
+            assert page.status_code in (200, 400, 403, 404), (name, value)
+            assert "<script>" not in page.text.partition("<main")[2]
 
 
 def test_who_may_see_one_kind_sees_nothing_of_others(console: ConsoleClient) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from console.access.rights import Role
+from console.access.rights import Assignment, Person, Role
+from console.limits import ConsoleLimits
 from tests.e2e.console.getting_back import REPORTS, acts, confirm, fetched, get_back, make_desk, plan, tick, until
+from tests.support.clock import StillClock
 from tests.support.console import console_of, person, text_of
 from tests.support.desk import Desk
 from tests.support.tree_facts import tree_facts
+from vault.clock import SystemClock
 
 ANNA = person("anna", Role.RESTORER, Role.EXPORTER)
 
@@ -21,6 +26,18 @@ ANNA = person("anna", Role.RESTORER, Role.EXPORTER)
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return make_desk(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return make_desk(tmp_path_factory.mktemp("still"))
+
+
+@pytest.fixture
+def still(made_once: Desk) -> Desk:
+    """One whose sources no test changes; the console begins anew."""
+    shutil.rmtree(made_once.folder / "console", ignore_errors=True)
+    return made_once
 
 
 def test_a_deleted_folder_is_ticked_planned_and_back_where_it_was_under_the_persons_name(desk: Desk) -> None:
@@ -93,28 +110,30 @@ def test_several_files_come_as_an_archive_one_as_it_is_and_tables_converted_or_a
     ]
 
 
-def test_a_download_is_remembered_with_what_became_of_it(desk: Desk) -> None:
-    with console_of(desk, ANNA) as console:
+def test_a_download_is_remembered_with_what_became_of_it(still: Desk) -> None:
+    with console_of(still, ANNA) as console:
         tick(console, folder="reports", deleted="with")
         task = get_back(console, "download")
         assert "is ready to be fetched" in text_of(console.get(task))
         fetched(console, task)
+        assert "1 is over" in text_of(console.get("/"))
         assert "3 files are back" in text_of(until(console, task, "is done"))
+        assert "is over" not in text_of(console.get("/"))
         assert fetched(console, task).status_code == 200  # again, as long as its page is there
 
 
-def test_into_a_folder_of_the_settings_goes_a_new_folder(desk: Desk, tmp_path: Path) -> None:
+def test_into_a_folder_of_the_settings_goes_a_new_folder(still: Desk, tmp_path: Path) -> None:
     place = tmp_path / "handover"
     place.mkdir()
-    with console_of(desk, ANNA, folders={"Handover": place}) as console:
-        before = tree_facts(desk.folder / "reports")
+    with console_of(still, ANNA, folders={"Handover": place}) as console:
+        before = tree_facts(still.folder / "reports")
         tick(console, folder="reports%2F2024", deleted="only")
         page = plan(console, "folder", folder="Handover")
         assert "into a new folder acme-" in text_of(page) and str(tmp_path) not in page.text
         until(console, confirm(console, page, verify="1").headers["location"], "2 files were read again and compared.")
         (made,) = place.iterdir()
         assert (made / "reports/2024/05.csv").read_bytes() == REPORTS["2024/05.csv"]
-        assert tree_facts(desk.folder / "reports") == before
+        assert tree_facts(still.folder / "reports") == before
         tick(console, folder="reports%2F2024", deleted="only")
         assert plan(console, "folder", folder="..").status_code == 400
         until(console, get_back(console, "folder", folder="Handover", format="jsonl"), "is done")
@@ -132,8 +151,8 @@ def test_what_a_plan_said_holds_though_a_newer_snapshot_comes_meanwhile(desk: De
         assert fetched(console, task).content == REPORTS["2025/01.csv"]
 
 
-def test_the_basket_is_of_one_person_in_one_project_and_stays_until_it_is_emptied(desk: Desk) -> None:
-    with console_of(desk, ANNA, person("ivan", Role.RESTORER)) as console:
+def test_the_basket_is_of_one_person_in_one_project_and_stays_until_it_is_emptied(still: Desk) -> None:
+    with console_of(still, ANNA, person("ivan", Role.RESTORER)) as console:
         tick(console, item=["reports%2Fa%FF%22b.csv", "reports%2F%E2%80%AEx.csv"], at="2026-11-01T10:00:00+00:00")
         tick(console, period="2024-05")
         page = console.get("/projects/acme/basket")
@@ -149,8 +168,8 @@ def test_the_basket_is_of_one_person_in_one_project_and_stays_until_it_is_emptie
         assert plan(console, "place").status_code == 404
 
 
-def test_forms_that_no_page_has_are_refused(desk: Desk) -> None:
-    with console_of(desk, ANNA) as console:
+def test_forms_that_no_page_has_are_refused(still: Desk) -> None:
+    with console_of(still, ANNA) as console:
         for fields in ({"item": "a%00b"}, {"item": "x" * 20_000}, {"period": "2024\n05"}, {"folder": "x", "at": "<script>"}):
             assert tick(console, **fields).status_code == 400, fields
         tick(console, folder="reports", deleted="with")
@@ -169,9 +188,10 @@ def test_forms_that_no_page_has_are_refused(desk: Desk) -> None:
     ],
 )
 def test_who_has_no_role_for_it_gets_nothing_back(
-    desk: Desk, tmp_path: Path, roles: tuple[Role, ...], allowed: set[str]
+    still: Desk, tmp_path: Path, roles: tuple[Role, ...], allowed: set[str]
 ) -> None:
-    with console_of(desk, person("anna", *roles), folders={"f": tmp_path}) as console:
+    not_run = ConsoleLimits(tasks_at_once=0)
+    with console_of(still, person("anna", *roles), folders={"f": tmp_path}, limits=not_run) as console:
         tick(console, folder="reports", deleted="with")
         for goal in ("place", "folder", "download"):
             expected = 200 if goal in allowed else 403
@@ -181,10 +201,10 @@ def test_who_has_no_role_for_it_gets_nothing_back(
             tick(console, folder="reports", deleted="with")
 
 
-def test_what_lies_outside_of_the_scope_is_silently_not_there(desk: Desk) -> None:
+def test_what_lies_outside_of_the_scope_is_silently_not_there(still: Desk) -> None:
     tickets_only = person("anna", Role.EXPORTER, Role.RESTORER, projects=["acme"], kinds=["tickets"])
     stranger = person("eve", Role.EXPORTER, Role.RESTORER, projects=["parcelo"])
-    with console_of(desk, tickets_only, stranger) as console:
+    with console_of(still, tickets_only, stranger) as console:
         tick(console, folder=["reports", "tickets"], item="reports%2F2025%2F01.csv", period="2024", deleted="with")
         page = plan(console, "download")
         assert page.status_code == 200 and "1 file" in text_of(page) and "reports" not in page.text
@@ -199,8 +219,8 @@ def test_what_lies_outside_of_the_scope_is_silently_not_there(desk: Desk) -> Non
         assert tick(console, folder="reports").status_code == 404
 
 
-def test_an_address_is_good_for_its_person_and_for_minutes_and_for_nothing_else(desk: Desk) -> None:
-    with console_of(desk, ANNA, person("ivan", Role.EXPORTER)) as console:
+def test_an_address_is_good_for_its_person_and_for_minutes_and_for_nothing_else(still: Desk) -> None:
+    with console_of(still, ANNA, person("ivan", Role.EXPORTER)) as console:
         tick(console, item="reports%2F2025%2F01.csv")
         task = get_back(console, "download")
         address = console.get(task).text.split('<a class="button" href="')[1].split('"')[0].replace("&amp;", "&")
@@ -219,3 +239,19 @@ def test_an_address_is_good_for_its_person_and_for_minutes_and_for_nothing_else(
         assert console.get(address).status_code == 303
         console.person = "anna"
         assert console.get(address).content == REPORTS["2025/01.csv"]
+
+
+def test_a_right_that_ended_meanwhile_ends_the_download_too_and_a_cancelled_one_stays_cancelled(still: Desk) -> None:
+    clock = StillClock(SystemClock().now())
+    soon = clock.now() + timedelta(minutes=5)
+    anna = Person("anna", assignments=(Assignment(Role.EXPORTER, until=soon), Assignment(Role.VIEWER)))
+    with console_of(still, anna, clock=clock) as console:
+        tick(console, item="reports%2F2025%2F01.csv")
+        first = get_back(console, "download")
+        tick(console, item="reports%2F2025%2F01.csv")
+        second = get_back(console, "download")
+        console.post(f"{second}/cancel")
+        assert "was cancelled" in text_of(console.get(second)) and "Download 01.csv" not in text_of(console.get(second))
+        address = console.get(first).text.split('<a class="button" href="')[1].split('"')[0].replace("&amp;", "&")
+        clock.sleep(301)
+        assert console.get(address).status_code == 403

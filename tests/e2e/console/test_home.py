@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,35 @@ def test_every_answer_has_the_headers_that_keep_browsers_from_harm(desk: Desk) -
             assert "default-src 'none'" in headers["content-security-policy"], path
             assert headers["x-content-type-options"] == "nosniff"
         assert console.get("/nowhere").status_code == 404
+
+
+def test_a_card_says_which_promises_are_not_kept(desk: Desk) -> None:
+    with console_of(desk, person("anna", Role.VIEWER, projects=["parcelo"])) as console:
+        assert "All backups are in time" in text_of(console.get("/"))
+    shutil.rmtree(desk.folder / "source")
+    desk.call("backup", exits=1)
+    with console_of(desk, person("anna", Role.VIEWER, projects=["parcelo"])) as console:
+        assert "reports: the last backup failed" in text_of(console.get("/"))
+
+
+def test_while_nothing_is_known_yet_the_page_is_there_and_asks_again(desk: Desk) -> None:
+    anna = person("anna", Role.VIEWER, projects=["acme"])
+    with console_of(desk, anna, fresh_for=3600) as console:
+        for _ in range(600):  # a page is there at once, and the cards follow when they are read
+            page = console.get("/")
+            assert page.status_code == 200
+            if "being read" not in page.text:
+                break
+            assert 'hx-trigger="load delay:1s"' in page.text
+            time.sleep(0.05)
+        assert "2 files" in text_of(page) and "hx-trigger" not in page.text
+
+
+def test_a_store_that_is_away_is_said_on_the_card_and_nothing_else_is(desk: Desk) -> None:
+    with console_of(desk, person("anna", Role.VIEWER)) as console:
+        assert console.get("/").status_code == 200
+        (desk.folder / "repository").rename(desk.folder / "elsewhere")
+        page = console.get("/projects/acme")
+        assert page.status_code >= 500 and "Traceback" not in page.text
+        (desk.folder / "elsewhere").rename(desk.folder / "repository")
+        assert console.get("/projects/acme").status_code == 200

@@ -139,6 +139,13 @@ def test_of_a_huge_file_only_the_beginning_is_read(console: ConsoleClient, name:
     assert "There is no preview" in page.text or "only its beginning" in page.text
 
 
+def test_a_broken_table_is_not_shown_as_text_where_columns_are_masked(desk: Desk) -> None:
+    with console_of(desk, person("anna", Role.VIEWER), masked=("a",)) as console:
+        for name in ("deep.json", "one-line.json"):
+            page = console.get(at(f"raw/{name}"))
+            assert page.status_code == 200 and "There is no preview" in page.text and "<pre" not in page.text, name
+
+
 FEW = frozenset({"cell.parquet", "shared.xlsx", "nest.json"})
 
 

@@ -123,3 +123,26 @@ def test_whoever_is_no_operator_of_all_of_a_project_gets_nothing(console: Consol
         for action in ("runs", "flagged", "holds"):
             form = {"job": "backup reports", "snapshot": "latest", "reason": "x"}
             assert console.post(f"/projects/acme/{action}", form).status_code == 403, (name, action)
+
+
+def test_a_hold_is_released_once_a_second_person_has_approved_it(desk: Desk) -> None:
+    with console_of(
+        desk, person("olga", Role.OPERATOR), person("boris", Role.OPERATOR), person("anna", Role.VIEWER)
+    ) as console:
+        assert console.post("/projects/zarya/holds", {"reason": "a case"}).status_code == 303
+        page = console.get("/projects/zarya/holds")
+        hold = page.text.partition('name="hold" value="')[2].partition('"')[0]
+        form = {"hold": hold, "reason": "the case is over"}
+        release = "/projects/zarya/holds/release"
+        asked = console.post(release, form).headers["location"]
+        assert asked.startswith("/approvals/") and console.post(release, form).headers["location"] == asked
+        assert "binds" in text_of(console.get("/projects/zarya/holds"))
+        assert console.post(f"{asked}/decide", {"decision": "approve"}).status_code == 403
+        console.person = "boris"
+        assert console.post(f"{asked}/decide", {"decision": "approve"}).status_code == 303
+        console.person = "olga"
+        assert console.post(release, form).headers["location"] == "/projects/zarya/holds"
+        assert "ended the whole project a case" in text_of(console.get("/projects/zarya/holds"))
+        assert console.post(release, form).status_code == 400
+        console.person = "anna"
+        assert console.post(release, form).status_code == 403

@@ -11,7 +11,7 @@ import pytest
 
 from restore.interfaces.id_map import MappedRecord
 from tests.support.creating_desk import DESCRIPTION, CreatingDesk
-from tests.support.kept_records import Killed, Restoring
+from tests.support.kept_records import BetweenDesks, Killed
 from tests.support.rest_double import serving
 from vault.errors import SourceDenied, TargetError
 
@@ -42,11 +42,13 @@ def desks() -> Iterator[tuple[CreatingDesk, CreatingDesk]]:
 
 
 @pytest.fixture
-def restoring(desks: tuple[CreatingDesk, CreatingDesk], tmp_path: Path) -> Restoring:
-    return Restoring(*desks, tmp_path)
+def restoring(desks: tuple[CreatingDesk, CreatingDesk], tmp_path: Path) -> BetweenDesks:
+    return BetweenDesks(*desks, tmp_path)
 
 
-def test_tickets_are_created_with_comments_files_and_references_and_a_second_run_writes_nothing(restoring: Restoring) -> None:
+def test_tickets_are_created_with_comments_files_and_references_and_a_second_run_writes_nothing(
+    restoring: BetweenDesks,
+) -> None:
     plan = restoring.plan()
     (one,) = plan.resources
     assert (one.records, one.missing, one.there, one.children, one.files, one.unresolved) == (3, 3, 0, 5, 3, ())
@@ -64,7 +66,7 @@ def test_tickets_are_created_with_comments_files_and_references_and_a_second_run
     assert [one.new for one in elsewhere.ids] == ["1", "2", "3"]
 
 
-def test_what_somebody_has_deleted_there_comes_again(restoring: Restoring) -> None:
+def test_what_somebody_has_deleted_there_comes_again(restoring: BetweenDesks) -> None:
     restoring.run()
     del restoring.new.tickets[1]
     done = restoring.run()
@@ -73,7 +75,7 @@ def test_what_somebody_has_deleted_there_comes_again(restoring: Restoring) -> No
     assert [one["text"] for one in restoring.new.comments[4]] == ["where is it?", "ok", "ok", "ok"]
 
 
-def test_what_people_have_done_since_stays(restoring: Restoring) -> None:
+def test_what_people_have_done_since_stays(restoring: BetweenDesks) -> None:
     restoring.run()
     restoring.new.tickets[1]["status"] = "closed"
     restoring.new.comments[1].pop()
@@ -88,7 +90,7 @@ STORMS = ["429", "503", "500", "cut", "nothing", "503-done", "500-done", "cut-do
 
 
 @pytest.mark.parametrize("what", STORMS)
-def test_an_answer_that_is_lost_creates_nothing_twice(restoring: Restoring, what: str) -> None:
+def test_an_answer_that_is_lost_creates_nothing_twice(restoring: BetweenDesks, what: str) -> None:
     """Each request that changes something meets it once."""
     restoring.new.storm = dict.fromkeys(range(1, 100, 2), what)
     done = restoring.run()
@@ -96,7 +98,7 @@ def test_an_answer_that_is_lost_creates_nothing_twice(restoring: Restoring, what
     assert len(restoring.new.tickets) == 3
 
 
-def test_a_server_that_asks_to_wait_is_waited_for(restoring: Restoring) -> None:
+def test_a_server_that_asks_to_wait_is_waited_for(restoring: BetweenDesks) -> None:
     restoring.new.storm = {1: "429", 2: "503"}
     restoring.run()
     assert sum(restoring.clock.slept) >= 2 and restoring.new.seen() == restoring.old.seen()
@@ -106,7 +108,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(restoring: Restoring) -> None:
 def test_killed_at_any_moment_and_met_by_storms_nothing_is_twice_and_nothing_missing(
     desks: tuple[CreatingDesk, CreatingDesk], tmp_path: Path, seed: int
 ) -> None:
-    chance, restoring = random.Random(seed), Restoring(*desks, tmp_path)
+    chance, restoring = random.Random(seed), BetweenDesks(*desks, tmp_path)
     for _ in range(chance.randint(1, 6)):
         restoring.moment = chance.randint(1, 40)
         restoring.new.storm = {restoring.new.writes + chance.randint(1, 12): chance.choice(STORMS) for _ in range(4)}
@@ -126,7 +128,7 @@ def test_an_interface_that_cannot_be_searched_is_said_and_a_lost_answer_is_not_r
     desks: tuple[CreatingDesk, CreatingDesk], tmp_path: Path
 ) -> None:
     text = DESCRIPTION.replace('find = { parameters = { ref = "{finished},{unfinished}" }, at = "ref" }\n', "")
-    restoring = Restoring(*desks, tmp_path, text)
+    restoring = BetweenDesks(*desks, tmp_path, text)
     assert "cannot be searched" in restoring.plan().resources[0].notes[0]
     restoring.new.storm = {1: "cut-done"}
     done = restoring.run()
@@ -140,7 +142,7 @@ def test_an_interface_that_cannot_be_searched_is_said_and_a_lost_answer_is_not_r
     assert restoring.run().created == 1 and len(restoring.new.tickets) == 3
 
 
-def test_a_record_that_is_refused_does_not_stop_the_others_and_its_reason_has_no_secret(restoring: Restoring) -> None:
+def test_a_record_that_is_refused_does_not_stop_the_others_and_its_reason_has_no_secret(restoring: BetweenDesks) -> None:
     restoring.new.refused = {'"title":"b"'}
     done = restoring.run()
     (problem,) = done.problems
@@ -152,7 +154,7 @@ def test_a_record_that_is_refused_does_not_stop_the_others_and_its_reason_has_no
     assert len(restoring.new.tickets) == 3
 
 
-def test_files_that_are_refused_do_not_take_the_comment_with_them(restoring: Restoring) -> None:
+def test_files_that_are_refused_do_not_take_the_comment_with_them(restoring: BetweenDesks) -> None:
     restoring.new.refused = {"лист.txt"}
     done = restoring.run()
     (problem,) = done.problems
@@ -160,7 +162,7 @@ def test_files_that_are_refused_do_not_take_the_comment_with_them(restoring: Res
     assert [one["text"] for one in restoring.new.comments[1]] == ["where is it?", "ok", "ok", "ok"]
 
 
-def test_a_field_that_is_refused_is_named_and_the_others_are_set(restoring: Restoring) -> None:
+def test_a_field_that_is_refused_is_named_and_the_others_are_set(restoring: BetweenDesks) -> None:
     restoring.new.refused = {'"closed"'}
     done = restoring.run()
     (problem,) = done.problems
@@ -168,7 +170,7 @@ def test_a_field_that_is_refused_is_named_and_the_others_are_set(restoring: Rest
     assert restoring.new.tickets[2]["parent"] == 1 and restoring.new.tickets[2]["status"] == "open"
 
 
-def test_a_field_that_is_taken_and_not_kept_is_named(restoring: Restoring) -> None:
+def test_a_field_that_is_taken_and_not_kept_is_named(restoring: BetweenDesks) -> None:
     def forget(_: int) -> None:
         for one in restoring.new.tickets.values():
             one.pop("custom", None)
@@ -178,7 +180,7 @@ def test_a_field_that_is_taken_and_not_kept_is_named(restoring: Restoring) -> No
     assert problem.path == b"tickets/4711" and "custom: is not there" in problem.message
 
 
-def test_a_secret_that_runs_out_ends_the_run_and_the_next_one_goes_on(restoring: Restoring) -> None:
+def test_a_secret_that_runs_out_ends_the_run_and_the_next_one_goes_on(restoring: BetweenDesks) -> None:
     def run_out(number: int) -> None:
         if number == 4:
             restoring.new.secret = "another"
@@ -192,7 +194,19 @@ def test_a_secret_that_runs_out_ends_the_run_and_the_next_one_goes_on(restoring:
     assert restoring.new.seen() == restoring.old.seen() and len(restoring.new.tickets) == 3
 
 
-def test_a_server_that_stays_away_ends_the_run(restoring: Restoring) -> None:
+def test_a_token_that_expires_in_the_middle_is_renewed(desks: tuple[CreatingDesk, CreatingDesk], tmp_path: Path) -> None:
+    text = DESCRIPTION.replace('type = "bearer"', 'type = "oauth2"\ntoken_url = "token"')
+    restoring = BetweenDesks(*desks, tmp_path, text)
+
+    def expire(number: int) -> None:
+        restoring.new.secret = f"token-{number // 3}"
+
+    restoring.new.before_write = expire
+    assert restoring.run().problems == []
+    assert restoring.new.seen() == restoring.old.seen() and len(restoring.new.tickets) == 3
+
+
+def test_a_server_that_stays_away_ends_the_run(restoring: BetweenDesks) -> None:
     restoring.new.storm = dict.fromkeys(range(3, 400), "503")
     with pytest.raises(TargetError, match="cannot be written to"):
         restoring.run()
@@ -207,7 +221,7 @@ def test_what_leads_nowhere_is_said_before_and_afterwards_and_a_person_may_say_w
     old, new = desks
     new.queues = {3: "Main", 9: "Deliveries"}
     old.tickets[4713]["linked"] = [4711, 17]
-    restoring = Restoring(old, new, tmp_path)
+    restoring = BetweenDesks(old, new, tmp_path)
     (one,) = restoring.plan().resources
     assert [text.partition(":")[0] for text in one.unresolved] == ["queue 1 of 2 records", "linked 17 of 1 record"]
     assert "queues,1,NEW" in one.unresolved[0]
@@ -226,7 +240,7 @@ def test_records_that_are_still_where_they_came_from_are_not_created_again(
         snapshot.tickets, snapshot.comments, snapshot.files = dict(old.tickets), dict(old.comments), dict(old.files)
         snapshot.queues = old.queues
         del old.tickets[4712]
-        restoring = Restoring(snapshot, old, tmp_path)
+        restoring = BetweenDesks(snapshot, old, tmp_path)
         restoring.same_interface = True
         (one,) = restoring.plan().resources
         assert (one.missing, one.there) == (1, 2)
@@ -237,7 +251,7 @@ def test_records_that_are_still_where_they_came_from_are_not_created_again(
         ] == 4711
 
 
-def test_a_file_that_the_snapshot_lacks_is_a_problem_and_the_rest_comes(restoring: Restoring) -> None:
+def test_a_file_that_the_snapshot_lacks_is_a_problem_and_the_rest_comes(restoring: BetweenDesks) -> None:
     lost = next(number for number, data in restoring.old.files.items() if data == RECORDING)
     del restoring.old.files[lost]
     (problem,) = restoring.run().problems

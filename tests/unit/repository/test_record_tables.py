@@ -190,6 +190,17 @@ def test_what_a_table_says_is_bounded_and_agrees_with_the_records_in_it(monkeypa
     assert [len(part) for part in record_table.parted([(first, text), *rest])] == [1, 1, 1]
 
 
+def test_row_groups_of_another_size_are_read_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = lived(9)
+    monkeypatch.setattr(record_table, "ROWS_IN_GROUP", 4)
+    gather(told.project, OF_PRUNES, never)
+    monkeypatch.setattr(record_table, "ROWS_IN_GROUP", 1024)
+    assert record_tables.damage(told.project) == []
+    found = snapshots.committed(told.project, rolled=True).records
+    assert [found[8], found[3], found[4]] == [told.records[8], told.records[3], told.records[4]]
+    same_as_records(told.project)
+
+
 def test_a_table_that_lies_about_a_record_harms_nobody_and_is_named() -> None:
     """It takes the chunk-id key to write one: a mistake of ours, or a holder's lie."""
     told = lived(4)

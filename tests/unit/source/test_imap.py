@@ -623,3 +623,35 @@ def test_a_reader_answers_in_the_order_in_which_it_is_asked(double: ImapDouble) 
             answers = [answer for answer in reader.contents(shuffled) if isinstance(answer, Content)]
             again = {path: answer for path in found for answer in reader.contents([path])}
     assert [again[path] for path in shuffled] == answers and len(answers) == 150
+
+
+def test_a_connection_that_is_in_use_when_the_client_is_closed_is_ended_when_it_is_given_back() -> None:
+    with on() as double:
+        address = ImapAddress("127.0.0.1", double.port, secure=False, user=USER, secret=lambda: PASSWORD)
+        client = ImapClient(address, StillClock())
+        used: list[Any] = []
+
+        def task(connection: Any) -> None:
+            used.append(connection)
+            client.close()
+
+        client.run(task)
+        assert used[0]._socket.fileno() == -1
+        client.run(used.append)
+        assert used[1] is not used[0] and used[1]._socket.fileno() >= 0
+        client.close()
+        assert used[1]._socket.fileno() == -1
+
+
+def test_a_mailbox_that_was_renamed_is_fetched_once_more_and_takes_no_room(double: ImapDouble, tmp_path: Path) -> None:
+    for number in range(20):
+        double.put("Clients", mail(number, "x" * 3000))
+    project = made_on(MemoryStore())
+    backed_up(project, double, tmp_path / "state")
+    before = places.chunks_in_packs(project)
+    box = double.boxes.pop("Clients")
+    box.name = "Archive"
+    double.boxes["Archive"] = box
+    counts = backed_up(project, double, tmp_path / "state").record.counts
+    assert counts.read_bytes == sum(len(one.data) for one in box.mails) and counts.added == counts.vanished
+    assert places.chunks_in_packs(project) == before

@@ -27,6 +27,10 @@ REFUSALS = 2
 _T = TypeVar("_T")
 
 
+class BrokenOff(SourceError):
+    """A connection that broke off during what must not be asked twice: nobody knows whether it was done."""
+
+
 class ImapClient:
     """One server and user. Used by several threads."""
 
@@ -35,6 +39,8 @@ class ImapClient:
         self._clock = clock
         self._free = threading.Condition()
         self._idle: list[ImapConnection] = []
+        self._used_now: set[ImapConnection] = set()
+        self._to_close: set[ImapConnection] = set()
         self._open = 0
         self._most = max(1, address.connections)
         self._used = 0.0
@@ -69,7 +75,7 @@ class ImapClient:
         raise SourceError(f"{self.address.text} breaks off each time: {reason}", hint="try again later")
 
     def run_once(self, task: Callable[[ImapConnection], _T]) -> _T:
-        """The same for what must not be asked twice. Raises `SourceError` where the connection breaks off."""
+        """The same for what must not be asked twice. Raises `BrokenOff`, and `SourceError` as `run` does."""
         self.run(self._awake)
         connection = self._taken()
         try:
@@ -77,7 +83,7 @@ class ImapClient:
         except Disconnected as error:
             self._drop(connection)
             hint = "run it again: what is there already is not put there twice"
-            raise SourceError(f"{self.address.text} cannot go on: {error.strerror}", hint=hint) from error
+            raise BrokenOff(f"{self.address.text} cannot go on: {error.strerror}", hint=hint) from error
         except Refused:
             self._give_back(connection)
             raise
@@ -95,8 +101,10 @@ class ImapClient:
         self._used = now
 
     def close(self) -> None:
-        """End the connections that wait; they are made again where they are needed."""
+        """End the connections that wait, and those that somebody uses as soon as they are given back; new ones are made where
+        they are needed."""
         with self._free:
+            self._to_close |= self._used_now
             waiting, self._idle = self._idle, []
             self._open -= len(waiting)
             self._free.notify_all()
@@ -112,11 +120,15 @@ class ImapClient:
                     self._free.wait()
                 if self._idle:
                     fitting = (place for place, one in enumerate(self._idle) if one.mailbox == mailbox)
-                    return self._idle.pop(next(fitting, -1))
+                    found = self._idle.pop(next(fitting, -1))
+                    self._used_now.add(found)
+                    return found
                 self._open += 1
             try:
                 made = ImapConnection(self.address)
-                self._was_there = True
+                with self._free:
+                    self._was_there = True
+                    self._used_now.add(made)
                 return made
             except Disconnected as error:
                 others, reason = self._forget(is_full=error.is_full), error.strerror
@@ -144,11 +156,17 @@ class ImapClient:
 
     def _give_back(self, connection: ImapConnection) -> None:
         with self._free:
-            self._idle.append(connection)
-            self._free.notify()
+            if connection not in self._to_close:
+                self._used_now.discard(connection)
+                self._idle.append(connection)
+                self._free.notify()
+                return
+        self._drop(connection)
 
     def _drop(self, connection: ImapConnection) -> None:
         connection.close()
         with self._free:
+            self._used_now.discard(connection)
+            self._to_close.discard(connection)
             self._open -= 1
             self._free.notify()

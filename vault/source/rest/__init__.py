@@ -12,6 +12,7 @@ paging              the pages of a listing, read with suspicion
 times               moments as interfaces write them; periods
 mirror              records as they were last read, in a SQLite file
 attachments         files of records
+file_streams        bytes from the interface, or from other hosts
 attachment_reader   the bytes of attachments
 interface_check     whether an interface minds what its description relies on
 whole_records       a record with its own page and its children

@@ -19,6 +19,7 @@ from vault.source.rest.attachments import AttachmentSource
 from vault.source.rest.client import Away, Question, RestClient
 from vault.source.rest.connections import CutShort
 from vault.source.rest.description import Attachments
+from vault.source.rest.file_streams import FileStreams
 from vault.source.rest.mirror import StoredAttachment
 
 TRIES = 3
@@ -34,7 +35,12 @@ class AttachmentReader:
 
     def __init__(self, client: RestClient) -> None:
         self._client = client
+        self._streams = FileStreams(client)
         self._is_away = False
+
+    def close(self) -> None:
+        """Close the connections to other hosts."""
+        self._streams.close()
 
     def pieces(self, wanted: Attachments, stored: StoredAttachment) -> Generator[bytes, None, None]:
         """As many bytes as were announced. Raises OSError."""
@@ -83,7 +89,7 @@ class AttachmentReader:
             else:
                 where, is_page = AttachmentSource.of_text(stored.source), stored.path.lower().endswith(PAGES)
                 address = where.url or where.path
-                yield from self._client.stream(address, wanted.hosts, may_be_page=is_page, impatient=self._is_away)
+                yield from self._streams.stream(address, wanted.hosts, may_be_page=is_page, impatient=self._is_away)
             self._is_away = False
         except SourceError as error:
             self._is_away = self._is_away or isinstance(error, Away)

@@ -53,11 +53,6 @@ def found_in(record: dict[str, Any], key: str, wanted: Attachments) -> tuple[lis
     return list(found.values()), bad
 
 
-def _size(one: dict[str, Any], wanted: Attachments) -> int | None:
-    text = exact_json.as_text(exact_json.at(one, wanted.size)) if wanted.size else None
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
-
-
 def path_of(one: dict[str, Any], key: str, wanted: Attachments) -> str | None:
     """The path below the resource's attachments of a file that is described so; None where it has no key. key: of its
     record."""
@@ -66,6 +61,11 @@ def path_of(one: dict[str, Any], key: str, wanted: Attachments) -> str | None:
         return None
     name = exact_json.as_text(exact_json.at(one, wanted.name)) or ""
     return f"{safe_name(key)}/{safe_name(f'{number}-{name}' if name else number)}"
+
+
+def _size(one: dict[str, Any], wanted: Attachments) -> int | None:
+    text = exact_json.as_text(exact_json.at(one, wanted.size)) if wanted.size else None
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def _source(one: dict[str, Any], number: str | None, size: int | None, wanted: Attachments) -> AttachmentSource | None:

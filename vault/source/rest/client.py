@@ -6,9 +6,8 @@ Credentials go to one scheme, host and port. No message has a secret, a query, o
 
 from __future__ import annotations
 
-import fnmatch
 import http.client
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -35,17 +34,19 @@ TRIES_OF_ERRORS = 3
 """An internal error of a server may be of the moment."""
 
 MOST_REDIRECTS = 5
-LARGEST_ERROR = 64 * 1024
-"""Bytes of an answer in the place of a file that is looked into for an error."""
 LONGEST_REASON = 4096
 """Bytes that are read of what a server says of an error."""
+LARGEST_ERROR = 64 * 1024
+"""Bytes of an answer in the place of a file that is looked into for an error."""
 
 
 Value = TypeVar("Value")
 
 
 class Nonsense(SourceError):
-    """An answer that cannot be what it should be. One resource is concerned."""
+    """An answer that cannot be what it should be. One resource is concerned. status: of HTTP, where that was bad; else 0."""
+
+    status = 0
 
 
 class Forbidden(SourceDenied):
@@ -105,11 +106,10 @@ class RestClient:
         self.clock_difference: float | None = None
         self.pace = BurstPace(clock, description.limits.requests_per_second, description.limits.burst)
         self._clock = clock
-        self._certificates = certificates
+        self.certificates = certificates
         self._authorization = Authorization(description.auth, credentials, base, clock, certificates, self.pace.sleep)
         self._base = urlsplit(base).path or "/"
         self._connections = Connections(self.origin, certificates)
-        self._others: dict[Origin, Connections] = {}
         self._longest = duration(description.limits.longest_wait).total_seconds()
         self._largest = description.limits.largest_answer << 20
 
@@ -133,38 +133,24 @@ class RestClient:
 
         return self._until_answered(question, body, read, impatient=impatient)
 
-    def stream(
-        self, url: str, hosts: list[str], *, may_be_page: bool = False, impatient: bool = False
-    ) -> Generator[bytes, None, None]:
-        """The bytes at an address, or at a path below the base. hosts: patterns of others, which get no credentials ·
-        may_be_page: whether a page of HTML is wanted. Raises `SourceError` as `ask` does, OSError where it is cut short."""
-        parts = urlsplit(url)
-        if parts.scheme or url.startswith("//"):
-            origin = self._origin(url)
-            if not self._is_own(origin):
-                if not any(fnmatch.fnmatchcase(origin.host, one.lower()) for one in hosts):
-                    raise Nonsense(f"an attachment lies at {origin.host}, which the description does not name in hosts")
-                yield from self._from_other(origin, url, hosts, may_be_page=may_be_page)
-                return
-            question = Question(parts.path or "/", parts.query)
-        else:
-            question = Question(parts.path, parts.query)
+    def fetch(
+        self, question: Question, read: Callable[[Sent], tuple[Value, float | None]], hosts: list[str], *, impatient: bool
+    ) -> Value:
+        """What `read` makes of an answer that need not be JSON, and may be a redirection. read: gives also for how long the
+        server is busy; None where it is not. Raises as `ask` does."""
+        return self._until_answered(question, b"", read, accept="*/*", hosts=hosts, impatient=impatient)
 
-        def read(sent: Sent) -> tuple[Sent | bytes | CutShort, float | None]:
-            return self._file_or_error(question, sent, may_be_page=may_be_page)
+    def pieces(self, sent: Sent) -> Iterator[bytes]:
+        """The body of an answer. Raises `CutShort`."""
+        return self._connections.pieces(sent)
 
-        found = self._until_answered(question, b"", read, accept="*/*", hosts=hosts, impatient=impatient)
-        if isinstance(found, CutShort):
-            raise found
-        if isinstance(found, bytes):
-            yield found
-        elif 300 <= found.status < 400:
-            where = found.header("Location")
-            found.end()
-            target = urljoin(f"{self.origin.text}{self._target(question)}", where)
-            yield from self.stream(target, hosts, may_be_page=may_be_page, impatient=impatient)
-        else:
-            yield from self._connections.pieces(found)
+    def whole(self, sent: Sent, largest: int) -> bytes:
+        """The same at once. Raises `CutShort`, and `TooMuch` above a number of bytes."""
+        return self._connections.whole(sent, largest)
+
+    def address(self, url: str, question: Question | None = None) -> str:
+        """A whole URL. question: that it was given in answer to."""
+        return urljoin(f"{self.origin.text}{self._base if question is None else self._target(question)}", url)
 
     def send_once(self, method: str, question: Question, body: bytes, content_type: str) -> Sent:
         """One request that changes something, at its turn; its answer is yet to be read. question: without a body. Raises what
@@ -235,8 +221,7 @@ class RestClient:
     def close(self) -> None:
         """Close the connections; they are made again where they are needed."""
         self._authorization.close()
-        for one in (self._connections, *self._others.values()):
-            one.close()
+        self._connections.close()
 
     def _until_answered(
         self,
@@ -317,14 +302,14 @@ class RestClient:
             kind = kind_of(sent) or "no type"
             text = f"{self.text} answers something else than JSON to {question.text} ({kind}): {error}"
             raise Nonsense(text, hint="is the address right, and is nothing in between that asks for a login?") from error
-        wait = self._busy_error(question, value)
+        wait = self.busy_error(question, value)
         if wait is not None:
             return Reply(None, {}, 0.0), wait
         self._mind_operating(value)
         headers = {name.lower(): text for name, text in sent.answer.getheaders()}
         return Reply(value, headers, self._clock.now().timestamp() + (self.clock_difference or 0.0)), None
 
-    def _busy_error(self, question: Question, value: object) -> float | None:
+    def busy_error(self, question: Question, value: object) -> float | None:
         """For how long an answer says that the server is busy; None where it is one. Raises `Nonsense` for other errors."""
         code = exact_json.at(value, self.description.errors.at) if self.description.errors.at else None
         if code in (None, False, "", []):
@@ -335,27 +320,6 @@ class RestClient:
             raise NotThere(f"{self.text} answers {self.hide(code)} to {question.text}", hint="is the path right?")
         shown = printable(str(code).encode("utf-8", "replace"))[:80] if isinstance(code, str) else "an error"
         raise Nonsense(f"{self.text} answers {self.hide(shown)} to {question.text}", hint="is the description right?")
-
-    def _file_or_error(
-        self, question: Question, sent: Sent, *, may_be_page: bool
-    ) -> tuple[Sent | bytes | CutShort, float | None]:
-        """A file, yet to be read or read already: an error, or a page that asks for a login, is none, whatever its status is.
-        What has a name of its own (`Content-Disposition`) is believed to be one."""
-        if 300 <= sent.status < 400 or sent.header("Content-Disposition"):
-            return sent, None
-        refuse_page(sent, question.text, may_be_page=may_be_page)
-        length = sent.answer.length
-        if not self.description.errors.at or kind_of(sent) != "application/json" or length is None or length > LARGEST_ERROR:
-            return sent, None
-        try:
-            data = self._connections.whole(sent, LARGEST_ERROR)
-        except CutShort as error:
-            return error, None  # one file is not worth the patience of the whole
-        try:
-            value = exact_json.parse(data)
-        except exact_json.NotJson:
-            return data, None
-        return data, self._busy_error(question, value)
 
     def _mind_operating(self, value: object) -> None:
         """Wait for the reset where the time that the server works for us is almost used up."""
@@ -400,7 +364,7 @@ class RestClient:
         if 200 <= status < 300 or 300 <= status < 400:
             return
         if status == 400 and self.description.errors.not_there:
-            self._busy_error(question, self._error_of(sent))
+            self.busy_error(question, self._error_of(sent))
         sent.end()
         if status == 401:
             hint = "is the secret right, and has it not run out? See the options user and password_file"
@@ -409,7 +373,9 @@ class RestClient:
             kind = Forbidden if status == 403 else NotThere
             what = "these credentials may not read" if status == 403 else "there is no"
             raise kind(f"{self.text} answers {status}: {what} {question.text}", hint="is the path right, and the right given?")
-        raise Nonsense(f"{self.text} answers {status} to {question.text}", hint="is the description right?")
+        error = Nonsense(f"{self.text} answers {status} to {question.text}", hint="is the description right?")
+        error.status = status
+        raise error
 
     def _error_of(self, sent: Sent) -> object:
         """What stands in an answer that is an error; None where it is nothing that can be read."""
@@ -439,52 +405,10 @@ class RestClient:
             self.clock_difference = (moment - self._clock.now()).total_seconds()
         self.pace.heard(sent.status, dict(sent.answer.getheaders()))
 
-    def _origin(self, url: str) -> Origin:
-        try:
-            return Origin.of(urljoin(f"{self.origin.text}{self._base}", url))
-        except ValueError:
-            raise Nonsense("an attachment has an address that is none") from None
-
-    def _is_own(self, origin: Origin) -> bool:
-        return origin == self.origin
-
-    def _from_other(self, origin: Origin, url: str, hosts: list[str], *, may_be_page: bool) -> Generator[bytes, None, None]:
-        """Bytes that lie elsewhere, without credentials."""
-        for _ in range(MOST_REDIRECTS):
-            if not any(fnmatch.fnmatchcase(origin.host, one.lower()) for one in hosts):
-                raise Nonsense(f"an attachment lies at {origin.host}, which the description does not name in hosts")
-            connections = self._others.setdefault(origin, Connections(origin, self._certificates))
-            parts = urlsplit(url)
-            target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
-            self.pace.wait_for_turn()
-            try:
-                sent = connections.send(Request("GET", target, {"User-Agent": "strongroom"} | IDENTITY))
-            except http.client.HTTPException as error:
-                raise OSError(0, f"{origin.text} answers something else than HTTP") from error
-            if not 300 <= sent.status < 400:
-                if sent.status != 200:
-                    sent.end()
-                    raise OSError(0, f"{origin.text} answers {sent.status}")
-                if not sent.header("Content-Disposition"):
-                    refuse_page(sent, "a file", may_be_page=may_be_page)
-                yield from connections.pieces(sent)
-                return
-            url = urljoin(url, sent.header("Location"))
-            sent.end()
-            origin = self._origin(url)
-        raise OSError(0, f"{origin.text} sends us round in circles")
-
 
 def kind_of(sent: Sent) -> str:
     """The content type of an answer, in small letters."""
     return sent.header("Content-Type").partition(";")[0].strip().lower()[:60]
-
-
-def refuse_page(sent: Sent, what: str, *, may_be_page: bool) -> None:
-    """Raises `Nonsense` for a page of HTML in the place of a file."""
-    if kind_of(sent) == "text/html" and not may_be_page:
-        sent.end()
-        raise Nonsense(f"a page of HTML was sent in the place of {what}", hint="is a login asked for?")
 
 
 def _flag(value: object) -> object:

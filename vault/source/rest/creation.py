@@ -12,7 +12,8 @@
 
 A *template* here may be any value of TOML. A text that is one name in braces keeps what it names, whatever that is: a number, a
 list; what is not there is left out. `{ each = "record.fields", name = "{each.name}", value = "{each.value}" }` makes an object
-out of a list, and without `name` another list; of `{ first = [ … ] }` the first counts that is there. Names begin with
+out of a list, and without `name` another list; `if` beside it is for those entries alone for which it is something. Of
+`{ first = [ … ] }` the first counts that is there. Names begin with
 
 - `record`, `key`: of the backup · `new`: the new key · `there`: the record as the interface has it
 - `child`, `child_new`: of what belongs to a record
@@ -78,8 +79,11 @@ class Files(Section, frozen=True, forbid_unknown_fields=True):
 
 
 class Upload(Section, frozen=True, forbid_unknown_fields=True):
-    """How a file is sent before what it is attached to. path, parameters: templates, with `{file.name}`, `{file.type}` · token:
-    pointer in the answer to what stands for it; `{tokens}` are all of them."""
+    """How a file is sent before what it is attached to.
+
+    - `path`, `parameters`: templates, with `{file.name}`, `{file.type}`
+    - `token`: pointer in the answer to what stands for it; `{tokens}` are all, and what describes a file has its own as `token`
+    """
 
     path: str
     token: str
@@ -191,8 +195,10 @@ class Create(Section, frozen=True, forbid_unknown_fields=True):
     - `children`: by name, in order
     - `then`: by name, in order, once the children are there
     - `unless`: by pointer, patterns of records that are not created: `{ status = "deleted" }`
-    - `gone`: the same of records of the interface that count as not being there
+    - `gone`: the same of records of the interface that count as not being there · `missing`: the status that it answers for
+      what it does not have, beside 404 and 410
     - `losses`: what cannot be set, as sentences · `notes`: what happens besides
+    - `unchecked`: names of the body that the record is not compared by afterwards, since the interface shows them otherwise
     - `derived`: pointers of fields that nobody misses: they follow from others · `empty`: texts that mean nothing
     """
 
@@ -216,8 +222,10 @@ class Create(Section, frozen=True, forbid_unknown_fields=True):
     then: dict[str, Step] = {}
     unless: Matches = {}
     gone: Matches = {}
+    missing: int = 0
     losses: list[str] = []
     notes: list[str] = []
+    unchecked: list[str] = []
     derived: list[str] = []
     empty: list[str] = []
 

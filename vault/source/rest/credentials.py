@@ -66,6 +66,7 @@ class Authorization:
         self._secret = credentials.secret or ""
         self._tokens: set[str] = set()
         self._forms: tuple[int, tuple[str, ...]] = (-1, ())
+        self._known: tuple[int, tuple[bytes, ...]] = (-1, ())
         if auth.type != "none" and credentials.secret is None:
             raise SourceError("the interface needs a secret", hint="name it with the option password_file or password_command")
         if any(sign in self._secret for sign in "\r\n"):
@@ -113,9 +114,14 @@ class Authorization:
 
     def without_secrets(self, line: bytes) -> bytes:
         """A record without the secrets that the interface may repeat in it, such as a key in the address of a file."""
-        for secret in self._written():
-            if len(secret) >= RECOGNISED and (data := secret.encode("utf-8", "surrogatepass")) in line:
-                line = line.replace(data, "…".encode())
+        count, known = self._known
+        if count != len(self._tokens):
+            count = len(self._tokens)
+            known = tuple(one.encode("utf-8", "surrogatepass") for one in self._written() if len(one) >= RECOGNISED)
+            self._known = count, known
+        for secret in known:
+            if secret in line:
+                line = line.replace(secret, "…".encode())
         return line
 
     def _written(self) -> tuple[str, ...]:

@@ -372,6 +372,8 @@ class Resource(Table, frozen=True, forbid_unknown_fields=True):
         if not self.key:
             yield "key", "must not be empty"
         yield from template_faults("detail", self.detail, {"key"}, "record.")
+        if self.create is not None and (self.create.children or self.create.then) and not (self.create.read or self.detail):
+            yield "create", "needs read, or a detail of the resource: what belongs to a record is looked at there"
         if self.body and self.method == "GET":
             yield "body", "needs method = 'POST'"
         if self.paging.most_pages and self.incremental is None:

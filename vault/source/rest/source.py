@@ -252,6 +252,11 @@ class RestReader(StreamReader):
         self._source = source
         self._attachments = AttachmentReader(source.client)
 
+    def close(self) -> None:
+        """Close the connections to other hosts."""
+        self._attachments.close()
+        super().close()
+
     def open_large(self, path: bytes) -> SequentialStream | Problem:
         """An item, from its beginning."""
         relative = self._relative(path)

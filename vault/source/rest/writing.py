@@ -104,7 +104,7 @@ def _answer(client: RestClient, question: Question, sent: Sent) -> Any:  # noqa:
     except Nonsense as error:
         if client.description.errors.at and "something else than JSON" not in str(error):
             raise Refused(str(error)) from error
-        raise Unsure("its answer is no JSON") from error
+        raise Unsure("its answer is not JSON") from error
     except CutShort as error:
         raise Unsure(str(error.strerror)) from error
     if wait is not None:

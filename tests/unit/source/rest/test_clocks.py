@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -13,6 +14,8 @@ import pytest
 from tests.support.clock import StillClock
 from tests.support.rest_double import Answered, ModelDesk, serving
 from tests.support.rest_sources import INCREMENTAL, described, lines, read, source_of
+from vault.errors import SourceError
+from vault.source.rest import connections
 
 
 @pytest.fixture
@@ -72,3 +75,27 @@ def test_a_moment_to_wait_for_is_one_of_the_servers_clock(desk: ModelDesk, tmp_p
     found, contents = read(source)
     assert lines(contents) == expected(desk) and 29 <= sum(clock.slept) <= 31
     assert found.rate_limits is not None and found.rate_limits.longest_wait == 30
+
+
+def test_a_server_that_falls_silent_is_asked_again_and_given_up_in_the_end(
+    desk: ModelDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "TIMEOUT", 0.4)
+    silent = threading.Event()
+    clock = StillClock()
+
+    def between(number: int) -> None:
+        if number == 2:
+            silent.wait(1)
+
+    desk.between = between
+    _, contents = read(source_of(desk, described("page", size=50), tmp_path, clock=clock))
+    assert lines(contents) == expected(desk) and sum(clock.slept) > 0
+
+    def silence(_: int) -> None:
+        silent.wait(30)
+
+    desk.between = silence
+    with pytest.raises(SourceError, match="cannot be read: TimeoutError"):
+        read(source_of(desk, described("page", size=50), tmp_path, clock=clock))
+    silent.set()

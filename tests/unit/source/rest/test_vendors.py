@@ -281,6 +281,20 @@ def test_naumen_keeps_its_key_out_of_sight_and_gives_files_and_dictionaries(tmp_
         assert "naumen-wrong-key" not in str(error.value)
 
 
+def test_naumen_gives_more_of_each_request_where_it_is_asked_for(tmp_path: Path) -> None:
+    with serving(NaumenDouble()) as desk:
+        desk.classes["serviceCall"] = [
+            {"UUID": f"serviceCall${number}", "creationDate": "2024.05.17 10:00:00"} for number in range(3)
+        ]
+
+        def detailed(one: Description) -> Description:
+            resource = replace(one.resources["requests"], detail="sd/services/rest/get/{key}")
+            return replace(one, resources=one.resources | {"requests": resource})
+
+        reading = Reading("naumen", desk, tmp_path, "requests", secret="naumen-secret-key").changed(detailed)
+        assert [one["solution"] for one in reading.records("requests/2")] == [f"of serviceCall${number}" for number in range(3)]
+
+
 def test_speech_analytics_has_transcripts_in_order_and_recordings(tmp_path: Path) -> None:
     with serving(SpeechDouble()) as analytics:
         contents = Reading("speech-analytics", analytics, tmp_path).read()

@@ -1,0 +1,227 @@
+"""A gigabyte as a ZIP out of the console, sent while it is read, beside `restore` of the same to a folder.
+
+    python -m benchmarks.console_downloads [--scale 0.1] [--rounds 3] [--only recordings] [--work FOLDER]
+
+The console is a process of its own (uvicorn, on loopback), which a client asks as a browser does: ticks, plan, task, download.
+Its largest resident set is the kernel's figure, from before the first request. Each archive is compared with the source. Both
+take turns; the command pays for its start, the console has started. Exits with 1 where a limit is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from html import unescape
+from pathlib import Path
+from urllib.parse import urlencode
+
+from msgspec import Struct
+
+from benchmarks import measure
+from benchmarks.datasets import Dataset, dataset
+from benchmarks.scratch import child_environment, empty_folder, require_program, say
+
+SETS = ("recordings", "records")
+SCALES = {"recordings": 1.0, "records": 0.5}
+"""A gibibyte each."""
+
+SLOWEST, MOST_MEMORY = 2.0, 400_000_000
+PIECE = 1 << 20
+
+
+class Download(Struct, frozen=True):
+    """wall: seconds from the request to the last byte · first: to the first one · size: of the archive, bytes."""
+
+    wall: float
+    first: float
+    size: int
+
+
+class Browser:
+    """Asks the console as one person."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def ask(self, method: str, path: str, form: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
+        """An answer, whose body is still to be read."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=600)
+        headers = {"content-type": "application/x-www-form-urlencoded"} if form is not None else {}
+        connection.request(method, path, urlencode(form).encode() if form is not None else None, headers)
+        return connection.getresponse()
+
+    def download(self, target: Path) -> Download:
+        """Everything of the project, as a ZIP."""
+        self.ask("POST", "/projects/data/basket", {"folder": ""}).read()
+        page = self.ask("GET", "/projects/data/get-back?goal=download").read().decode()
+        (form,) = re.findall(r'<form method="post" action="[^"]*get-back">(.*?)</form>', page, re.DOTALL)
+        fields = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form))
+        task = self.ask("POST", "/projects/data/get-back", fields).headers["location"]
+        (address,) = re.findall(r'class="button" href="([^"]*)"', self.ask("GET", task).read().decode())
+        began = time.perf_counter()
+        answer = self.ask("GET", unescape(address))
+        size, first = 0, 0.0
+        with target.open("wb") as file:
+            while piece := answer.read(PIECE):
+                first = first or time.perf_counter() - began
+                size += len(piece)
+                file.write(piece)
+        return Download(time.perf_counter() - began, first, size)
+
+
+@contextmanager
+def console_process(settings: Path, environment: Mapping[str, str]) -> Iterator[tuple[Browser, int]]:
+    """A console, and the number of its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "benchmarks.console_downloads", "--serve", str(settings), "--port", str(port)]
+    process = subprocess.Popen(command, env=dict(environment), cwd=Path(__file__).parents[1])
+    try:
+        browser = Browser(port)
+        for _ in range(600):
+            try:
+                browser.ask("GET", "/").read()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield browser, process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def processor_time(process: int) -> float:
+    """Seconds of user and system that a process has taken so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def largest_memory(process: int) -> int:
+    """The largest resident set that a process ever had, bytes."""
+    (found,) = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    return int(found) * 1024
+
+
+def compare(archive: Path, source: Path) -> None:
+    """Raises `SystemExit` where an archive is not what the source has."""
+    with zipfile.ZipFile(archive) as found:
+        names = {one.filename: one for one in found.infolist() if not one.is_dir()}
+        wanted = {f"data/{path.relative_to(source)}": path for path in source.rglob("*") if path.is_file()}
+        if names.keys() != wanted.keys():
+            raise SystemExit("the archive has other names than the source")
+        for name, path in wanted.items():
+            with found.open(names[name]) as one, path.open("rb") as other:
+                while piece := one.read(PIECE):
+                    if piece != other.read(len(piece)):
+                        raise SystemExit(f"{name} is not what the source has")
+
+
+def measured(data: Dataset, rounds: int, work: Path) -> bool:
+    """Prints a line; gives whether the limits hold."""
+    program = require_program("strongroom")
+    with empty_folder(work / "home") as home:
+        environment = child_environment() | {"HOME": str(home)}
+
+        def call(*words: str) -> measure.Cost:
+            return measure.run([program, *words], environment=environment, folder=home, log=work / "log")
+
+        call("init", "repository", "--recovery-kit", "kit.txt")
+        call("project", "add", "data", "--source", f"data={data.path}")
+        call("backup")
+        restores: list[measure.Cost] = []
+        cpu: list[float] = []
+        downloads: list[Download] = []
+        with console_process(home / "strongroom.toml", environment) as (browser, process):
+            idle = largest_memory(process)
+            for number in range(rounds):
+                say(f"{data.name}: round {number + 1}")
+                with empty_folder(work / "target") as target:
+                    restores.append(call("restore", "data", "--to", str(target / "back")))
+                with empty_folder(work / "target") as target:
+                    before = processor_time(process)
+                    downloads.append(browser.download(target / "data.zip"))
+                    cpu.append(processor_time(process) - before)
+                    compare(target / "data.zip", data.path)
+            memory = largest_memory(process)
+    restore, restore_cpu = statistics.median(one.wall for one in restores), statistics.median(one.cpu for one in restores)
+    download = statistics.median(one.wall for one in downloads)
+    first = statistics.median(one.first for one in downloads)
+    fine = download <= SLOWEST * restore and memory <= MOST_MEMORY
+    print(
+        f"| {data.name}, {data.bytes / 1e6:,.0f} MB, {data.files:,} files | {restore:.2f} s | {restore_cpu:.2f} s "
+        f"| {download:.2f} s | {statistics.median(cpu):.2f} s | {first:.2f} s "
+        f"| {restore / download:.2f} | {idle / 1e6:.0f} MB | {memory / 1e6:.0f} MB | {'passed' if fine else 'FAILED'} |",
+        flush=True,
+    )
+    return fine
+
+
+def serve(settings: Path, port: int) -> None:
+    """The console's process: one person, who may everything."""
+    import uvicorn
+    from starlette.requests import Request
+
+    import strongroom
+    from console.access.rights import Assignment, Person, Role
+    from console.accounts import accounts
+    from console.app import application, templates
+    from console.repositories import RepositoryPool
+    from console.state import ConsoleState
+    from console.visit import Caller, Console
+    from strongroom.settings.console import ConsoleSettings
+    from vault.clock import SystemClock
+    from vault.randomness import SystemRandomness
+
+    class Everybody:
+        """Whoever asks is one person."""
+
+        def caller(self, request: Request) -> Caller | None:
+            """See `console.visit.Authenticator`."""
+            return Caller(Person("anna", assignments=(Assignment(Role.EXPORTER),)), "token")
+
+    clock = SystemClock()
+    pool = RepositoryPool(lambda: strongroom.open_repository(settings), clock)
+    state = ConsoleState(settings.parent / "console" / "console.sqlite")
+    people = accounts.opened(state, ConsoleSettings.model_construct, clock, SystemRandomness())
+    console = Console(pool, state, people, Everybody(), templates(), clock, SystemRandomness())
+    uvicorn.run(application(console), host="127.0.0.1", port=port, log_level="error")
+
+
+def main() -> int:
+    """Measures each set of data."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=SETS)
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "strongroom-console-downloads")
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve is not None:
+        serve(options.serve, options.port)
+        return 0
+    work = options.work.resolve()
+    print("| data | restore | its cpu | ZIP | cpu of the console | first byte | speed of restore | idle | memory | limits |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    names = [options.only] if options.only else SETS
+    results = [
+        measured(dataset(name, work / "data", scale=SCALES[name] * options.scale), options.rounds, work) for name in names
+    ]
+    return int(not all(results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
