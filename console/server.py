@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -99,10 +99,12 @@ def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock,
     """The console of a settings file. identity: in place of the settings' own. Raises `SettingsError`, `StateError`."""
     live = LiveSettings(file)
     state = ConsoleState(state_file(live.whole))
-    try:
+    with ExitStack() as stack:
+        stack.callback(state.close)
         people = accounts.opened(state, lambda: live.console, clock, randomness)
         authenticator = RequestAuthenticator(people, randomness, secure=where.secure)
         post = ChannelPost(lambda: live.whole.document.notify, clock, where.url)
+        stack.callback(post.close)
         table = live.console
         yield Console(
             RepositoryPool(lambda: strongroom.open_repository(file, identity=identity), clock, live.version),
@@ -122,9 +124,6 @@ def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock,
             post=post,
             people=authenticator.person_named,
         )
-        post.close()
-    finally:
-        state.close()
 
 
 def serve(console: Console, where: Listening, ready: Callable[[str, str], None]) -> None:

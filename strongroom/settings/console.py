@@ -143,7 +143,7 @@ class ConsoleSettings(SettingsTable):
     session: Length = Field(default="12 hours", description="after that a person signs in again")
     idle: Length = Field(default="1 hour", description="after that without a request, too")
     second_factor: bool = Field(
-        default=False, description="whether local accounts need a one-time password or a passkey: who has none sets it up first"
+        default=False, description="whether local accounts need a one-time password: who has none sets it up first"
     )
     restore_folders: Annotated[tuple[Place, ...], Field(strict=False)] = Field(
         default=(), description="folders of this machine into which restorers may restore; else none"

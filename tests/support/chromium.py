@@ -48,6 +48,10 @@ class Chromium:
         """An element, by its CSS selector."""
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
+    def has(self, selector: str) -> bool:
+        """Whether there is such an element."""
+        return bool(self.driver.find_elements(By.CSS_SELECTOR, selector))
+
     def fill(self, name: str, text: str) -> None:
         """A field, by its name."""
         field = self.one(f"[name='{name}']")
@@ -65,6 +69,10 @@ class Chromium:
         self.fill("name", name)
         self.fill("password", password)
         self._follow(self.one("main form button"))
+
+    def follow(self, selector: str) -> None:
+        """A link or a button by its CSS selector, whatever the language."""
+        self._follow(self.one(selector))
 
     def _follow(self, element: WebElement) -> None:
         element.click()
@@ -115,13 +123,19 @@ class Chromium:
         ]
 
 
-@contextmanager
-def chromium(url: str, *, language: str = "en", scripts: bool = True) -> Iterator[Chromium]:
-    """A window of its own profile. scripts: whether pages may run any. Skips, and says so, where there is no Chromium."""
+def require() -> tuple[str, str]:
+    """The browser and its driver. Skips, and says so, where they are not here."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if binary is None or driver is None:
         not_covered("the console in a browser: no chromium, or no chromedriver, here (apt install chromium chromium-driver)")
         pytest.skip("no chromium")
+    return binary, driver
+
+
+@contextmanager
+def chromium(url: str, *, language: str = "en", scripts: bool = True) -> Iterator[Chromium]:
+    """A window of its own profile. scripts: whether pages may run any. Skips, and says so, where there is no Chromium."""
+    binary, driver = require()
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     for one in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1280,900"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import chromium
 from tests.support.console_login import PASSWORD
 from tests.support.console_process import Running, running
 from tests.support.desk import Desk
@@ -37,6 +38,12 @@ people = ["admin"]
 role = "administrator"
 people = ["admin"]
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def browser() -> None:
+    """Before anything is made for it."""
+    chromium.require()
 
 
 @pytest.fixture(scope="module")
