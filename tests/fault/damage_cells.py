@@ -62,6 +62,8 @@ FINDINGS = {
     "move": "snapshot",
     "eviction": "snapshot",
     "roll-up": "a roll-up cannot be used",
+    "record table": "a table of records cannot be used",
+    "head chunks": "an object of head chunks cannot be used",
     "newest record": "snapshot",
     "older record": "snapshot",
     "index segment": "index segment",
@@ -88,6 +90,8 @@ WITHOUT_OLDER = frozenset(
         "note",
         "move",
         "roll-up",
+        "record table",
+        "head chunks",
     }
 )
 """Kinds of which there is one only."""

@@ -27,16 +27,16 @@ from tests.support.stage import StageClock
 from tests.support.timestamp_authority import TimestampAuthority
 from tests.support.tree_facts import write_files
 from vault.age import HybridIdentity, parse_identities
-from vault.format import layout
+from vault.format import layout, record_table
 from vault.format.claim_eviction import Eviction
 from vault.format.grant import epoch_id, root_id
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
-from vault.repository import claims, grants, holds, snapshots
+from vault.repository import claims, grants, head_chunks, holds, record_gathering, snapshots
 from vault.repository.audit import entries, stamps
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
-from vault.repository.gc import marks
+from vault.repository.gc import marks, reachability
 from vault.repository.index_segments import load_segment
 from vault.repository.key_objects import key_id
 from vault.repository.own_claim import OwnClaim
@@ -59,7 +59,7 @@ WITH_COPY = "with-copy.toml"
 """Settings that name the second copy; `strongroom.toml` does not."""
 
 NAMED_COPY = '\n[copies.offsite]\naddress = "second"\n'
-FOLDERS = ("claims", "forgotten", "holds", "index", "meta", "rollups", "snapshots")
+FOLDERS = ("claims", "forgotten", "heads", "holds", "index", "meta", "records", "rollups", "snapshots")
 
 
 def content(seed: str, size: int = 6000) -> bytes:
@@ -152,6 +152,11 @@ def _lived(desk: Desk, name: str) -> Objects:
     with desk.surroundings(["opened"]), context.opened(desk.settings) as place, pytest.MonkeyPatch.context() as patch:
         patch.setattr(rollup, "FEWEST", 2)
         rollup.roll_up(place.project(name), "reports", UpdateOptions())
+        patch.setattr(snapshots, "WORTH_TABLES", 1)
+        patch.setattr(head_chunks, "WORTH_PACKS", 1)
+        row_of = record_table.row_of
+        patch.setattr(record_table, "row_of", lambda one: row_of(one) if isinstance(one, Record) else None)
+        _once_more(place.project(name))
     write_files(folder, {"day1.bin": content(f"{name} other 1")})
     desk.call("backup", name, "-q")
     desk.call("hold", "add", name, "--path", "reports/none", "--reason", "one")
@@ -162,6 +167,13 @@ def _lived(desk: Desk, name: str) -> Objects:
         project = place.project(name)
         _left_by_the_dead(project)
         return _named(desk, project)
+
+
+def _once_more(project: Project) -> None:
+    """A table of records, and head chunks. Not of records of moved packs: what a repair does without these is on the page."""
+    record_gathering.gather(project, record_gathering.Effort(fewest=1, factor=9), lambda: None)
+    reader, records = reachability.catalogue_reader(project), snapshots.committed(project).records
+    assert head_chunks.refresh(project, reader, records, lambda: None)
 
 
 def _ids(desk: Desk, name: str) -> list[str]:
@@ -220,6 +232,8 @@ def _named(desk: Desk, project: Project) -> Objects:
         "move": tuple(sorts[MovedPacks]),
         "eviction": tuple(sorts[Eviction]),
         "roll-up": tuple(by_folder["rollups"]),
+        "record table": tuple(by_folder["records"]),
+        "head chunks": tuple(by_folder["heads"]),
         "newest record": (living[-1], living[-2]),
         "older record": (living[-2], living[-3]),
         "index segment": (*holding, *others),
