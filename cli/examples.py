@@ -419,6 +419,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "console user reset-totp": _of(
         ("console user reset-totp olena", "her telephone is lost"),
+        ("console user reset-totp boris --config /etc/strongroom/strongroom.toml", "of another settings file"),
     ),
     "daemon run": _of(
         ("daemon run backup acme", "back up one project now, as the daemon would"),

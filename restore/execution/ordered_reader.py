@@ -3,21 +3,24 @@ written from front to back.
 
     references in the items' order -> windows (bounded) -> fetched by packs, as ever -> pieces in order -> one file at a time
 
-Neighbours in a folder lie in several packs, by format; a window is what makes few requests of them all the same.
+Neighbours in a folder lie in several packs, by format; a window is what makes few requests of them all the same. While one is
+written, the next one is fetched: who reads a download over a network, or converts tables, leaves time for it.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from restore.execution.fetcher import fetch
 from restore.execution.row_view import numbers, taken
-from vault.errors import Damaged, StrongroomError, TargetError
+from vault.errors import Damaged, Interrupted, StrongroomError, TargetError
 from vault.format import manifest
 from vault.repository.pack_reader import PackReader
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES = 32 * 1024 * 1024
 WINDOW_CHUNKS = 8192
-"""A window ends after so many bytes of content, or chunks."""
+"""A window ends after so many bytes of content, or chunks; two of them are in memory."""
 
 IN_MEMORY = 16 * 1024 * 1024
 """A file up to this size waits in memory while it is put together, a larger one in a temporary file."""
@@ -40,15 +43,37 @@ class FileContent(NamedTuple):
     content: bytes | StrongroomError
 
 
-def pieces(references: pa.Table, reader: PackReader, stop: Callable[[], None]) -> Iterator[FileContent]:
+def pieces(references: pa.Table, reader: PackReader, stop: Callable[[], None]) -> Generator[FileContent, None, None]:
     """The chunks that `references` (of `chunk_locations.locate`) names, in their order. Raises `StorageError`."""
-    for window in _windows(references):
-        got: dict[tuple[int, int], bytes | StrongroomError] = {}
-        for part in fetch(window, reader, stop, list):
-            for use, content in part:
-                got.update(dict.fromkeys(use.targets, content))
-        for row, position in zip(window["row"].to_pylist(), window["position"].to_pylist(), strict=True):
-            yield FileContent(row, position, got.pop((row, position)))
+    given_up = threading.Event()
+
+    def stop_or_given_up() -> None:
+        if given_up.is_set():
+            raise Interrupted("nobody wants the rest")
+        stop()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="window") as ahead:
+        try:
+            before: Future[Iterator[FileContent]] | None = None
+            for window in _windows(references):
+                coming = ahead.submit(_fetched, window, reader, stop_or_given_up)
+                if before is not None:
+                    yield from before.result()
+                before = coming
+            if before is not None:
+                yield from before.result()
+        finally:
+            given_up.set()
+
+
+def _fetched(window: pa.Table, reader: PackReader, stop: Callable[[], None]) -> Iterator[FileContent]:
+    """A whole window is in memory when this returns, and goes as it is asked for."""
+    got: dict[tuple[int, int], bytes | StrongroomError] = {}
+    for part in fetch(window, reader, stop, list):
+        for use, content in part:
+            got.update(dict.fromkeys(use.targets, content))
+    places = zip(window["row"].to_pylist(), window["position"].to_pylist(), strict=True)
+    return (FileContent(row, position, got.pop((row, position))) for row, position in places)
 
 
 def contents(

@@ -15,6 +15,7 @@ from restore.interfaces.matching import entries, picked
 from restore.interfaces.scope import MISSING, Scope, as_text, is_empty, names_in
 from vault.source.rest import exact_json
 from vault.source.rest.creation import Create, NewChild, Step, Template
+from vault.wording import counted
 
 NOT_KNOWN = "what it leads to is not known there"
 """Of references; a plan has said so."""
@@ -110,7 +111,7 @@ def differences(scope: Scope, there: dict[str, Any], create: Create) -> list[str
     found = _differing(checked, scope, own, there, "")
     files, standing = len(described(scope, create.files)), len(described(own, create.files))
     if standing < files:
-        found.append(f"{files - standing} of its {files} files are not there")
+        found.append(f"{files - standing} of its {counted(files, 'file')} not there")
     return found
 
 
@@ -124,7 +125,7 @@ def child_differences(
     found = _differing(_templates(steps, one, "child"), wanted, own, other, f"{child.records}.")
     files, standing = len(described(wanted, child.files)), len(described(own, child.files))
     if standing < files:
-        found.append(f"{child.records}: {files - standing} of {files} files are not there")
+        found.append(f"{child.records}: {files - standing} of {counted(files, 'file')} not there")
     return found
 
 

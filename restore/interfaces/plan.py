@@ -127,10 +127,12 @@ class Created(Struct):
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {
-            "created": self.created,
-            "completed": self.completed,
+            "records_created": self.created,
+            "records_completed": self.completed,
             "already_there": self.there,
             "children": self.children,
             "files": self.files,
-            "ids": [one.as_json() for one in self.ids],
+            "ids": [
+                {"resource": one.resource, "old_id": one.old, "new_id": one.new, "not_set": list(one.lost)} for one in self.ids
+            ],
         }

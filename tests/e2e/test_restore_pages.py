@@ -131,7 +131,7 @@ def test_options_that_make_no_sense_together_are_refused(rest: Served, tmp_path:
         assert message in rest.pages(*words, exits=2).err
     every = rest.desk.call("restore", "--all-projects", "--as", "pages", "--to", to, exits=2)
     assert "excludes --all-projects" in every.err
-    assert "need --as pages" in rest.desk.call("restore", "acme", "--to", to, "--record", "4", exits=2).err
+    assert "needs --as pages" in rest.desk.call("restore", "acme", "--to", to, "--record", "4", exits=2).err
     assert "plan:" in rest.pages("--to", to, "--dry-run").err and not Path(to).exists()
 
 

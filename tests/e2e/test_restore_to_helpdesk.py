@@ -88,7 +88,7 @@ def test_tickets_come_into_an_empty_helpdesk_once_though_it_is_killed_and_cut_of
     for _ in range(2):
         two.killed(two.count("helpdesk_followup") + chance.randint(1, 9))
     done = two.restore("--yes")
-    assert done["problem_list"] == [] and not any(one["lost"] for one in done["ids"])
+    assert done["problem_list"] == [] and not any(one["not_set"] for one in done["ids"])
     assert judged(two.folder / "new") == judged(two.folder / "old")
     assert two.new.happened == list(STORM.values())
 
@@ -102,7 +102,7 @@ def test_tickets_come_into_an_empty_helpdesk_once_though_it_is_killed_and_cut_of
             file.unlink()  # as on another machine
     two.ids.write_text("resource,old,new\nqueues,1,2\nusers,1,1\n")
     again = two.restore("--yes")
-    assert (again["created"], again["already_there"]) == (0, 8)
+    assert (again["records_created"], again["already_there"]) == (0, 8)
     assert (two.count("helpdesk_ticket"), two.count("helpdesk_followup")) == there
     assert PASSWORD not in two.desk.call(*two.words, "--dry-run").err
 

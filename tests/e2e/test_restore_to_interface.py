@@ -62,7 +62,7 @@ def test_tickets_go_to_another_interface_and_no_secret_is_in_logs_maps_or_state(
     assert "Create 2 records in" in doubles.restore("--to", "rest:spare", exits=2).err and doubles.new.writes == 0
     words = ("--to", "rest:spare", "--id-map", "ids.jsonl", "--yes")
     one = doubles.restore(*words, "--record", "4712", "--json", exits=(0,)).document
-    assert (one["created"], len(doubles.new.tickets)) == (1, 1) and doubles.new.seen()[0]["title"] == "b"
+    assert (one["records_created"], len(doubles.new.tickets)) == (1, 1) and doubles.new.seen()[0]["title"] == "b"
     done = doubles.restore(*words, "--debug", "--log-file", "log.txt")
     assert "1 record created, 1 there already" in done.text and "ids: ids.jsonl" in done.text
     logged = [one for one in doubles.call("audit", "show", "--json").document["entries"] if one["action"] == "restore"]
@@ -83,7 +83,7 @@ def test_what_was_deleted_comes_back_where_it_came_from_and_the_others_stay(doub
     doubles.call("backup")
     del doubles.old.tickets[4712]
     done = doubles.restore("--to", "rest:tickets", "--yes", "--json").document
-    assert (done["created"], done["already_there"]) == (1, 1)
+    assert (done["records_created"], done["already_there"]) == (1, 1)
     assert [(one["title"], one["parent"]) for one in doubles.old.tickets.values()] == [("a", None), ("b", 4711)]
     assert [one["text"] for one in doubles.old.comments[4713]] == ["ok", "ok"]
 
@@ -123,7 +123,7 @@ WRONG = [
     (("--to", "rest:spare", "--existing", "skip"), "--existing and --where are for files", "leave it out"),
     (("--to", "rest:spare", "--as", "csv"), "exclude an interface", "restore to a folder"),
     (("--to", "rest:spare", "--verify"), "are for files", "leave it out"),
-    (("--to", "somewhere", "--record", "4711"), "need an interface", "--to rest:NAME"),
+    (("--to", "somewhere", "--record", "4711"), "needs --as pages or --to rest:NAME", "history PROJECT --record ID"),
     (("--to", "rest:spare", "--record", "17"), "none of these items has a record 17", "find PROJECT --record"),
     (("--in-place",), "created again, under new numbers", "--to rest:tickets"),
 ]

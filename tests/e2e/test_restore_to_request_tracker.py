@@ -95,14 +95,18 @@ def test_tickets_come_into_an_empty_request_tracker_with_all_that_belongs_to_the
     assert (plan["to_create"], plan["children"], plan["files"], plan["unresolved"]) == (3, 4, 3, [])
     assert two.rows("select count(*) from Tickets") == [(0,)]
     done = two.restore("--yes")
-    assert (done["created"], done["files"], done["problem_list"]) == (3, 3, [])
-    assert [(one["old"], one["new"], one["lost"]) for one in done["ids"]] == [("1", "1", []), ("2", "2", []), ("4", "3", [])]
+    assert (done["records_created"], done["files"], done["problem_list"]) == (3, 3, [])
+    assert [(one["old_id"], one["new_id"], one["not_set"]) for one in done["ids"]] == [
+        ("1", "1", []),
+        ("2", "2", []),
+        ("4", "3", []),
+    ]
     assert judged(two.folder / "new") == judged(two.folder / "old")
     assert two.proxy.happened == list(STORM.values())
     tickets = two.rows("select count(*) from Tickets"), two.rows("select count(*) from Transactions")
     for state in two.desk.folder.rglob("restored-*"):
         assert PASSWORD.encode() not in state.read_bytes()
-    assert two.restore("--yes")["created"] == 0
+    assert two.restore("--yes")["records_created"] == 0
     for state in two.desk.folder.rglob("restored-*"):
         state.unlink()  # as on another machine
     assert two.restore("--yes")["already_there"] == 3
@@ -127,7 +131,7 @@ def test_a_restore_that_is_killed_again_and_again_creates_nothing_twice_in_a_req
         process.communicate()
     two.restore("--yes")
     assert judged(two.folder / "new") == judged(two.folder / "old")
-    assert two.restore("--yes")["created"] == 0
+    assert two.restore("--yes")["records_created"] == 0
 
 
 def judged(folder: Path) -> list[tuple[Any, ...]]:

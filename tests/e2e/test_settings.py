@@ -138,7 +138,7 @@ def test_a_new_project_has_this_machines_zone_or_the_one_that_is_asked_for(desk:
     zones = {
         row["key"][1]: (row["value"], row["origin"]["from"])
         for row in desk.call("settings", "show", "--origin", "--json").document["settings"]
-        if row["key"][-1] == "zone"
+        if row["key"][-1] == "zone" and row["key"][0] == "projects"
     }
     assert zones == {
         "here": ("Europe/Kyiv", "file"),

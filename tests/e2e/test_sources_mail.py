@@ -156,7 +156,7 @@ def served(kind: str) -> Iterator[Server]:
 class MailDesk:
     """A desk whose project has the server as its source."""
 
-    def __init__(self, desk: Desk, server: Server) -> None:
+    def __init__(self, desk: Desk, server: Server, *options: str) -> None:
         self.desk, self.judge = desk, server.judge
         self._password = server.password
         self.url = f"imap://127.0.0.1:{server.port}/"
@@ -164,8 +164,9 @@ class MailDesk:
         (desk.folder / "password").write_text(f"{server.password}\n")
         desk.init()
         desk.call("project", "add", "acme")
-        words = ("--option", f"user={server.user}", "--option", "password_file=password", "--yes")
-        desk.call("source", "add", "acme", "mail", self.url, *words)
+        named = (f"user={server.user}", "password_file=password", *options)
+        words = [word for one in named for word in ("--option", one)]
+        desk.call("source", "add", "acme", "mail", self.url, *words, "--yes")
 
     def call(self, *words: str, **more: Any) -> Any:
         result = self.desk.call(*words, **more)

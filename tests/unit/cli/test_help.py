@@ -24,9 +24,10 @@ def parsed(line: str) -> Any:
     name, command, rest = ROOT.resolve_command(context, [*context._protected_args, *context.args])
     inner = command.make_context(name, rest, parent=context)
     words = [*inner._protected_args, *inner.args] if hasattr(command, "commands") else []
-    if words:
+    while words:
         name, command, rest = command.resolve_command(inner, words)
         inner = command.make_context(name, rest, parent=inner)
+        words = [*inner._protected_args, *inner.args] if hasattr(command, "commands") else []
     return inner
 
 

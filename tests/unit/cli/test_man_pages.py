@@ -33,7 +33,7 @@ def rendered(*pages: Path) -> str:
 
 
 def test_every_command_and_group_has_a_page(folder: Path) -> None:
-    words = {"", *commands(), *(name.split()[0] for name in commands())}
+    words = {"", *commands(), *(" ".join(name.split()[:depth]) for name in commands() for depth in (1, 2))}
     assert {page.name for page in folder.iterdir()} == {
         f"{' '.join(['strongroom', *one.split()])}.1".replace(" ", "-") for one in words
     }

@@ -158,7 +158,7 @@ def test_files_that_are_refused_do_not_take_the_comment_with_them(restoring: Bet
     restoring.new.refused = {"лист.txt"}
     done = restoring.run()
     (problem,) = done.problems
-    assert problem.what == "not-kept" and "лист.txt" in problem.message and "2 of 2 files are not there" in problem.message
+    assert problem.what == "not-kept" and "лист.txt" in problem.message and "2 of 2 files not there" in problem.message
     assert [one["text"] for one in restoring.new.comments[1]] == ["where is it?", "ok", "ok", "ok"]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from restore.execution import ordered_reader
+from restore.execution.fetcher import fetch
 from restore.planning.chunk_locations import locate
 from restore.selection import select
 from tests.support.places import back_up, made_on
@@ -63,3 +66,27 @@ def test_a_pack_that_is_gone_costs_its_own_files_alone(tmp_path: Path) -> None:
     found = everything(project, tmp_path)
     assert isinstance(found.pop(b"reports/b"), StrongroomError)
     assert found == {b"reports/a": b"one" * 500, b"reports/c": b"three" * 500}
+
+
+def test_the_next_window_is_fetched_while_one_is_written_and_no_other_once_nobody_wants_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ordered_reader, "WINDOW_BYTES", 1)
+    project = made_on(MemoryStore())
+    back_up(project, write_tree(tmp_path / "source", {str(number): bytes([number]) * 500 for number in range(9)}))
+    selection = select.select(project, select.ItemQuery())
+    references = locate(selection.table, selection.index)
+    begun = threading.Semaphore(0)
+    windows = iter(range(100))
+
+    def counted(*given: Any) -> Any:
+        next(windows)
+        begun.release()
+        return fetch(*given)
+
+    monkeypatch.setattr(ordered_reader, "fetch", counted)
+    coming = ordered_reader.pieces(references, PackReader(selection.project, selection.index), lambda: None)
+    assert next(coming).content == bytes([0]) * 500
+    assert begun.acquire(timeout=60) and begun.acquire(timeout=60)  # the second, though only the first was asked for
+    coming.close()
+    assert next(windows) == 2

@@ -114,7 +114,7 @@ def _value(column: PgColumn, *, is_unusual: bool) -> str:
         return value
     if column.base in _CAST_TO_TEXT:
         return f"{value}::text"
-    return f"case when {value} is not null then format('%s', {value}) end"
+    return f"case when {value} is distinct from null then format('%s', {value}) end"
 
 
 def where_of(table: PgTable, label: str, step: Step, zone: str) -> str:
