@@ -80,7 +80,7 @@ def _groups(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa
     for piece in _pieces(batches):
         waiting.append(piece)
         rows += piece.num_rows
-        size += piece.nbytes
+        size += _size_of(piece)
         if rows >= GROUP_ROWS or size >= GROUP_BYTES:
             yield pa.Table.from_batches(waiting, schema)
             waiting, rows, size = [], 0, 0
@@ -90,8 +90,6 @@ def _groups(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa
 
 def _pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The same rows in batches of `BATCH_ROWS`, or fewer where they have `PIECE_BYTES`; the last one aside."""
-    import pyarrow as pa
-
     left: list[pa.RecordBatch] = []
     count = size = 0
     for batch in batches:
@@ -104,10 +102,19 @@ def _pieces(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             size += sizes[end - 1].as_py() - done
             start, done = end, sizes[end - 1].as_py()
             if count == BATCH_ROWS or size >= PIECE_BYTES:
-                yield _joined(pa.Table.from_batches(left))
+                yield _joined(left)
                 left, count, size = [], 0, 0
     if count:
-        yield _joined(pa.Table.from_batches(left))
+        yield _joined(left)
+
+
+def _size_of(batch: pa.RecordBatch) -> int:
+    """Bytes of its values, whatever lies beside them in memory: a slice has other buffers than a copy of the same rows."""
+    import pyarrow.compute as pc
+
+    texts = [column for column in batch.columns if _has_any_length(column.type)]
+    fixed = sum(column.type.bit_width for column in batch.columns if not _has_any_length(column.type)) // 8
+    return batch.num_rows * (fixed + 4 * len(texts)) + sum(pc.sum(pc.binary_length(one)).as_py() or 0 for one in texts)
 
 
 def _running_sizes(batch: pa.RecordBatch) -> pa.Array:
@@ -137,9 +144,13 @@ def _first_at(sizes: pa.Array, wanted: int) -> int:
     return int(pc.sum(pc.less(sizes, wanted)).as_py() or 0)
 
 
-def _joined(table: pa.Table) -> pa.RecordBatch:
-    (batch,) = table.combine_chunks().to_batches()  # `PIECE_BYTES` see to it that it is one: an Arrow array has 2 GiB at most
-    return batch
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    if len(batches) == 1:
+        return batches[0]  # most are a slice of one: to copy all of them took as long as writing them
+    (batch,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return batch  # `PIECE_BYTES` see to it that it is one: an Arrow array has 2 GiB at most
 
 
 BATCH_ROWS = 4096
