@@ -114,7 +114,8 @@ def _size_of(batch: pa.RecordBatch) -> int:
 
     texts = [column for column in batch.columns if _has_any_length(column.type)]
     fixed = sum(column.type.bit_width for column in batch.columns if not _has_any_length(column.type)) // 8
-    return batch.num_rows * (fixed + 4 * len(texts)) + sum(pc.sum(pc.binary_length(one)).as_py() or 0 for one in texts)
+    lengths = sum(int(pc.sum(pc.binary_length(one)).as_py() or 0) for one in texts)
+    return int(batch.num_rows * (fixed + 4 * len(texts)) + lengths)
 
 
 def _running_sizes(batch: pa.RecordBatch) -> pa.Array:
