@@ -4,7 +4,6 @@ content, and calls the library. A page never sees what its reader may not.
     checks      may they? As an error where not, that looks like nothing being there where they may not know
     scoped      rows of a table of items that are in somebody's scope
     listings    the items of a project as somebody sees them, at a moment
-    projects    the projects that somebody sees, in numbers
     home        a card for each project
     browsing    folders, periods, the timeline
     vanished    what the sources no longer have
