@@ -18,7 +18,7 @@ class Post(Protocol):
 
 
 class NoPost:
-    """Nobody is told; all of it is on the pages."""
+    """Sends nothing; all of it is on the pages."""
 
     def tell(self, person: str, subject: str, text: str) -> None:
         """Nothing."""

@@ -50,7 +50,7 @@ READ_WITHIN = 120.0
 MOST_CONNECTIONS = 500
 LARGEST_HEADER = 64 << 10
 GRACE = 20
-"""Seconds for requests to end when the console is told to."""
+"""Seconds for requests to end when the console is stopped."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

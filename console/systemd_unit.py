@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
-CREDENTIALS = Path("/etc/strongroom/s3.env")
+from policies.daemon.systemd_unit import CREDENTIALS, FOLDERS, SANDBOX, word
+
 STOP_WITHIN = 40
 """Seconds: requests have half of them to end."""
 
@@ -25,7 +25,7 @@ class UnitOptions(Struct, frozen=True):
 
 def text(unit: UnitOptions) -> str:
     """The unit file."""
-    credential = [f"LoadCredential=identity:{_word(str(unit.identity))}"] if unit.identity is not None else []
+    credential = [f"LoadCredential=identity:{word(str(unit.identity))}"] if unit.identity is not None else []
     option = " --identity ${CREDENTIALS_DIRECTORY}/identity" if unit.identity is not None else ""
     return "\n".join(
         [
@@ -39,18 +39,14 @@ def text(unit: UnitOptions) -> str:
             "",
             "[Service]",
             "Type=exec",
-            f"ExecStart={_word(str(unit.program))} console --config {_word(str(unit.settings))}{option}",
+            f"ExecStart={word(str(unit.program))} console --config {word(str(unit.settings))}{option}",
             "Restart=on-failure",
             "RestartSec=5s",
             f"TimeoutStopSec={STOP_WITHIN}s",
             *credential,
             "# For S3: AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…, a line each; mode 0600, owned by root. May be missing.",
             f"EnvironmentFile=-{CREDENTIALS}",
-            "StateDirectory=strongroom",
-            "StateDirectoryMode=0700",
-            "CacheDirectory=strongroom",
-            "CacheDirectoryMode=0700",
-            "Environment=XDG_STATE_HOME=/var/lib XDG_CACHE_HOME=/var/cache",
+            *FOLDERS,
             "",
             "# A restore in place needs more: CAP_CHOWN, CAP_FOWNER, and ReadWritePaths= with the folders of the sources.",
             "CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_NET_BIND_SERVICE",
@@ -58,34 +54,13 @@ def text(unit: UnitOptions) -> str:
             "ProtectSystem=strict",
             "ProtectHome=read-only",
             "PrivateTmp=yes",
-            "PrivateDevices=yes",
-            "ProtectClock=yes",
-            "ProtectHostname=yes",
-            "ProtectKernelLogs=yes",
-            "ProtectKernelModules=yes",
-            "ProtectKernelTunables=yes",
-            "ProtectControlGroups=yes",
-            "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
-            "RestrictNamespaces=yes",
-            "RestrictRealtime=yes",
-            "RestrictSUIDSGID=yes",
-            "LockPersonality=yes",
-            "SystemCallArchitectures=native",
-            "SystemCallFilter=@system-service",
+            *SANDBOX,
             "LimitNOFILE=8192",
             "UMask=0077",
-            *(f"ReadWritePaths={_word(str(path))}" for path in unit.writable),
+            *(f"ReadWritePaths={word(str(path))}" for path in unit.writable),
             "",
             "[Install]",
             "WantedBy=multi-user.target",
             "",
         ]
     )
-
-
-def _word(text: str) -> str:
-    """As systemd reads a word: % and $ doubled, quoted where that is needed."""
-    text = text.replace("%", "%%").replace("$", "$$")
-    if re.search(r"""[\s"'\\;]""", text):
-        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return text

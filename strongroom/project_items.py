@@ -194,5 +194,5 @@ def load_project_items(context: Context, project: Project) -> ProjectItems:
     """Everything that the store has of a project's items, from what this machine has kept of it. Raises `StorageError`."""
     from strongroom.history import HistoryOptions, load_history
 
-    version = stored_version(project)  # before the reading: what is written meanwhile is met the next time
+    version = stored_version(project)  # before the reading: what is written meanwhile is read the next time
     return ProjectItems(load_history(context, project, HistoryOptions()), context.zone(project.name), version)

@@ -104,8 +104,8 @@ class OutputRun(Struct, frozen=True):
         return self._write(StreamSink(out), reported=False)
 
     def to_zip_stream(self, out: BinaryIO, level: int | None) -> OutputReport:
-        """A ZIP archive to a stream that need not seek. What went wrong is told in a file of it, which is its last one: whoever
-        gets the archive may see nothing else. level: as for `zip_sink`."""
+        """A ZIP archive to a stream that need not seek. What went wrong is named in its last file: whoever gets the
+        archive may see nothing else. level: as for `zip_sink`."""
         with zip_sink(out, self.selected.zone, level) as zipped:
             outcome = self._write(zipped)
             problems = outcome.report.problems

@@ -1,7 +1,7 @@
 """What auditors are shown: the log with filters, whether it is whole, evidence, holds and their history.
 
 The log of a project tells paths of all of it: whoever may see a part of the project only is not shown it. Of an entry about
-several projects nothing is told of those that its reader may not audit.
+several projects nothing is shown of those that its reader may not audit.
 """
 
 from __future__ import annotations

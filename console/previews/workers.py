@@ -1,7 +1,7 @@
 """Processes that open what others wrote, kept for the next request; one that takes too long, or dies, is replaced.
 
-A request waits for a process that is free, for a while; then it is told to come again. So hostile files cost their own readers
-time, and nobody else more than that.
+A request waits for a process that is free, for a while; then it is refused, with a time after which to try again. So hostile
+files cost their own readers time, and nobody else more than that.
 """
 
 from __future__ import annotations

@@ -14,6 +14,33 @@ STOP_MARGIN = 15
 CREDENTIALS = Path("/etc/strongroom/s3.env")
 """Where the unit looks for S3 credentials."""
 
+FOLDERS = (
+    "StateDirectory=strongroom",
+    "StateDirectoryMode=0700",
+    "CacheDirectory=strongroom",
+    "CacheDirectoryMode=0700",
+    "Environment=XDG_STATE_HOME=/var/lib XDG_CACHE_HOME=/var/cache",
+)
+"""What each process of ours keeps, whichever unit it has."""
+
+SANDBOX = (
+    "PrivateDevices=yes",
+    "ProtectClock=yes",
+    "ProtectHostname=yes",
+    "ProtectKernelLogs=yes",
+    "ProtectKernelModules=yes",
+    "ProtectKernelTunables=yes",
+    "ProtectControlGroups=yes",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+    "RestrictNamespaces=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "LockPersonality=yes",
+    "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service",
+)
+"""What none of our processes needs."""
+
 SHARED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 (what lies there is not ours)
 """Folders of which a service with `PrivateTmp` sees empty ones of its own."""
 
@@ -32,11 +59,11 @@ class UnitOptions(Struct, frozen=True):
 
 def text(unit: UnitOptions) -> str:
     """The unit file."""
-    credential = [f"LoadCredential=identity:{_word(str(unit.identity))}"] if unit.identity is not None else []
+    credential = [f"LoadCredential=identity:{word(str(unit.identity))}"] if unit.identity is not None else []
     option = " --identity ${CREDENTIALS_DIRECTORY}/identity" if unit.identity is not None else ""
     # a repository in a folder may be somebody else's
     override = " CAP_DAC_OVERRIDE" if unit.writable else ""
-    writes = [f"ReadWritePaths={_word(str(path))}" for path in unit.writable]
+    writes = [f"ReadWritePaths={word(str(path))}" for path in unit.writable]
     seen = (unit.program, unit.settings, *unit.writable, *unit.read)
     temporary = [] if any(path.is_relative_to(shared) for path in seen for shared in SHARED) else ["PrivateTmp=yes"]
     return "\n".join(
@@ -51,7 +78,7 @@ def text(unit: UnitOptions) -> str:
             "[Service]",
             "Type=notify",
             "NotifyAccess=main",
-            f"ExecStart={_word(str(unit.program))} daemon --config {_word(str(unit.settings))}{option}",
+            f"ExecStart={word(str(unit.program))} daemon --config {word(str(unit.settings))}{option}",
             "ExecReload=/bin/kill -HUP $MAINPID",
             "Restart=on-failure",
             "RestartSec=30s",
@@ -62,11 +89,7 @@ def text(unit: UnitOptions) -> str:
             "# For S3: AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…, a line each; mode 0600, owned by root. May be missing.",
             f"EnvironmentFile=-{CREDENTIALS}",
             "# its memory of runs, checks and keys, and its cache: /var/lib/strongroom, /var/cache/strongroom",
-            "StateDirectory=strongroom",
-            "StateDirectoryMode=0700",
-            "CacheDirectory=strongroom",
-            "CacheDirectoryMode=0700",
-            "Environment=XDG_STATE_HOME=/var/lib XDG_CACHE_HOME=/var/cache",
+            *FOLDERS,
             "",
             "# It reads every file of its sources whoever owns it, and may do nothing else that root may.",
             f"CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_CHOWN CAP_FOWNER{override}",
@@ -74,20 +97,7 @@ def text(unit: UnitOptions) -> str:
             "ProtectSystem=strict",
             "ProtectHome=read-only",
             *temporary,
-            "PrivateDevices=yes",
-            "ProtectClock=yes",
-            "ProtectHostname=yes",
-            "ProtectKernelLogs=yes",
-            "ProtectKernelModules=yes",
-            "ProtectKernelTunables=yes",
-            "ProtectControlGroups=yes",
-            "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
-            "RestrictNamespaces=yes",
-            "RestrictRealtime=yes",
-            "RestrictSUIDSGID=yes",
-            "LockPersonality=yes",
-            "SystemCallArchitectures=native",
-            "SystemCallFilter=@system-service",
+            *SANDBOX,
             "UMask=0077",
             *writes,
             "",
@@ -98,7 +108,7 @@ def text(unit: UnitOptions) -> str:
     )
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     """As systemd reads a word: % and $ doubled, quoted where that is needed."""
     text = text.replace("%", "%%").replace("$", "$$")
     if re.search(r"""[\s"'\\;]""", text):
