@@ -84,11 +84,16 @@ def write_late(project: Project, records: Iterable[Record]) -> list[str]:
 
 def gather_for_backups(project: Project, stop: Callable[[], None]) -> GatheringResult:
     """As `gather`, where this run may perhaps delete nothing. Raises `StorageError`, `Damaged`."""
-    try:  # refused like any other
+    return gather(project, OF_BACKUPS if may_delete(project) else WITHOUT_JOINING, stop)
+
+
+def may_delete(project: Project) -> bool:
+    """Whether these credentials may: deleting what is not there is refused like any other deletion."""
+    try:
         project.store.delete(layout.record_table_name(project.id, project.services.randomness.token(ID_SIZE)))
     except StorageDenied:
-        return gather(project, WITHOUT_JOINING, stop)
-    return gather(project, OF_BACKUPS, stop)
+        return False
+    return True
 
 
 def delete_damaged(project: Project) -> int:
