@@ -13,6 +13,7 @@ from cli import output, prompts
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from strongroom import context, environment, settings
 from vault.errors import UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from console.accounts.local import LocalAccounts
     from strongroom.settings import Settings
 
-NEEDED = ("argon2", "babel", "jinja2", "joserfc", "python_multipart", "starlette", "uvicorn")
+NEEDED = ("argon2", "babel", "jinja2", "joserfc", "python_multipart", "starlette", "uvicorn", "webauthn")
 """Modules of the extra."""
 LONGEST_PASSWORD_FILE = 4096
 
@@ -140,7 +141,12 @@ def remove(name: Name, config: Config = None, yes: Yes = False) -> None:
 @user.command("passwd", epilog=EXIT_CODES)
 def passwd(name: Name, password_file: PasswordFile = None, config: Config = None) -> None:
     """Give an account another password. All of its sessions end."""
-    _accounts(config).set_password(name, _password(password_file))
+    accounts = _accounts(config)
+    accounts.set_password(name, _password(password_file))
+    account = accounts.get(name)
+    if account is not None and account.passkeys:
+        left = counted(account.passkeys, "passkey")
+        output.notice(f"{name} still signs in with {left}: `strongroom console user reset-passkeys {name}` forgets all")
     output.result(f"{name} has another password; all sessions have ended")
 
 
@@ -149,6 +155,13 @@ def reset_totp(name: Name, config: Config = None) -> None:
     """Forget the second factor of an account, for somebody whose telephone is lost. All of its sessions end."""
     _accounts(config).reset_totp(name)
     output.result(f"{name} signs in with the password alone, until a second factor is set up anew")
+
+
+@user.command("reset-passkeys", epilog=EXIT_CODES)
+def reset_passkeys(name: Name, config: Config = None) -> None:
+    """Forget all passkeys of an account, for somebody whose device is lost. All of its sessions end."""
+    gone = _accounts(config).reset_passkeys(name)
+    output.result(f"{counted(gone, 'passkey')} of {name} forgotten; all sessions have ended")
 
 
 def _accounts(config: Path | None) -> LocalAccounts:

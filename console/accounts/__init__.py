@@ -5,6 +5,7 @@
     local          local accounts: passwords, groups, one-time passwords
     passwords      argon2id, bounded in memory
     totp           one-time passwords (RFC 6238)
+    passkeys       keys of people's devices (WebAuthn)
     sessions       what a cookie stands for: its lifetime, its end
     login          from a name and a password to a session, step by step, throttled
     throttle       how long somebody waits after wrong answers

@@ -10,6 +10,7 @@ from console.accounts import tables
 from console.accounts.local import LocalAccounts
 from console.accounts.login import Login
 from console.accounts.openid import OpenId
+from console.accounts.passkeys import Passkeys
 from console.accounts.passwords import Passwords
 from console.accounts.preferences import Preferences
 from console.accounts.sessions import Lifetimes, Sessions
@@ -37,6 +38,7 @@ class Accounts(Struct, frozen=True):
     preferences: Preferences
     login: Login
     openid: OpenId
+    passkeys: Passkeys
 
 
 def opened(
@@ -58,6 +60,7 @@ def opened(
     local = LocalAccounts(state, Passwords(work), clock, randomness)
     sessions = Sessions(state, lifetimes, clock, randomness)
     throttle = Throttle(state, clock)
+    passkeys = Passkeys(state, clock, randomness)
     return Accounts(
         settings,
         local,
@@ -65,6 +68,7 @@ def opened(
         Tokens(state, clock, randomness),
         throttle,
         Preferences(state),
-        Login(state, local, sessions, throttle, clock, randomness),
+        Login(state, local, passkeys, sessions, throttle, clock, randomness),
         OpenId(state, settings, clock, randomness),
+        passkeys,
     )

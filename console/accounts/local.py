@@ -151,6 +151,15 @@ class LocalAccounts:
             database.execute("DELETE FROM passkey WHERE name = ?", (name,))
             database.execute("DELETE FROM session WHERE name = ?", (name,))
 
+    def reset_passkeys(self, name: str) -> int:
+        """No passkey signs in any more; all sessions end. Gives how many there were. Raises `UsageError`."""
+        with self._state.transaction() as database:
+            self._require(database, name)
+            gone = database.execute("DELETE FROM passkey WHERE name = ?", (name,)).rowcount
+            database.execute("DELETE FROM session WHERE name = ?", (name,))
+            database.execute("DELETE FROM login_step WHERE name = ?", (name,))
+        return gone
+
     def _require(self, database: sqlite3.Connection, name: str) -> sqlite3.Row:
         row = self._row(database, name)
         if row is None:
