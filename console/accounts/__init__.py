@@ -13,6 +13,7 @@
     proxy          a reverse proxy's headers, where it may be believed
     openid         OpenID Connect: browsers go to the provider, and come back
     provider       what the provider says, checked
+    account_log    what was done with accounts, on its way into the log
     preferences    what people have chosen for themselves
     cookies        the console's cookies
     tables         what of all this is stored

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from console.accounts import tables
+from console.accounts.account_log import AccountLog
 from console.accounts.local import LocalAccounts
 from console.accounts.login import Login
 from console.accounts.openid import OpenId
@@ -39,6 +40,7 @@ class Accounts(Struct, frozen=True):
     login: Login
     openid: OpenId
     passkeys: Passkeys
+    log: AccountLog
 
 
 def opened(
@@ -57,18 +59,20 @@ def opened(
         now = settings()
         return Lifetimes(durations.read(now.session), durations.read(now.idle))
 
-    local = LocalAccounts(state, Passwords(work), clock, randomness)
-    sessions = Sessions(state, lifetimes, clock, randomness)
-    throttle = Throttle(state, clock)
-    passkeys = Passkeys(state, clock, randomness)
+    log = AccountLog(state, clock)
+    local = LocalAccounts(state, Passwords(work), log, clock, randomness)
+    sessions = Sessions(state, lifetimes, log, clock, randomness)
+    throttle = Throttle(state, log, clock)
+    passkeys = Passkeys(state, log, clock, randomness)
     return Accounts(
         settings,
         local,
         sessions,
-        Tokens(state, clock, randomness),
+        Tokens(state, log, clock, randomness),
         throttle,
         Preferences(state),
         Login(state, local, passkeys, sessions, throttle, clock, randomness),
         OpenId(state, settings, clock, randomness),
         passkeys,
+        log,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from console.accounts.account_log import NOBODY
 from console.accounts.passkeys import CounterWentBack
 from console.accounts.sessions import Identity
 from console.accounts.tables import digest, words
@@ -84,7 +85,7 @@ class Login:
         if account.has_totp or account.passkeys:
             return Answer(name, step=self._second_step(name, back), back=back)
         self._throttle.succeeded(name, client.address)
-        return self.begin(_identity(account), back, client)
+        return self.begin(_identity(account), back, client, "password")
 
     def passkey(self, sent: str, site: Site | None, holder: str, back: str, client: Client) -> Answer:
         """A passkey of a device that has verified its person, in the place of both steps. sent: what the device answered ·
@@ -95,7 +96,7 @@ class Login:
         if account is None:
             raise LoginRefused("the account is gone", hint="ask whoever administers the console")
         self._throttle.succeeded(name, client.address)
-        return self.begin(_identity(account), back, client)
+        return self.begin(_identity(account), back, client, "passkey")
 
     def awaited(self, step: str) -> Account | None:
         """Whose second step is due; None where none is. step: what its cookie holds."""
@@ -109,13 +110,13 @@ class Login:
         if not self._local.has_code(account.name, typed):
             self.refused(account.name, client)
             raise LoginRefused("the code is wrong, or was used before", hint="wait for the next one", again=True)
-        return self._both(account, step, back, client)
+        return self._both(account, step, back, client, "password and one-time password")
 
     def second_passkey(self, step: str, sent: str, site: Site | None, client: Client) -> Answer:
         """The second step with a passkey of the same account. Raises `LoginRefused`, `TooManyTries`."""
         account, back = self._tried(step, client)
         self._proven(sent, "second-factor", site, step, account.name, client)
-        return self._both(account, step, back, client)
+        return self._both(account, step, back, client, "password and passkey")
 
     def _tried(self, step: str, client: Client) -> tuple[Account, str]:
         """Whose second step it is, and the page that was asked for first. Raises `LoginRefused`, `TooManyTries`."""
@@ -150,16 +151,16 @@ class Login:
             raise LoginRefused("the passkey was not accepted", hint="it belongs to another account")
         return found.name
 
-    def _both(self, account: Account, step: str, back: str, client: Client) -> Answer:
+    def _both(self, account: Account, step: str, back: str, client: Client, by: str) -> Answer:
         with self._state.transaction() as database:
             database.execute("DELETE FROM login_step WHERE id = ?", (digest(step),))
         self._throttle.succeeded(account.name, client.address)
-        return self.begin(_identity(account), back, client)
+        return self.begin(_identity(account), back, client, by)
 
-    def begin(self, identity: Identity, back: str, client: Client) -> Answer:
-        """A session for somebody who has proven who they are."""
+    def begin(self, identity: Identity, back: str, client: Client, by: str) -> Answer:
+        """A session for somebody who has proven who they are. by: what."""
         _log.info("%s signed in from %s (%s)", identity.name, client.address, identity.way)
-        return Answer(identity.name, self._sessions.begin(identity, client.address, client.agent), back=back)
+        return Answer(identity.name, self._sessions.begin(identity, client.address, client.agent, by), back=back)
 
     def require_patience(self, name: str, client: Client) -> None:
         """Before anything secret is checked for a person. Raises `TooManyTries`."""
@@ -169,9 +170,9 @@ class Login:
 
     def refused(self, name: str, client: Client) -> None:
         """Something secret was wrong."""
-        self._throttle.failed(name, client.address)
-        who = name if self._local.get(name) is not None else "somebody unknown"  # people type passwords where names belong
-        _log.warning("%s was refused, from %s", who, client.address)
+        known = name if self._local.get(name) is not None else None  # people type passwords where names belong
+        self._throttle.failed(name, client.address, known)
+        _log.warning("%s was refused, from %s", known or NOBODY, client.address)
 
     def _second_step(self, name: str, back: str) -> str:
         secret = words(self._randomness.token(32))

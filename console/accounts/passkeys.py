@@ -26,6 +26,7 @@ from console.errors import LoginRefused
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
+    from console.accounts.account_log import AccountLog
     from console.state import ConsoleState
     from vault.clock import Clock
     from vault.randomness import Randomness
@@ -105,8 +106,9 @@ class _ClientData(Struct, rename="camel"):
 class Passkeys:
     """Makes challenges, and checks what devices answer."""
 
-    def __init__(self, state: ConsoleState, clock: Clock, randomness: Randomness) -> None:
+    def __init__(self, state: ConsoleState, log: AccountLog, clock: Clock, randomness: Randomness) -> None:
         self._state = state
+        self._log = log
         self._clock = clock
         self._randomness = randomness
         with state.transaction() as database:
@@ -130,7 +132,8 @@ class Passkeys:
         if found is None:
             return None
         with self._state.transaction() as database:
-            database.execute("DELETE FROM passkey WHERE id = ? AND name = ?", (found.id, name))
+            if database.execute("DELETE FROM passkey WHERE id = ? AND name = ?", (found.id, name)).rowcount:
+                self._log.note("passkey-remove", name, label=found.label)
         return found
 
     # -- what browsers are asked ------------------------------------------------------------------------------------------
@@ -196,8 +199,9 @@ class Passkeys:
         with self._state.transaction() as database:
             self._use(database, challenge)
             went_back = row["doubted"] is not None or not self._counted(database, passkey.id, count, now)
-            if went_back:
-                database.execute("UPDATE passkey SET doubted = ? WHERE id = ? AND doubted IS NULL", (now, passkey.id))
+            doubt = "UPDATE passkey SET doubted = ? WHERE id = ? AND doubted IS NULL"
+            if went_back and database.execute(doubt, (now, passkey.id)).rowcount:
+                self._log.note("passkey-doubted", passkey.name, label=passkey.label)
         if went_back:
             raise CounterWentBack(passkey)
         return Verified(passkey.name, passkey)
@@ -223,6 +227,7 @@ class Passkeys:
                 )
             except sqlite3.IntegrityError as error:
                 raise UsageError("this passkey is registered already", hint="choose another device") from error
+            self._log.note("passkey-add", name, label=label)
         return Passkey(id_, name, label, datetime.fromtimestamp(now, UTC), None, None)
 
     def _counted(self, database: sqlite3.Connection, id_: bytes, count: int, now: float) -> bool:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from console import texts
 from console.accounts import cookies
+from console.accounts.account_log import SIGN_OUT
 from console.accounts.login import Answer, Client
 from console.accounts.passkeys import HOLDS, CounterWentBack, Site, site_of
 from console.accounts.tables import words
@@ -139,14 +140,18 @@ def from_provider(visit: Visit) -> Response:
     secure = visit.console.secure
     cookie = visit.request.cookies.get(cookies.name(cookies.OPENID, secure=secure), "")
     accounts = visit.console.accounts
-    identity, back = accounts.openid.finish(dict(visit.request.query_params), cookie)
-    return begun(visit, accounts.login.begin(identity, own_path(back), client(visit)))
+    try:
+        identity, back = accounts.openid.finish(dict(visit.request.query_params), cookie)
+    except LoginRefused:
+        accounts.log.refused(None, visit.address)
+        raise
+    return begun(visit, accounts.login.begin(identity, own_path(back), client(visit), "OpenID Connect"))
 
 
 def logout(visit: Visit) -> Response:
     """The session ends, here and for whoever has its cookie."""
     if visit.is_signed_in and visit.caller.session:
-        visit.console.accounts.sessions.end(visit.caller.session)
+        visit.console.accounts.sessions.end(visit.caller.session, action=SIGN_OUT)
     page = visit.redirect("/login")
     cookies.drop(page, cookies.SESSION, secure=visit.console.secure)
     page.headers["clear-site-data"] = '"cache", "storage"'

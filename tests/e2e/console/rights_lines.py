@@ -108,6 +108,7 @@ LINES: Mapping[str, Line] = {
     "POST /projects/{project}/holds/release": Line((Action.RELEASE_HOLD,), whole=True, form={"hold": "none", "reason": "x"}),
     # proving
     "GET /prove": SIGNED_IN,  # the projects whose log one may read
+    "GET /prove/accounts": SIGNED_IN,  # for auditors of everything: test_account_log.py
     "GET /projects/{project}/log": AUDIT,
     "POST /projects/{project}/log/file": AUDIT,
     "POST /projects/{project}/log/verify": AUDIT,
@@ -118,6 +119,7 @@ LINES: Mapping[str, Line] = {
     "GET /api/v1/projects": SIGNED_IN,
     "GET /api/v1/projects/{project}/item/preview": Line((Action.READ,), kinds=ITEM),
     "GET /api/v1/projects/{project}/item/content": Line((Action.READ,), kinds=PICTURE),
+    "GET /api/v1/accounts/log": SIGNED_IN,
     "GET /api/v1/projects/{project}/log": AUDIT,
     "POST /api/v1/projects/{project}/log/file": AUDIT,
     "POST /api/v1/projects/{project}/log/verify": AUDIT,
