@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console import texts
+from console.accounts.account_log import acting_as
 from console.errors import ForgedRequest, TooLarge
 from console.visit import Caller, Console, Visit
 
@@ -70,7 +72,8 @@ def _endpoint(console: Console, one: Page) -> Callable[[Request], Awaitable[Resp
             _refuse_forged(visit, caller)
         if not one.public:
             _ = visit.caller
-        return await run_in_threadpool(one.function, visit)
+        with acting_as(caller.person.name, "console") if caller is not None else nullcontext():
+            return await run_in_threadpool(one.function, visit)
 
     return endpoint
 

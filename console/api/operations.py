@@ -210,6 +210,10 @@ def _log(call: Call) -> ShownLog:
     return proofs.log(call.visit, call.project, _log_question(call))
 
 
+def _account_log(call: Call) -> ShownLog:
+    return proofs.account_log(call.visit, _log_question(call))
+
+
 def _log_file(call: Call) -> Response:
     body: LogFile = call.body
     question = LogQuestion(body.action, body.user, body.result, body.since, body.until)
@@ -364,6 +368,9 @@ OPERATIONS: tuple[Operation, ...] = (
         _content,
         (PATH, AT, SOURCE),
         media_type="application/octet-stream",
+    ),
+    Operation(
+        "GET", "/accounts/log", "account_log", "Who signed in; changes of accounts.", _account_log, _filters(), answer=ShownLog
     ),
     Operation("GET", f"{PROJECT}/log", "log", "The log of a project.", _log, _filters(), answer=ShownLog),
     Operation(

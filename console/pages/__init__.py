@@ -8,6 +8,7 @@ browse      a project: folders, periods, snapshots, what vanished
 home        my projects
 item        one item: versions, and how two of them differ
 login       signing in and out
+passkeys    registering and removing one's own
 people      the accounts of others
 previews    what is in an item
 prove       the log, evidence, holds
@@ -27,6 +28,7 @@ from console.pages import (
     home,
     item,
     login,
+    passkeys,
     people,
     previews,
     prove,
@@ -45,6 +47,7 @@ PAGES: tuple[Page, ...] = (
     *home.ROUTES,
     *item.ROUTES,
     *login.ROUTES,
+    *passkeys.ROUTES,
     *people.ROUTES,
     *previews.ROUTES,
     *prove.ROUTES,

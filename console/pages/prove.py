@@ -21,7 +21,15 @@ TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 
 def prove(visit: Visit) -> Response:
     """The projects whose log may be read."""
-    return visit.render("prove/prove.html", projects=proofs.auditable(visit))
+    accounts = proofs.may_read_accounts(visit)
+    return visit.render("prove/prove.html", projects=proofs.auditable(visit), accounts=accounts)
+
+
+def account_log(visit: Visit) -> Response:
+    """Who signed in, and what was done with accounts."""
+    question = _question(visit.asked)
+    found = proofs.account_log(visit, question)
+    return visit.render("prove/accounts.html", found=found, question=question, results=proofs.RESULTS)
 
 
 def log(visit: Visit) -> Response:
@@ -91,6 +99,7 @@ def _question(read: Callable[[str], str]) -> LogQuestion:
 
 ROUTES = (
     page("GET", "/prove", prove),
+    page("GET", "/prove/accounts", account_log),
     page("GET", "/projects/{project}/log", log),
     page("POST", "/projects/{project}/log/file", log_file),
     page("POST", "/projects/{project}/log/verify", verify),

@@ -45,6 +45,8 @@ LINES: Mapping[str, Line] = {
     "POST /login": PUBLIC,
     "GET /login/code": PUBLIC,
     "POST /login/code": PUBLIC,
+    "POST /login/passkey": PUBLIC,
+    "POST /login/code/passkey": PUBLIC,
     "GET /login/openid": PUBLIC,
     "GET /login/openid/back": PUBLIC,
     "POST /logout": PUBLIC,
@@ -54,6 +56,9 @@ LINES: Mapping[str, Line] = {
     "POST /account/password": SIGNED_IN,
     "GET /account/second-factor": SIGNED_IN,
     "POST /account/second-factor": SIGNED_IN,
+    "POST /account/passkeys/begin": SIGNED_IN,
+    "POST /account/passkeys": SIGNED_IN,
+    "POST /account/passkeys/remove": SIGNED_IN,
     "POST /account/sessions/end": Line(who="signed-in", form={"session": "none"}),
     "POST /account/tokens": SIGNED_IN,
     "POST /account/tokens/end": Line(who="signed-in", form={"token": "none"}),
@@ -103,6 +108,7 @@ LINES: Mapping[str, Line] = {
     "POST /projects/{project}/holds/release": Line((Action.RELEASE_HOLD,), whole=True, form={"hold": "none", "reason": "x"}),
     # proving
     "GET /prove": SIGNED_IN,  # the projects whose log one may read
+    "GET /prove/accounts": SIGNED_IN,  # for auditors of everything: test_account_log.py
     "GET /projects/{project}/log": AUDIT,
     "POST /projects/{project}/log/file": AUDIT,
     "POST /projects/{project}/log/verify": AUDIT,
@@ -113,6 +119,7 @@ LINES: Mapping[str, Line] = {
     "GET /api/v1/projects": SIGNED_IN,
     "GET /api/v1/projects/{project}/item/preview": Line((Action.READ,), kinds=ITEM),
     "GET /api/v1/projects/{project}/item/content": Line((Action.READ,), kinds=PICTURE),
+    "GET /api/v1/accounts/log": SIGNED_IN,
     "GET /api/v1/projects/{project}/log": AUDIT,
     "POST /api/v1/projects/{project}/log/file": AUDIT,
     "POST /api/v1/projects/{project}/log/verify": AUDIT,
