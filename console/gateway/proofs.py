@@ -132,6 +132,7 @@ def verified_log(visit: Visit, project: str) -> VerifiedLog:
     where it takes too long, `StorageError`."""
     checks.allowed_whole(visit, Action.AUDIT, project)
     with checks.opened(visit, project) as (repository, opened):
+        checks.require_log(opened)
         audited = [AuditedProject.of_project(opened.stored)]
         return audit.verify_log(repository.context, audited, stop=_in_time(visit))
 
@@ -164,6 +165,7 @@ def project_holds(visit: Visit, project: str) -> tuple[tuple[HoldLine, ...], tup
 def _entries(visit: Visit, project: str, question: LogQuestion, last: int | None) -> tuple[audit.ReadLog, bool]:
     checks.allowed_whole(visit, Action.AUDIT, project)
     with checks.opened(visit, project) as (repository, opened):
+        checks.require_log(opened)
         zone, now = repository.context.zone(project), visit.now
         selection = LogSelection(
             actions=_one(question.action),

@@ -6,6 +6,7 @@ ask         questions in SQL
 basket      what was ticked, and the plan of getting it back
 browse      a project: folders, periods, snapshots, what vanished
 home        my projects
+hosts       hosts that carry out restores, and their tokens
 item        one item: versions, and how two of them differ
 login       signing in and out
 people      the accounts of others
@@ -25,6 +26,7 @@ from console.pages import (
     basket,
     browse,
     home,
+    hosts,
     item,
     login,
     people,
@@ -43,6 +45,7 @@ PAGES: tuple[Page, ...] = (
     *basket.ROUTES,
     *browse.ROUTES,
     *home.ROUTES,
+    *hosts.ROUTES,
     *item.ROUTES,
     *login.ROUTES,
     *people.ROUTES,
