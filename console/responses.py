@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.errors import (
     ForgedRequest,
+    LacksContent,
+    LacksKey,
     LoginRefused,
     NotAllowed,
     NotSignedIn,
@@ -139,7 +141,8 @@ def error_page(visit: Visit, error: StrongroomError) -> Response:
     status = status_of(error)
     if status >= 500:
         _log.error("%s %s: %s", visit.request.method, visit.request.url.path, error)
-    page = visit.render("error.html", status, error=error, number=status)
+    lacks = "content" if isinstance(error, LacksContent) else "key" if isinstance(error, LacksKey) else ""
+    page = visit.render("error.html", status, error=error, number=status, lacks=lacks)
     if isinstance(error, TooManyTries):
         page.headers["retry-after"] = str(max(1, round(error.wait)))
     return page
@@ -148,4 +151,4 @@ def error_page(visit: Visit, error: StrongroomError) -> Response:
 def failure_page(visit: Visit, request: Request, error: Exception) -> Response:
     """Of an error that nobody expected: its words may hold content, so they are in the log alone."""
     _log.exception("%s %s", request.method, request.url.path, exc_info=error)
-    return visit.render("error.html", 500, error=None, number=500)
+    return visit.render("error.html", 500, error=None, number=500, lacks="")

@@ -50,7 +50,10 @@ def document() -> bytes:
         "paths": paths,
         "components": {
             "schemas": components | {"Error": _ERROR},
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "host": {"type": "http", "scheme": "bearer", "description": "the token of a host"},
+            },
         },
         "security": [{"token": []}],
     }
@@ -77,6 +80,8 @@ def _operation(one: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, 
         "parameters": [*_of_path(one), *map(_parameter, one.parameters)],
         "responses": responses,
     }
+    if one.by_host:
+        described["security"] = [{"host": []}]
     if one.body is not None:
         described["requestBody"] = {
             "required": True,

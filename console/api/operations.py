@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from starlette.responses import Response
 
-from console.api import finding, returning
+from console.api import finding, hosts, returning
 from console.api.finding import AT, PATH, SOURCE
 from console.api.routing import PROJECT, Call, Operation, Parameter, answered
 from console.gateway import asking, home, previews, proofs, watching
@@ -258,6 +258,7 @@ def _overview(call: Call) -> object:
         "troubles": found.troubles,
         "sources": [one.as_json() for one in found.rows],
         "projects": found.projects,
+        "hosts": found.hosts,
     }
 
 
@@ -343,6 +344,7 @@ def _filters() -> tuple[Parameter, ...]:
 OPERATIONS: tuple[Operation, ...] = (
     *finding.OPERATIONS,
     *returning.OPERATIONS,
+    *hosts.OPERATIONS,
     Operation("GET", "/openapi.json", "document", "This description.", _document),
     Operation("GET", "/projects", "projects", "The projects that you may see.", _projects, answer=ProjectList),
     Operation(

@@ -20,7 +20,7 @@ from console.access.rights import Action, Scope
 from console.approvals.records import Request, Requests
 from console.errors import NeedsApproval, NotAllowed, NotThere
 from console.gateway import checks
-from console.tasks.records import State, Task, Tasks
+from console.tasks.records import Task, Tasks, begun_anew
 from console.visit import Visit
 from strongroom.command_log import recorded
 from vault.errors import UsageError
@@ -211,7 +211,6 @@ def _to_task(visit: Visit, request: Request, *, approve: bool) -> None:
     if task.state != "asked":
         return
     if approve:
-        state: State = "ready" if task.is_download else "queued"
-        tasks.change(replace(task, state=state, due=visit.now, approved_by=request.decided_by))
+        tasks.change(replace(task, state=begun_anew(task), due=visit.now, approved_by=request.decided_by))
     else:
         tasks.change(replace(task, state="refused", ended=visit.now, error=request.note))

@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from _typeshed import ReadableBuffer
 
-__all__ = ["Answer", "Asked", "TableInfo", "answer", "answer_file", "keep", "question", "questions", "remove", "tables"]
+__all__ = [
+    "Answer",
+    "Asked",
+    "TableInfo",
+    "answer",
+    "answer_file",
+    "can_ask",
+    "keep",
+    "question",
+    "questions",
+    "remove",
+    "tables",
+]
 
 MOST_ROWS = 500
 LONGEST_CELL = 400
@@ -101,6 +113,12 @@ def questions(visit: Visit, project: str) -> tuple[Question, ...]:
     return Questions(visit.console.state).seen(visit.person.name, project)
 
 
+def can_ask(visit: Visit, project: str) -> bool:
+    """Whether this console can answer any. Raises as `questions`."""
+    checks.allowed(visit, Action.ASK, project)
+    return checks.reads_content(visit, project)
+
+
 def question(visit: Visit, project: str, id_: str) -> Question | None:
     """One of them. Raises as `questions`."""
     return chosen(questions(visit, project), id_)
@@ -128,7 +146,7 @@ def _opened(visit: Visit, project: str, asked: Asked, *actions: Action) -> Itera
     if not visit.console.asking.acquire(timeout=WAIT):
         raise Busy("others are asking at this moment", hint="try again in a minute")
     try:
-        with checks.opened(visit, project) as (repository, opened):
+        with checks.opened_content(visit, project) as (repository, opened):
             context = repository.context
             query = SelectionOptions(at=asked.at[:100] or None).query(context, opened.stored)
             made = open_tables(

@@ -100,7 +100,7 @@ def compare(visit: Visit, name: str, path: bytes, *, since: str, until: str, sou
     known, _ = listings.known_items(visit, name)
     since_at, until_at = (known.moment(one.at, visit.now) for one in (before, after))
     options = DiffOptions(since_at, until_at, rows=RowOptions(most_rows=MOST_ROWS, most_cells=0))
-    with checks.opened(visit, name) as (_, project):
+    with checks.opened_content(visit, name) as (_, project):
         pattern = path.decode("utf-8", "surrogateescape")
         found = project.diff(options, patterns=[pattern], source=view.row.source).rows
     mine = next((one for one in found.items if one.path == path), None) if found is not None else None

@@ -131,7 +131,7 @@ def shown_name(path: bytes) -> str:
 def preview(visit: Visit, place: ItemPlace, view: TableView, record: int | None = None) -> Preview:
     """What can be shown of an item. record: this row of a table, in full.
 
-    Raises `NotThere`, `NotAllowed`, `KeyRefused` where this host may not read content, `Damaged`, `StorageError`. That its
+    Raises `NotThere`, `NotAllowed`, `LacksContent` where this console may not read content, `Damaged`, `StorageError`. That its
     format cannot be shown, or is broken, is part of the result."""
     with ExitStack() as stack:
         with _opened(visit, place) as found:
@@ -190,7 +190,7 @@ def _opened(visit: Visit, place: ItemPlace) -> Iterator[ItemContent]:
     look = (visit.person.name, place.project, place.path, f"{place.at}\0{place.source}")
     options = SelectionOptions(at=place.at or None, source=place.source or None, with_deleted=True)
     is_new = visit.console.views.is_new(look)
-    with checks.opened(visit, place.project) as (repository, project):
+    with checks.opened_content(visit, place.project) as (repository, project):
         try:
             with item_content(repository.context, project.stored, place.path, options, record=is_new) as found:
                 if is_new:

@@ -13,7 +13,8 @@ from msgspec import Struct
 from console.access.rights import Action
 from console.charts import Chart, chart
 from console.errors import NeedsApproval, NotThere
-from console.gateway import approvals, checks
+from console.gateway import approvals, checks, hosting
+from console.hosts.messages import HostLine
 from console.visit import Visit
 from strongroom import daemon_jobs, drill_history, holds, retention, run_request, snapshot_review, storage_history, time_parsing
 from strongroom.daemon_jobs import DaemonJob, RunLog
@@ -53,7 +54,7 @@ class Trouble(Struct, frozen=True):
 
 class Overview(Struct, frozen=True):
     """How everything is, of the projects that whoever asks may watch. level: ok, warning, critical · daemon: its state; ""
-    where whoever asks may not watch everything."""
+    where whoever asks may not watch everything · hosts: that carry out restores of these projects."""
 
     level: str
     backed_up: int
@@ -63,6 +64,7 @@ class Overview(Struct, frozen=True):
     troubles: tuple[Trouble, ...]
     rows: tuple[SourceStatus, ...]
     projects: tuple[str, ...]
+    hosts: tuple[HostLine, ...] = ()
 
 
 class WatchedProject(Struct, frozen=True):
@@ -117,6 +119,7 @@ def overview(visit: Visit) -> Overview:
         troubles=tuple(sorted(troubles, key=lambda one: one.severity != "critical")),
         rows=found.sources,
         projects=tuple(one.project for one in found.projects),
+        hosts=tuple(hosting.watched_hosts(visit, names)),
     )
 
 

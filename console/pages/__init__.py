@@ -6,6 +6,7 @@ ask         questions in SQL
 basket      what was ticked, and the plan of getting it back
 browse      a project: folders, periods, snapshots, what vanished
 home        my projects
+hosts       hosts that carry out restores, and their tokens
 item        one item: versions, and how two of them differ
 login       signing in and out
 passkeys    registering and removing one's own
@@ -26,6 +27,7 @@ from console.pages import (
     basket,
     browse,
     home,
+    hosts,
     item,
     login,
     passkeys,
@@ -45,6 +47,7 @@ PAGES: tuple[Page, ...] = (
     *basket.ROUTES,
     *browse.ROUTES,
     *home.ROUTES,
+    *hosts.ROUTES,
     *item.ROUTES,
     *login.ROUTES,
     *passkeys.ROUTES,

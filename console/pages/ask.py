@@ -60,6 +60,7 @@ def _page(
         asked=asked,
         first=FIRST,
         questions=asking.questions(visit, project),
+        can_ask=asking.can_ask(visit, project),
         may_download=visit.may(Action.DOWNLOAD, project),
         answer=answer,
         tables=tables,
