@@ -115,7 +115,8 @@ class PlanAnswer(Struct, frozen=True):
 
 
 class TaskAnswer(Struct, frozen=True):
-    """A task. address: of its download, for a while; "" where there is none."""
+    """A task. goal: where it brings things back, or what else it does: `erasure` · address: of its download, for a while; ""
+    where there is none."""
 
     id: str
     project: str
@@ -232,7 +233,7 @@ def _task_answer(call: Call, task: Task) -> TaskAnswer:
     return TaskAnswer(
         id=task.id,
         project=task.project,
-        goal=task.options.goal,
+        goal=task.kind,
         state=task.state,
         created=task.created,
         ended=task.ended,

@@ -7,13 +7,14 @@ basket      what was ticked, and the plan of getting it back
 browse      a project: folders, periods, snapshots, what vanished
 home        my projects
 item        one item: versions, and how two of them differ
+keeping     how long things are kept: retention, placing and releasing holds, erasing
 login       signing in and out
 people      the accounts of others
 previews    what is in an item
 prove       the log, evidence, holds
 search      in a project
 tasks       how far it is, downloads
-watch       how everything is, runs, drills, storage, retention
+watch       how everything is, runs, drills, storage
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from console.pages import (
     browse,
     home,
     item,
+    keeping,
     login,
     people,
     previews,
@@ -44,6 +46,7 @@ PAGES: tuple[Page, ...] = (
     *browse.ROUTES,
     *home.ROUTES,
     *item.ROUTES,
+    *keeping.ROUTES,
     *login.ROUTES,
     *people.ROUTES,
     *previews.ROUTES,

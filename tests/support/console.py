@@ -98,7 +98,7 @@ def console_of(
     remembers of a project · more: other parts of the console."""
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
-        pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
+        pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock, lambda: desk.settings.read_bytes())
         settings = ConsoleSettings.model_construct()
         state = ConsoleState(desk.folder / "console" / "console.sqlite")
         people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)
