@@ -23,7 +23,7 @@ from console.api import routing as api_routing
 from console.api.operations import OPERATIONS
 from console.approvals import records as approval_records
 from console.errors import NotThere
-from console.gateway.restoring import carry_out
+from console.gateway.working import carry_out
 from console.hosts import records as host_records
 from console.pages import PAGES
 from console.responses import Headers, Hosts, error_page, failure_page

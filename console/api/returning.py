@@ -124,8 +124,9 @@ class PlanAnswer(Struct, frozen=True):
 
 
 class TaskAnswer(Struct, frozen=True):
-    """A task. address: of its download, for a while; "" where there is none · hosted, host: a host carries it out, and which
-    one · to_confirm: what that one would do, where it waits to be confirmed."""
+    """A task. goal: where it brings things back, or what else it does: `erasure` · address: of its download, for a while; ""
+    where there is none · hosted, host: a host carries it out, and which one · to_confirm: what that one would do, where it
+    waits to be confirmed."""
 
     id: str
     project: str
@@ -246,7 +247,7 @@ def _task_answer(call: Call, task: Task) -> TaskAnswer:
     return TaskAnswer(
         id=task.id,
         project=task.project,
-        goal=task.options.goal,
+        goal=task.kind,
         state=task.state,
         created=task.created,
         ended=task.ended,

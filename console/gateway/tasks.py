@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from console.approvals.records import Requests
 from console.gateway import approvals, checks, hosting
-from console.tasks.records import State, Task, Tasks, begun_anew
+from console.tasks.records import ErasureWork, State, Task, Tasks, begun_anew
 from console.tasks.signals import Progress
 from console.visit import Visit
 from vault.errors import UsageError
@@ -34,10 +34,13 @@ def progress(visit: Visit, task: Task) -> Progress | None:
 
 
 def cancel(visit: Visit, task: str) -> Task:
-    """End it soon; what is back already stays. One that is over stays as it is. Raises `NotThere`."""
+    """End it soon; what is back already stays. One that is over stays as it is. Raises `NotThere`, `UsageError` for an erasing
+    that has begun: there is no way back from it."""
     tasks = Tasks(visit.console.state)
     with visit.console.state.transaction():
         found = tasks.get(task, visit.person.name)
+        if isinstance(found.work, ErasureWork) and (found.state == "running" or found.attempts):
+            raise UsageError("an erasing that has begun goes on to its end", hint="what was destroyed has no way back")
         if found.state in ("asked", "queued", "waiting", "confirm", "ready"):
             found = replace(found, state="cancelled", ended=visit.now)
             tasks.change(found)

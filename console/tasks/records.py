@@ -1,9 +1,10 @@
-"""Tasks as values, and where they are written down.
+"""Tasks as values, and where they are written down. What a task does is to get a basket back, or its `work`.
 
     asked -> queued -> running -> done | partly | failed | cancelled       a restore; `asked` where a second person must approve
     asked -> ready -> running -> done | partly | ready                     a download, which can be fetched as long as it stands
     asked -> waiting -> running -> done | partly | failed | cancelled      a restore that a host carries out
                                 -> confirm -> asked | waiting              it would replace what nobody has confirmed
+    queued -> running -> done | partly | failed | cancelled                other work: erasing
 
 A task that ran when the console was killed is `queued` again when it starts, or `ready`: restores go on where they were. One
 that a host carries out goes on there (see `console.hosts`).
@@ -57,6 +58,15 @@ class Trouble(Struct, frozen=True):
     message: str
 
 
+class ErasureWork(Struct, frozen=True, tag="erasure"):
+    """The erasing of a project. reason: as it was asked for, where one person is enough."""
+
+    reason: str = ""
+
+
+Work = ErasureWork
+
+
 class Outcome(Struct, frozen=True):
     """What a task has done. files, bytes: that were written · already_there: were right already · problems: of single items, in
     all · troubles: the first of them · where: the place · verified: files that were read again; None where nobody asked."""
@@ -93,7 +103,7 @@ class Task(Struct, frozen=True):
     basket · name: of a download, for the file · files, size: as the plan said · state: see this module's text · due: not before
     then · attempts: how often it was begun · error, hint: why it failed · approved_by: a second person ·
     hosted: a host carries it out, as this console cannot read content · host: which one does, or did · found: what that one
-    would do · ending: its person wants it to end
+    would do · ending: its person wants it to end · work: what it does where that is not to get the basket back
     """
 
     id: str
@@ -119,6 +129,12 @@ class Task(Struct, frozen=True):
     host: str = ""
     found: FoundPlan | None = None
     ending: bool = False
+    work: Work | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it does: a goal of getting back, or `erasure`."""
+        return self.options.goal if self.work is None else "erasure"
 
     @property
     def is_over(self) -> bool:
@@ -128,7 +144,7 @@ class Task(Struct, frozen=True):
     @property
     def is_download(self) -> bool:
         """Whether it goes to a browser."""
-        return self.options.goal == "download"
+        return self.work is None and self.options.goal == "download"
 
 
 class Tasks:
@@ -233,7 +249,7 @@ def _written(moment: datetime | None) -> str:
 
 
 def _row(task: Task) -> tuple[Any, ...]:
-    facts = (task.id, task.person, task.project, task.options.goal, task.state)
+    facts = (task.id, task.person, task.project, task.kind, task.state)
     return (*facts, _written(task.created), _written(task.due), _written(task.ended), 0, msgspec.json.encode(task))
 
 

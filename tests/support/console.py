@@ -109,7 +109,9 @@ def console_of(
     remembers of a project · identity: in the place of the desk's own · more: other parts of the console."""
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
-        pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings, identity=identity), clock)
+        pool = RepositoryPool(
+            lambda: strongroom.open_repository(desk.settings, identity=identity), clock, lambda: desk.settings.read_bytes()
+        )
         settings = ConsoleSettings.model_construct()
         state = ConsoleState(desk.folder / "console" / "console.sqlite")
         people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)

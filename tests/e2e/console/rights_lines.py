@@ -37,6 +37,8 @@ VERSIONS = {kind: f"{one}&since=x&until=y" for kind, one in ITEM.items()}
 SEE, READ, ASK, WATCH = Line((Action.SEE,)), Line((Action.READ,)), Line((Action.ASK,)), Line((Action.WATCH,), whole=True)
 AUDIT = Line((Action.AUDIT,), whole=True)
 HOLDS = Line((Action.AUDIT, Action.HOLD), whole=True)
+ERASE = Line((Action.ERASE,), whole=True)
+ACT = Line((Action.ERASE, Action.AUDIT), whole=True, empty="this project was not erased")
 QUESTION = '{"sql": "select 1 as one"}'
 
 LINES: Mapping[str, Line] = {
@@ -111,6 +113,13 @@ LINES: Mapping[str, Line] = {
     "GET /projects/{project}/retention": WATCH,
     "POST /projects/{project}/holds": Line((Action.HOLD,), whole=True),
     "POST /projects/{project}/holds/release": Line((Action.RELEASE_HOLD,), whole=True, form={"hold": "none", "reason": "x"}),
+    # keeping
+    "POST /projects/{project}/retention": Line((Action.SHORTEN_RETENTION,), whole=True, form={"reason": "x"}),
+    "GET /projects/{project}/erase": ERASE,
+    "POST /projects/{project}/erase": Line((Action.ERASE,), whole=True, form={"step": "ask", "confirm": "no", "reason": "x"}),
+    "GET /projects/{project}/erasure": ACT,
+    "GET /projects/{project}/erasure/file": ACT,
+    "POST /approvals/{request}/carry-out": SIGNED_IN,
     # proving
     "GET /prove": SIGNED_IN,  # the projects whose log one may read
     "GET /prove/accounts": SIGNED_IN,  # for auditors of everything: test_account_log.py
@@ -138,6 +147,13 @@ LINES: Mapping[str, Line] = {
     "POST /api/v1/projects/{project}/holds/release": Line(
         (Action.RELEASE_HOLD,), whole=True, body='{"hold": "none", "reason": "x"}'
     ),
+    "POST /api/v1/projects/{project}/retention/try": WATCH,
+    "POST /api/v1/projects/{project}/retention": Line((Action.SHORTEN_RETENTION,), whole=True, body='{"reason": "x"}'),
+    "GET /api/v1/projects/{project}/erase": ERASE,
+    "POST /api/v1/projects/{project}/erase": Line((Action.ERASE,), whole=True, body='{"step": "ask", "confirm": "no"}'),
+    "GET /api/v1/projects/{project}/erasure": ACT,
+    "GET /api/v1/projects/{project}/erasure/file": ACT,
+    "POST /api/v1/approvals/{request}/carry-out": SIGNED_IN,
     "GET /api/v1/projects/{project}/items": SEE,
     "GET /api/v1/projects/{project}/periods": SEE,
     "GET /api/v1/projects/{project}/snapshots": SEE,
