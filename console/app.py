@@ -25,6 +25,7 @@ from console.approvals import records as approval_records
 from console.errors import NotThere
 from console.gateway.restoring import carry_out
 from console.pages import PAGES
+from console.questions import records as question_records
 from console.responses import Headers, Hosts, error_page, failure_page
 from console.tasks import records as task_records
 from console.tasks.runner import TaskRunner
@@ -39,7 +40,7 @@ _HERE = Path(__file__).parent
 
 def application(console: Console) -> Starlette:
     """The console as an ASGI application."""
-    for area in (basket, task_records, approval_records):
+    for area in (basket, task_records, approval_records, question_records):
         console.state.migrate(area.AREA, area.TABLES)
     return Starlette(
         routes=[

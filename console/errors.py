@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault.errors import NothingFound, RefusedByRule, StrongroomError, UsageError
+from vault.errors import Busy, NothingFound, RefusedByRule, StrongroomError, UsageError
 
 
 class NotThere(NothingFound):
@@ -39,6 +39,10 @@ class TooManyTries(RefusedByRule):
     def __init__(self, message: str, wait: float) -> None:
         super().__init__(message, hint=f"wait for {max(1, round(wait))} seconds")
         self.wait = wait
+
+
+class TooManyAtOnce(Busy):
+    """Somebody asks for more at once than is worked on for one person, or for all of them."""
 
 
 class ForgedRequest(RefusedByRule):

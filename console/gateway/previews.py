@@ -260,14 +260,14 @@ def _cut_at_line(out: BinaryIO) -> None:
 
 def _asked(visit: Visit, made: Preview, file: BinaryIO, view: TableView, record: int | None) -> Preview:
     """By a process that may be ended."""
-    workers = visit.console.previews
+    workers, person = visit.console.previews, visit.person.name
     path = file.name if isinstance(file.name, str) else f"/proc/{os.getpid()}/fd/{file.fileno()}"
     if made.sort.sort == "mail":
-        return replace(made, mail=workers.ask(Request("mail", path), ShownMail))
+        return replace(made, mail=workers.ask(Request("mail", path), ShownMail, person))
     if record is not None:
         asked = Request("record", path, made.sort.table, replace(view, first=record))
-        return replace(made, thread=threads.thread_of(workers.ask(asked, ShownRecord)))
-    return replace(made, table=workers.ask(Request("table", path, made.sort.table, view), ShownTable))
+        return replace(made, thread=threads.thread_of(workers.ask(asked, ShownRecord, person)))
+    return replace(made, table=workers.ask(Request("table", path, made.sort.table, view), ShownTable, person))
 
 
 def _attachments(visit: Visit, found: ItemContent, made: Preview) -> tuple[Item, ...]:

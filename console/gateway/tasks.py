@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from console.gateway import approvals
 from console.tasks.records import State, Task, Tasks
 from console.tasks.signals import Progress
 from console.visit import Visit
@@ -12,11 +13,13 @@ from vault.errors import UsageError
 
 def mine(visit: Visit) -> tuple[Task, ...]:
     """Of whoever asks, the newest first."""
+    approvals.close_expired(visit)
     return Tasks(visit.console.state).of_person(visit.person.name)
 
 
 def get(visit: Visit, task: str) -> Task:
     """One of theirs; what became of it counts as seen. Raises `NotThere`."""
+    approvals.close_expired(visit)
     tasks = Tasks(visit.console.state)
     found = tasks.get(task, visit.person.name)
     if found.is_over:
