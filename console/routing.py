@@ -39,8 +39,8 @@ FORM_WITHIN = 60.0
 
 MOST_FIELDS = 100_000
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
-SECRET_FIELDS = ("password", "code", "secret")
-"""What is never put into a page again."""
+SECRET = ("/account", "/people", "/login")
+"""Where passwords and codes are typed: what was sent there is never put into a page again."""
 
 
 class Page(Struct, frozen=True):
@@ -138,12 +138,11 @@ def _has_token(visit: Visit, caller: Caller | None) -> bool:
 
 def _sent_too_late(visit: Visit, one: Page) -> PageFunction:
     """For what a page of a session that is over has sent: what somebody typed is not lost, they look at it and send it once
-    more. Only where the browser itself says that the page was one of ours, and nothing secret is in the form. Raises
+    more. Only where the browser itself says that the page was one of ours, and nothing secret is typed there. Raises
     `NotSignedIn`, `ForgedRequest`."""
     headers = visit.request.headers
-    is_form_of_ours = one.method == "POST" and one.forms and not one.public
-    is_from_here = headers.get("sec-fetch-site") == "same-origin" or headers.get("origin") is not None
-    if is_form_of_ours and is_from_here and not any(secret in name for name in visit.form for secret in SECRET_FIELDS):
+    is_form = one.method == "POST" and one.forms and not one.public and not one.path.startswith(SECRET)
+    if is_form and (headers.get("sec-fetch-site") == "same-origin" or headers.get("origin") is not None):
         return session_over_page
     _ = visit.caller
     raise ForgedRequest("the page is from a session that is over", hint="open it anew, and send it again")
