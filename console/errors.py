@@ -49,6 +49,10 @@ class TooManyTries(RefusedByRule):
         self.wait = wait
 
 
+class TooManyAtOnce(Busy):
+    """Somebody asks for more at once than is worked on for one person, or for all of them."""
+
+
 class ForgedRequest(RefusedByRule):
     """What came did not come from a page of this console, or from one of a session that is over."""
 

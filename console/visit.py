@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from console.post import NoPost, Post
 from console.previews.views import KnownViews
 from console.previews.workers import PreviewWorkers
 from console.tasks.signals import TaskSignals
+from console.turns import Room, Turns
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 MOST_ASKING = 2
-"""Questions in SQL at once: each may take half a GiB."""
+"""Questions in SQL at once, of different people: each may take half a GiB."""
 
 
 class Caller(Struct, frozen=True):
@@ -73,10 +73,10 @@ class Console(Struct, frozen=True):
     state: its own memory · accounts: who people are · templates: by language · zone: in which moments are shown where no
     project says another one · secure: whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for
     any · known: what stays in memory of projects · previews: processes that open what others wrote · views: which looks at
-    content are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show ·
-    limits: of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a
-    second person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody
-    as they are now, by name, for what goes on while they are away; None where nobody can say
+    content are in the log already · turns: whose requests are worked on · asking: room for questions in SQL · masked: patterns
+    of columns that previews do not show · limits: of what people ask for · folders: into which it may be restored, by the names
+    that people see · approvals: what a second person must approve · tasks: of this process · post: tells people outside of the
+    console's pages · people: somebody as they are now, by name, for what goes on while they are away; None where nobody can say
     """
 
     repositories: RepositoryPool
@@ -92,7 +92,8 @@ class Console(Struct, frozen=True):
     known: KnownItems = field(default_factory=KnownItems)
     previews: PreviewWorkers = field(default_factory=PreviewWorkers)
     views: KnownViews = field(default_factory=KnownViews)
-    asking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_ASKING))
+    turns: Turns = field(default_factory=Turns)
+    asking: Room = field(default_factory=lambda: Room(MOST_ASKING))
     masked: tuple[str, ...] = ()
     limits: ConsoleLimits = ConsoleLimits()
     folders: Mapping[str, Path] = field(default_factory=dict)
@@ -129,6 +130,16 @@ class Visit:
     def person(self) -> Person:
         """Who asks. Raises `NotSignedIn`."""
         return self.caller.person
+
+    @property
+    def who(self) -> str:
+        """Whose turn it is to be worked for: a person, or an address where nobody has signed in."""
+        return self._caller.person.name if self._caller is not None else f"at {self.address}"
+
+    @property
+    def path(self) -> str:
+        """Of the page that was asked for, quoted as it came."""
+        return bytes(self.request.scope["raw_path"]).decode("ascii", "replace")
 
     @property
     def address(self) -> str:

@@ -18,6 +18,7 @@ _ERRORS = {
     "404": "there is no such thing, or you may not know",
     "409": "somebody else is at work there",
     "413": "more was asked for than can be given",
+    "429": "more at once than is worked on for one person",
     "500": "stored data is damaged, or something went wrong",
     "503": "the store does not answer",
     "507": "there is no room",

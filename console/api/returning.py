@@ -230,6 +230,9 @@ def _plan(call: Call) -> PlanAnswer:
 def _get_back(call: Call) -> TaskAnswer:
     body: ReturnBody = call.body
     options = _options(body)
+    before = getting_back.started(call.visit, call.project, options)
+    if before is not None:
+        return _task_answer(call, before)
     planned = getting_back.plan(call.visit, call.project, options)
     if planned.replacing > options.replacing:
         raise RefusedByRule(

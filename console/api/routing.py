@@ -6,6 +6,7 @@ tree, as JSON: `{"error": {"what": …, "message": …, "hint": …}}`, with the
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
@@ -134,7 +135,8 @@ def _endpoint(console: Console, one: Operation) -> Callable[[Request], Awaitable
             _require(one, caller)
         body = await _body(request, one)
         visit = Visit(console, request, caller, routing.texts_of(console, request, caller), FormData())
-        return await run_in_threadpool(_answer, one, Call(visit, _values(visit, one.parameters), body, host))
+        async with console.turns.of(visit.who):
+            return await run_in_threadpool(_answer, one, Call(visit, _values(visit, one.parameters), body, host))
 
     return endpoint
 
@@ -174,10 +176,13 @@ async def _body(request: Request, one: Operation) -> Any:  # noqa: ANN401 (of th
         return None
     read = bytearray()
     try:
-        async for piece in request.stream():
-            read += piece
-            if len(read) > LARGEST_BODY:
-                raise TooLarge(f"more was sent than {LARGEST_BODY >> 20} MiB", hint="send less at once")
+        async with asyncio.timeout(routing.FORM_WITHIN):
+            async for piece in request.stream():
+                read += piece
+                if len(read) > LARGEST_BODY:
+                    raise TooLarge(f"more was sent than {LARGEST_BODY >> 20} MiB", hint="send less at once")
+    except TimeoutError as error:
+        raise UsageError("the body came too slowly", hint="send it again") from error
     except ClientDisconnect as error:
         raise UsageError("the body was not sent to its end") from error
     try:

@@ -187,6 +187,16 @@ def _waiting(visit: Visit, action: Action, project: str, what: What) -> Request 
     return next((one for one in found if one.state == "open" and one.what == dict(what)), None)
 
 
+def close_expired(visit: Visit) -> None:
+    """Tasks of whoever asks that wait for an approval which came too late are over."""
+    late = {one.task for one in mine(visit) if one.task and one.state == "expired"}
+    tasks = Tasks(visit.console.state)
+    for one in tasks.of_person(visit.person.name):
+        if one.state == "asked" and one.id in late:
+            over = replace(one, state="refused", ended=visit.now, error="nobody has approved it in time")
+            tasks.change(replace(over, hint="put it into the basket again, and ask anew"), unless=("cancelled", "queued"))
+
+
 def _newest(visit: Visit) -> tuple[Request, ...]:
     return Requests(visit.console.state).newest(visit.now)
 

@@ -142,8 +142,21 @@ def plan(visit: Visit, project: str, options: ReturnOptions) -> Plan:
         )
 
 
+def started(visit: Visit, project: str, options: ReturnOptions) -> Task | None:
+    """The task that this very plan has begun already: a form may be sent twice. options: of the plan. Raises nothing of its
+    own."""
+    if not options.moment:
+        return None
+    asked = replace(options, replacing=0)
+    entries = picking.pinned(Baskets(visit.console.state).entries(visit.person.name, project), options.moment)
+    found = (one for one in Tasks(visit.console.state).of_person(visit.person.name) if one.project == project)
+    same = (one for one in found if replace(one.options, replacing=0) == asked and (not entries or one.entries == entries))
+    return next(same, None)
+
+
 def start(visit: Visit, planned: Plan, reason: str = "") -> Task:
-    """Write down the task that does it; the basket is empty then. reason: for the second person, where one must approve.
+    """Write down the task that does it, or give the one that this very plan has begun; the basket is empty then. reason: for
+    the second person, where one must approve.
 
     Raises `NotAllowed` where it cannot be done, `UsageError` for a reason that is missing, `TooLarge`."""
     if not planned.is_possible:
@@ -169,7 +182,11 @@ def start(visit: Visit, planned: Plan, reason: str = "") -> Task:
     if task.hosted:
         hosting.require_sendable(task)
     request = approvals.for_task(visit, task, reason) if planned.approval else None
+    approvals.close_expired(visit)
     with console.state.transaction():
+        before = started(visit, planned.project, planned.options)
+        if before is not None:
+            return before
         Tasks(console.state).add(task, console.limits.tasks_by_person)
         if request is not None:
             Requests(console.state).add(request)

@@ -71,6 +71,9 @@ def plan(visit: Visit) -> Response:
 def get_back(visit: Visit) -> Response:
     """Do what the plan says; it is shown again where it has changed since."""
     options = options_of(visit.sent)
+    before = getting_back.started(visit, visit.value("project"), options)
+    if before is not None:
+        return visit.redirect(visit.path_to("tasks", before.id))
     planned = getting_back.plan(visit, visit.value("project"), options)
     if planned.replacing > options.replacing or not planned.is_possible:
         return _shown(visit, planned, status=409)

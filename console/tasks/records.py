@@ -166,7 +166,7 @@ class Tasks:
 
     def get(self, task: str, person: str | None = None) -> Task:
         """One. person: whose it must be. Raises `NotThere`."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             row = database.execute("SELECT document FROM task WHERE id = ?", (task,)).fetchone()
         found = None if row is None else _read(row)
         if found is None or person not in (None, found.person):
@@ -175,7 +175,7 @@ class Tasks:
 
     def of_person(self, person: str, most: int = 50) -> tuple[Task, ...]:
         """Somebody's, the newest first."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             rows = database.execute(
                 "SELECT document FROM task WHERE person = ? ORDER BY created DESC, id LIMIT ?", (person, most)
             ).fetchall()
@@ -183,7 +183,7 @@ class Tasks:
 
     def unseen(self, person: str) -> int:
         """How many are over that they have not looked at since."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             row = database.execute(
                 "SELECT count(*) FROM task WHERE person = ? AND ended <> '' AND seen = 0", (person,)
             ).fetchone()
