@@ -42,7 +42,8 @@ class RepositoryPool:
     @contextmanager
     def lent(self) -> Iterator[Repository]:
         """One that nobody else uses. Raises what opening it raises."""
-        held = self._taken() or _Idle(self._open(), self._clock.monotonic(), self._current())
+        version = self._current()  # before it is opened: settings that change meanwhile are read with the next one
+        held = self._taken(version) or _Idle(self._open(), self._clock.monotonic(), version)
         try:
             yield held.repository
         except BaseException:
@@ -63,8 +64,8 @@ class RepositoryPool:
         for one in idle:
             one.repository.close()
 
-    def _taken(self) -> _Idle | None:
-        version, oldest = self._current(), self._clock.monotonic() - OLDEST
+    def _taken(self, version: object) -> _Idle | None:
+        oldest = self._clock.monotonic() - OLDEST
         old: list[_Idle] = []
         taken = None
         with self._lock:

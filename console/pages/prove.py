@@ -22,9 +22,7 @@ TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 def prove(visit: Visit) -> Response:
     """The projects whose log may be read."""
     accounts = proofs.may_read_accounts(visit)
-    return visit.render(
-        "prove/prove.html", projects=proofs.auditable(visit), accounts=accounts, erased=erasing.erased(visit)
-    )
+    return visit.render("prove/prove.html", projects=proofs.auditable(visit), accounts=accounts, erased=erasing.erased(visit))
 
 
 def account_log(visit: Visit) -> Response:
