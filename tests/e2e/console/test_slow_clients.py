@@ -25,10 +25,10 @@ from vault.randomness import SystemRandomness
 
 IMPATIENT = """
 import functools
-from console import routing, server
+from console import live_settings, routing, server
 routing.FORM_WITHIN = 1.0
 server.READ_WITHIN = 2.0
-server.ConsoleLimits = functools.partial(server.ConsoleLimits, stall=1.0)
+live_settings.ConsoleLimits = functools.partial(live_settings.ConsoleLimits, stall=1.0)
 import sys
 from cli.start import run
 sys.argv = ["strongroom", *sys.argv[1:]]
