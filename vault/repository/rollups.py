@@ -6,10 +6,10 @@ They are derived from manifests: nothing is lost with one that is missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
+from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout, rollup, strict_json
 from vault.format.chunks import ID_SIZE
@@ -88,8 +88,8 @@ def _each(project: Project, decode: Decode[T]) -> tuple[dict[str, T], list[Probl
 
 
 def _read_each(project: Project, names: Sequence[str], decode: Decode[T]) -> tuple[dict[str, T], list[Problem]]:
-    with ThreadPoolExecutor(min(READERS, len(names)) or 1, thread_name_prefix="rollups") as pool:
-        found = dict(zip(names, pool.map(lambda name: _read(project, name, decode), names), strict=True))
+    read = each_of(names, lambda name: _read(project, name, decode), most=READERS, name="rollups")
+    found = dict(zip(names, read, strict=True))
     by_name = {name: one for name, one in found.items() if one is not None and not isinstance(one, Problem)}
     return by_name, [one for one in found.values() if isinstance(one, Problem)]
 
