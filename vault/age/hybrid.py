@@ -42,12 +42,6 @@ def _suite() -> Suite:
     return Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
-@lru_cache(256)
-def _letters_of(public: bytes) -> str:
-    """Half a millisecond, and a backup writes those of the same few keys a dozen times."""
-    return bech32.encode(RECIPIENT_PREFIX, public)
-
-
 class HybridRecipient(Struct, frozen=True):
     """The public half, 1216 bytes: ML-KEM-768's 1184, X25519's 32. Raises `KeyUnreadable` for bytes that are no key."""
 
@@ -59,14 +53,11 @@ class HybridRecipient(Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> HybridRecipient:
         """From `age1pq1…`. Raises `KeyUnreadable`."""
-        prefix, public = bech32.decode(text)
-        if prefix != RECIPIENT_PREFIX or not text.islower():
-            raise KeyUnreadable("this is not a hybrid recipient: those begin with `age1pq1`")
-        return cls(public)
+        return cls(_public_of(text))
 
     def encode(self) -> str:
         """`age1pq1…`, 1959 letters."""
-        return _letters_of(self.public)
+        return _text_of(self.public)
 
     def wrap(self, file_key: bytes, randomness: Randomness) -> Stanza:
         """As `Recipient.wrap`. The encapsulation takes the operating system's randomness instead of `randomness`: the HPKE
@@ -90,6 +81,19 @@ class HybridRecipient(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"HybridRecipient({self.encode()[:16]}…)"
+
+
+@lru_cache(maxsize=256)  # a command writes the same few recipients a hundred times: names and fingerprints are made of them
+def _text_of(public: bytes) -> str:
+    return bech32.encode(RECIPIENT_PREFIX, public)
+
+
+@lru_cache(maxsize=256)
+def _public_of(text: str) -> bytes:
+    prefix, public = bech32.decode(text)
+    if prefix != RECIPIENT_PREFIX or not text.islower():
+        raise KeyUnreadable("this is not a hybrid recipient: those begin with `age1pq1`")
+    return public
 
 
 class HybridIdentity:
