@@ -95,7 +95,7 @@ def select_picked(
     from restore.selection.duplicates import shared, without_duplicate_folders
 
     command_log.require_reading(context, project, "read")
-    missing = tuple(context.gone(project))
+    missing = tuple(context.gone_as_reader(project))
     united = _Union()
     for at in dict.fromkeys(one.at for one in picks):
         stop()

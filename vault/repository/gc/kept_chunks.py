@@ -90,8 +90,11 @@ def _only(kept: _Kept | None, groups: Container[bytes]) -> _Kept:
     if kept is None:
         return _Kept(pa.array([], pa.binary(ID_SIZE)), {})
     left = {key: places for key, places in kept.groups.items() if key in groups}
+    if len(left) == len(kept.groups):
+        return kept
     used = pc.unique(pa.concat_arrays([pa.array([], pa.int32()), *left.values()])).sort()
-    return _Kept(kept.chunks.take(used), {key: pc.index_in(places, value_set=used) for key, places in left.items()})
+    now = pc.index_in(pa.array(range(len(kept.chunks)), pa.int32()), value_set=used)
+    return _Kept(kept.chunks.take(used), {key: now.take(places) for key, places in left.items()})
 
 
 def _groups(records: Iterable[Record]) -> dict[bytes, list[Record]]:
