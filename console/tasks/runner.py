@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from console.errors import NotAllowed
+from console.letters import task_is_over
 from console.tasks.records import Outcome, State, Task, Tasks
 from console.tasks.signals import RunningTask
 from vault.errors import Busy, Interrupted, NoRepository, StorageError, StorageFull, StrongroomError
@@ -37,11 +38,13 @@ Work = Callable[["Console", Task, RunningTask], Outcome]
 
 
 class TaskRunner:
-    """Begun by `start`, ended by `stop`. work: does a task."""
+    """Begun by `start`, ended by `stop`. work: does a task · tend: is called now and then by the
+    process that does them."""
 
-    def __init__(self, console: Console, work: Work) -> None:
+    def __init__(self, console: Console, work: Work, tend: Callable[[Console], None] = lambda _: None) -> None:
         self._console = console
         self._work = work
+        self._tend = tend
         self._tasks = Tasks(console.state)
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -70,7 +73,10 @@ class TaskRunner:
         while not self._ending.is_set():
             seen = self._console.tasks.wake.number
             try:
-                busy = self._is_ours() and self._do_next()
+                ours = self._is_ours()
+                if ours:
+                    self._tend(self._console)
+                busy = ours and self._do_next()
             except StrongroomError as error:  # the state cannot be read: nothing is lost, it is tried again
                 _log.error("tasks: %s", error)
                 busy = False
@@ -136,20 +142,7 @@ class TaskRunner:
     def _finish(self, task: Task) -> None:
         self._tasks.change(task, unless=("cancelled",))
         if task.is_over:
-            tell(self._console, task)
-
-
-def tell(console: Console, task: Task) -> None:
-    """Tell the person that their task is over."""
-    done = task.outcome
-    words = {
-        "done": f"{done.files} files are back ({done.bytes} bytes).",
-        "partly": f"{done.files} files are back; {done.problems} things are not as you asked for.",
-        "cancelled": "It was cancelled.",
-    }.get(task.state, f"It did not work: {task.error} {task.hint}")
-    console.post.tell(
-        task.person, f"your restore in {task.project}: {task.state}", f"{words}\nSee the page of the task: /tasks/{task.id}"
-    )
+            self._console.post.tell(task.person, task_is_over(task))
 
 
 def _may_pass(error: StrongroomError) -> bool:
