@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from console.access.rights import ACTION_TITLES
 from console.accounts.tables import words
-from console.gateway.people import administering
+from console.gateway.checks import administering
 from console.routing import page
 from console.texts import marked
 from console.visit import Visit
