@@ -23,6 +23,7 @@ from console.api import routing as api_routing
 from console.api.operations import OPERATIONS
 from console.approvals import records as approval_records
 from console.errors import NotThere
+from console.gateway.approvals import expire
 from console.gateway.working import carry_out
 from console.hosts import records as host_records
 from console.pages import PAGES
@@ -81,7 +82,7 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         console.known.warm_up(console.repositories)
-        runner = TaskRunner(console, carry_out)
+        runner = TaskRunner(console, carry_out, expire)
         runner.start()
         yield
         await run_in_threadpool(runner.stop)

@@ -85,7 +85,7 @@ def _endpoint(console: Console, one: Page) -> Callable[[Request], Awaitable[Resp
 def texts_of(console: Console, request: Request, caller: Caller | None) -> texts.Texts:
     """The language for whoever asks."""
     wanted = caller.person.language if caller is not None else request.cookies.get("language", "")
-    language = texts.chosen(wanted, request.headers.get("accept-language", ""))
+    language = texts.chosen(wanted, request.headers.get("accept-language", ""), console.accounts.settings().language)
     return texts.Texts(language, ZoneInfo(console.zone))
 
 

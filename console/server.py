@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import uvicorn
 from msgspec import Struct
@@ -27,10 +28,11 @@ from console.app import application, templates
 from console.certificates import LiveCertificate
 from console.known_items import KnownItems
 from console.live_settings import LiveSettings
-from console.notifying import ChannelPost
+from console.post import ChannelPost
 from console.recording import AccountRecorder
 from console.repositories import RepositoryPool
 from console.state import alone
+from console.texts import Texts, chosen
 from console.visit import Console
 from strongroom import local_state
 from strongroom.settings.console import listens
@@ -103,7 +105,12 @@ def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock,
         state = stack.enter_context(alone(state_file(live.whole)))
         people = accounts.opened(state, lambda: live.console, clock, randomness)
         authenticator = RequestAuthenticator(people, randomness, clock, secure=where.secure)
-        post = ChannelPost(lambda: live.whole.document.notify, clock, where.url)
+
+        def texts_of(person: str) -> Texts:
+            language = people.preferences.language(person) if person else ""
+            return Texts(chosen(language, "", live.console.language), ZoneInfo(live.console.zone))
+
+        post = ChannelPost(lambda: live.whole.document.notify, clock, where.url, texts_of)
         stack.callback(post.close)
         pool = RepositoryPool(lambda: strongroom.open_repository(file, identity=identity), clock, live.version)
         recorder = AccountRecorder(people.log, pool.lent, state.file)

@@ -35,12 +35,13 @@ def marked(text: str) -> str:
     return text
 
 
-def chosen(wanted: str, header: str) -> str:
-    """The language for a person. wanted: that they chose, "" for none · header: the browser's `Accept-Language`."""
+def chosen(wanted: str, header: str, default: str = DEFAULT) -> str:
+    """The language for a person. wanted: that they chose, "" for none · header: the browser's `Accept-Language` ·
+    default: where that has none of ours."""
     if wanted in LANGUAGES:
         return wanted
     weighed = sorted(_accepted(header[:1000]), key=lambda one: -one[1])
-    return negotiate_locale([code for code, _ in weighed], list(LANGUAGES), sep="-") or DEFAULT
+    return negotiate_locale([code for code, _ in weighed], list(LANGUAGES), sep="-") or default
 
 
 def _accepted(header: str) -> list[tuple[str, float]]:

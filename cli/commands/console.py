@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +19,7 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from console.accounts.local import LocalAccounts
+    from strongroom.repository import Repository
     from strongroom.settings import Settings
 
 NEEDED = ("argon2", "babel", "jinja2", "joserfc", "python_multipart", "starlette", "uvicorn", "webauthn")
@@ -174,7 +175,6 @@ def reset_passkeys(name: Name, config: Config = None) -> None:
 def _accounts(config: Path | None) -> Iterator[LocalAccounts]:
     """What was done with them meanwhile goes into the log, or waits for the console where that cannot be now."""
     require_extra()
-    import strongroom
     from console import server
     from console.accounts import account_log, accounts
     from console.recording import write_due
@@ -189,9 +189,18 @@ def _accounts(config: Path | None) -> Iterator[LocalAccounts]:
         if not opened.log.due(1):
             return
         try:
-            write_due(opened.log, lambda: strongroom.open_repository(found.file), state.file)
+            write_due(opened.log, lambda: _briefly(found.file), state.file)
         except StrongroomError as error:
             output.notice(f"the entry of the log waits on this machine, for the console or the next such command: {error}")
+
+
+@contextmanager
+def _briefly(file: Path) -> Iterator[Repository]:
+    """With little patience: the entry can wait, and a person does."""
+    from strongroom.repository import Repository
+
+    with context.opened(file, brief=True) as found:
+        yield Repository(found, ExitStack())
 
 
 def _password(file: str | None) -> str:

@@ -10,15 +10,21 @@ refused. Whoever may not see a project learns nothing of it, not even that it ex
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from classify.path_patterns import pattern_regex
+from console.texts import marked
+
+if TYPE_CHECKING:
+    from strongroom.settings.console import ConsoleSettings
 
 
 class Action(StrEnum):
@@ -85,6 +91,34 @@ ROLES: Mapping[Role, frozenset[Action]] = {
     Role.ADMINISTRATOR: frozenset({Action.ADMINISTER}),
 }
 """An operator sees no content, and an administrator nothing of any project: they can be given another role beside it."""
+
+
+ROLE_TITLES: Mapping[Role, str] = {
+    Role.VIEWER: marked("Viewer"),
+    Role.EXPORTER: marked("Exporter"),
+    Role.RESTORER: marked("Restorer"),
+    Role.OPERATOR: marked("Operator"),
+    Role.AUDITOR: marked("Auditor"),
+    Role.ADMINISTRATOR: marked("Administrator"),
+}
+ACTION_TITLES: Mapping[Action, str] = {
+    Action.SEE: marked("See names and snapshots"),
+    Action.READ: marked("Read content"),
+    Action.DOWNLOAD: marked("Download"),
+    Action.EXPORT_PROJECT: marked("Export whole projects"),
+    Action.RESTORE_TO_FOLDER: marked("Restore into a folder"),
+    Action.RESTORE_IN_PLACE: marked("Restore in place"),
+    Action.ASK: marked("Ask in SQL"),
+    Action.WATCH: marked("Watch runs and alarms"),
+    Action.OPERATE: marked("Start runs, accept snapshots"),
+    Action.HOLD: marked("Place holds"),
+    Action.RELEASE_HOLD: marked("Release holds"),
+    Action.SHORTEN_RETENTION: marked("Shorten retention"),
+    Action.ERASE: marked("Erase projects"),
+    Action.AUDIT: marked("Read the log and evidence"),
+    Action.ADMINISTER: marked("Administer accounts"),
+}
+"""As people read them, marked for translation."""
 
 
 class Scope(Struct, frozen=True):
@@ -180,6 +214,21 @@ class Person(Struct, frozen=True):
             else one.applies(action, project, now)
             for one in self.assignments
         )
+
+
+def assigned(settings: ConsoleSettings, name: str, groups: Collection[str]) -> tuple[Assignment, ...]:
+    """What somebody has been given, by name or by one of their groups."""
+    zone = ZoneInfo(settings.zone)
+    return tuple(
+        Assignment(Role(one.role), one.projects, one.kinds, one.paths, None if one.until is None else _end(one.until, zone))
+        for one in settings.roles
+        if name in one.people or not set(groups).isdisjoint(one.groups)
+    )
+
+
+def _end(day: str, zone: ZoneInfo) -> datetime:
+    """The first moment after a day."""
+    return datetime.fromisoformat(day).replace(tzinfo=zone) + timedelta(days=1)
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,6 @@
 """Who people are: local accounts, sessions, tokens, and those for whom others vouch.
 
-    accounts       all of it together, as the console has it
+    accounts       all of it together, as the console has it; what people have chosen
     authenticator  who sent a request: a token, a proxy's header, or a session
     local          local accounts: passwords, groups, one-time passwords
     passwords      argon2id, bounded in memory
@@ -14,7 +14,6 @@
     openid         OpenID Connect: browsers go to the provider, and come back
     provider       what the provider says, checked
     account_log    what was done with accounts, on its way into the log
-    preferences    what people have chosen for themselves
     cookies        the console's cookies
     tables         what of all this is stored
 

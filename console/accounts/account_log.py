@@ -8,6 +8,7 @@ one for all names that nobody has, every quarter of an hour, so that strangers c
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,8 +37,11 @@ ACTIONS = (
 TOGETHER = 900
 """Seconds of wrong answers that are one entry."""
 MOST_ADDRESSES = 10
+MOST_WAITING = 100_000
+"""Entries that wait for a log that cannot be written."""
 NOBODY = "somebody unknown"
 
+_log = logging.getLogger("strongroom.console")
 _doer: ContextVar[tuple[str, str] | None] = ContextVar("doer", default=None)
 
 
@@ -81,6 +85,11 @@ class AccountLog:
                 "INSERT INTO account_event (action, about, person, face, at, due, facts) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (action, about, person, face, now, now, json.dumps({key: one for key, one in facts.items() if one})),
             )
+            lost = database.execute(
+                "DELETE FROM account_event WHERE number <= (SELECT max(number) FROM account_event) - ?", (MOST_WAITING,)
+            ).rowcount
+        if lost:
+            _log.error("%d entries about accounts are lost: %d wait already for the log", lost, MOST_WAITING)
         self.wake.set()
 
     def refused(self, account: str | None, address: str) -> None:

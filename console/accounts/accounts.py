@@ -13,7 +13,6 @@ from console.accounts.login import Login
 from console.accounts.openid import OpenId
 from console.accounts.passkeys import Passkeys
 from console.accounts.passwords import Passwords
-from console.accounts.preferences import Preferences
 from console.accounts.sessions import Lifetimes, Sessions
 from console.accounts.throttle import Throttle
 from console.accounts.tokens import Tokens
@@ -26,6 +25,24 @@ if TYPE_CHECKING:
     from strongroom.settings.console import ConsoleSettings
     from vault.clock import Clock
     from vault.randomness import Randomness
+
+
+class Preferences:
+    """What people have chosen for themselves: the language; by name, whoever vouches for them."""
+
+    def __init__(self, state: ConsoleState) -> None:
+        self._state = state
+
+    def language(self, name: str) -> str:
+        """Of a person; "" where they chose none."""
+        with self._state.reading() as database:
+            row = database.execute("SELECT language FROM preference WHERE name = ?", (name,)).fetchone()
+        return "" if row is None else str(row["language"])
+
+    def choose(self, name: str, language: str) -> None:
+        """A language, or "" for the browser's."""
+        with self._state.transaction() as database:
+            database.execute("INSERT OR REPLACE INTO preference VALUES (?, ?)", (name, language))
 
 
 class Accounts(Struct, frozen=True):

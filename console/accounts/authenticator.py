@@ -7,8 +7,7 @@ import hmac
 import threading
 from typing import TYPE_CHECKING
 
-from console.access import assignments
-from console.access.rights import Person
+from console.access.rights import Person, assigned
 from console.accounts import cookies, proxy
 from console.accounts.account_log import SIGN_IN, acting_as
 from console.accounts.sessions import Identity
@@ -105,7 +104,7 @@ class RequestAuthenticator:
 
     def _person(self, identity: Identity, limit: Limit | None = None) -> Person:
         settings = self._accounts.settings()
-        given = assignments.of(settings, identity.name, identity.groups)
+        given = assigned(settings, identity.name, identity.groups)
         if settings.second_factor and identity.way == "local":
             account = self._accounts.local.get(identity.name)
             if account is None or not (account.has_totp or account.passkeys):

@@ -105,6 +105,15 @@ class Requests:
         found = (msgspec.json.decode(row["document"], type=Request).now(now) for row in rows)
         return tuple(one for one in found if one.action == action)
 
+    def late(self, now: datetime) -> tuple[Request, ...]:
+        """Those that are over by now, and are not written down as that."""
+        with self._state.reading() as database:
+            rows = database.execute(
+                "SELECT document FROM approval WHERE state IN ('open', 'approved') AND expires <= ?", (now.isoformat(),)
+            ).fetchall()
+        found = (msgspec.json.decode(row["document"], type=Request) for row in rows)
+        return tuple(one for one in found if one.expires <= now)
+
     def change(self, request: Request, *, only_in: Sequence[State]) -> bool:
         """Write down what became of it, if it is in one of these states; gives whether it was."""
         with self._state.transaction() as database:

@@ -10,7 +10,6 @@ content, and calls the library. A page never sees what its reader may not.
     searching   items over all snapshots
     items       one item and its versions
     differences two versions of a table
-    people      the accounts of others
     proofs      the log, evidence and holds, for auditors
     hosting     restores that hosts carry out
     planning    a restore as the library takes it

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from console.access.rights import Action, Scope
+from console import letters
+from console.access.rights import Action, Person, Scope
 from console.approvals.records import Request, Requests
 from console.errors import NeedsApproval, NotAllowed, NotThere
 from console.gateway import checks
 from console.tasks.records import Task, Tasks, begun_anew
-from console.visit import Visit
+from console.visit import Console, Visit
 from strongroom.command_log import recorded
 from vault.errors import UsageError
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 LONGEST_REASON = 2000
 TO_DO_IT = timedelta(days=1)
 """For so long an approval is good for what somebody does by hand."""
+
+_WHY = {"expired": "nobody has approved it in time", "withdrawn": "the request was taken back"}
+_AGAIN = "put it into the basket again, and ask anew"
 
 What = Mapping[str, str | int | list[str]]
 
@@ -64,11 +68,7 @@ def announce(visit: Visit, request: Request) -> None:
     """Record that somebody asks, and tell those who may decide."""
     with checks.opened(visit, request.project) as (_, project):
         _log(project, request, "ask-approval")
-    visit.console.post.tell_all(
-        f"{request.person} asks for an approval in {request.project}",
-        f"{request.person} asks that a second person approves: {request.action.value} in {request.project}. "
-        f"Their reason: {request.reason}",
-    )
+    visit.console.post.tell_all(letters.approval_is_asked(request), lambda: _deciders(visit.console, request))
 
 
 def use(visit: Visit, action: Action, project: str, what: What) -> Request:
@@ -153,15 +153,10 @@ def decide(visit: Visit, request: str, *, approve: bool, note: str) -> Request:
             if not Requests(visit.console.state).change(decided, only_in=["open"]):
                 raise NotAllowed("somebody else has decided it", hint="see the list of requests")
             if found.task:
-                _to_task(visit, decided, approve=approve)
+                _to_task(visit.console, decided, approve=approve)
         _log(project, decided, "approve" if approve else "refuse-approval")
     visit.console.tasks.wake.set()
-    what = "approved" if approve else "refused"
-    visit.console.post.tell(
-        found.person,
-        f"your request in {found.project} was {what}",
-        f"{visit.person.name} has {what} what you asked for ({found.action.value} in {found.project}). {decided.note}".strip(),
-    )
+    visit.console.post.tell(found.person, letters.approval_is_decided(decided))
     return decided
 
 
@@ -177,7 +172,7 @@ def withdraw(visit: Visit, request: str) -> Request:
         ):
             raise NotAllowed("this request is over")
         if found.task:
-            _to_task(visit, withdrawn, approve=False)
+            _to_task(visit.console, withdrawn, approve=False)
     return withdrawn
 
 
@@ -187,14 +182,28 @@ def _waiting(visit: Visit, action: Action, project: str, what: What) -> Request 
     return next((one for one in found if one.state == "open" and one.what == dict(what)), None)
 
 
-def close_expired(visit: Visit) -> None:
-    """Tasks of whoever asks that wait for an approval which came too late are over."""
-    late = {one.task for one in mine(visit) if one.task and one.state == "expired"}
-    tasks = Tasks(visit.console.state)
-    for one in tasks.of_person(visit.person.name):
-        if one.state == "asked" and one.id in late:
-            over = replace(one, state="refused", ended=visit.now, error="nobody has approved it in time")
-            tasks.change(replace(over, hint="put it into the basket again, and ask anew"), unless=("cancelled", "queued"))
+def expire(console: Console) -> None:
+    """What is late is over: a task that waits for it is refused, and whoever asked is told, once."""
+    requests = Requests(console.state)
+    for one in requests.late(console.clock.now()):
+        expired = replace(one, state="expired")
+        with console.state.transaction():
+            if not requests.change(expired, only_in=["open", "approved"]):
+                continue
+            if one.task:
+                _to_task(console, expired, approve=False)
+        console.post.tell(one.person, letters.approval_has_expired(expired))
+
+
+def _deciders(console: Console, request: Request) -> list[str]:
+    """Who may decide, of those that the console knows now and that have an address of mail."""
+    names = {one.name for one in console.accounts.local.all()} | {one.identity.name for one in console.accounts.sessions.of()}
+    now, found = console.clock.now(), []
+    for name in sorted(one for one in names if "@" in one):
+        person = console.people(name)
+        if person is not None and may_person_decide(person, request, now):
+            found.append(name)
+    return found
 
 
 def _newest(visit: Visit) -> tuple[Request, ...]:
@@ -202,10 +211,14 @@ def _newest(visit: Visit) -> tuple[Request, ...]:
 
 
 def _may_decide(visit: Visit, request: Request) -> bool:
+    return may_person_decide(visit.person, request, visit.now)
+
+
+def may_person_decide(person: Person, request: Request, now: datetime) -> bool:
     """Somebody else, who may do the same with all of it."""
-    if request.person == visit.person.name or not visit.may(Action.SEE, request.project):
+    if request.person == person.name or not person.may(Action.SEE, now, request.project):
         return False
-    own = visit.person.scope(request.action, request.project, visit.now)
+    own = person.scope(request.action, request.project, now)
     return own.is_everything or (bool(own) and set(request.scope.parts) <= set(own.parts))
 
 
@@ -241,12 +254,13 @@ def _log(project: Project, request: Request, action: str) -> None:
         entry.begin()
 
 
-def _to_task(visit: Visit, request: Request, *, approve: bool) -> None:
-    tasks = Tasks(visit.console.state)
+def _to_task(console: Console, request: Request, *, approve: bool) -> None:
+    tasks, now = Tasks(console.state), console.clock.now()
     task = tasks.get(request.task)
     if task.state != "asked":
         return
     if approve:
-        tasks.change(replace(task, state=begun_anew(task), due=visit.now, approved_by=request.decided_by))
+        tasks.change(replace(task, state=begun_anew(task), due=now, approved_by=request.decided_by))
     else:
-        tasks.change(replace(task, state="refused", ended=visit.now, error=request.note))
+        why = request.note or _WHY.get(request.state, "")
+        tasks.change(replace(task, state="refused", ended=now, error=why, hint=_AGAIN if request.state == "expired" else ""))

@@ -13,6 +13,7 @@ from strongroom import command_log
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
+    from console.accounts.accounts import Accounts
     from strongroom.repository import Project, Repository
 
 
@@ -41,6 +42,13 @@ def allowed_whole(visit: Visit, action: Action, project: str) -> None:
 def no_project() -> NotThere:
     """There is no such project, or they may not know."""
     return NotThere("there is no such project", hint="choose one of yours on the first page")
+
+
+def administering(visit: Visit) -> Accounts:
+    """All accounts, for whoever may change those of others. Raises `NotAllowed`, `NotSignedIn`."""
+    if not visit.person.may(Action.ADMINISTER, visit.now):
+        raise NotAllowed("you may not see the accounts of others", hint="ask for the role of an administrator")
+    return visit.console.accounts
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from console.access.rights import Action
 from console.errors import NotAllowed, NotThere
 from console.gateway import approvals, checks, working
 from console.gateway.watching import said_reason
+from console.letters import erasing_is_asked
 from console.tasks.records import PROBLEMS_KEPT, ErasureWork, Outcome, Task, Tasks, Trouble
 from console.visit import Visit
 from strongroom import command_log, erasure_act, project_erasure
@@ -100,11 +101,7 @@ def ask(visit: Visit, name: str, reason: str, confirm: str) -> Request | Task | 
             project_erasure.erase_project(repository.context, planned, ErasureOptions(said))
         finally:
             visit.console.repositories.renew()
-    visit.console.post.tell_all(
-        f"{visit.person.name} asks for {name} to be erased",
-        f"{visit.person.name} asks for everything of the project {name} to be destroyed. Somebody with another identity must "
-        f"approve it: strongroom project erase {name} --approve. Their reason: {reason}",
-    )
+    visit.console.post.tell_all(erasing_is_asked(visit.person.name, name, reason))
     return None
 
 

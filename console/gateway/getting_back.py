@@ -182,7 +182,7 @@ def start(visit: Visit, planned: Plan, reason: str = "") -> Task:
     if task.hosted:
         hosting.require_sendable(task)
     request = approvals.for_task(visit, task, reason) if planned.approval else None
-    approvals.close_expired(visit)
+    approvals.expire(visit.console)
     with console.state.transaction():
         before = started(visit, planned.project, planned.options)
         if before is not None:

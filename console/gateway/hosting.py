@@ -21,8 +21,8 @@ from msgspec.structs import replace
 
 from console.access.rights import Scope
 from console.errors import LeaseLost, NotAllowed, NotThere, TooLarge
+from console.gateway.checks import administering
 from console.gateway.listings import quoted
-from console.gateway.people import administering
 from console.gateway.restoring import scopes_of
 from console.hosts.messages import (
     LARGEST_WORK,
@@ -39,6 +39,7 @@ from console.hosts.messages import (
     Work,
 )
 from console.hosts.records import Host, Hosts, Lease, Leases
+from console.letters import task_waits_to_be_confirmed
 from console.tasks.records import FoundPlan, Outcome, State, Task, Tasks, Trouble
 from console.tasks.runner import LONGEST_WAIT, tell
 from console.tasks.signals import Progress
@@ -125,12 +126,7 @@ def finish(console: Console, host: Host, body: FinishBody) -> FinishAnswer:
     if after.is_over:
         tell(console, after)
     elif after.state == "confirm" and after.found is not None:
-        count = after.found.replacing
-        console.post.tell(
-            after.person,
-            f"your restore in {after.project} waits for you",
-            f"{count} things that exist would be replaced. Confirm it on the page of the task: /tasks/{after.id}",
-        )
+        console.post.tell(after.person, task_waits_to_be_confirmed(after, after.found.replacing))
     return FinishAnswer(after.state)
 
 

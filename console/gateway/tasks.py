@@ -15,14 +15,14 @@ from vault.errors import UsageError
 def mine(visit: Visit) -> tuple[Task, ...]:
     """Of whoever asks, the newest first."""
     hosting.end_leases(visit.console)
-    approvals.close_expired(visit)
+    approvals.expire(visit.console)
     return Tasks(visit.console.state).of_person(visit.person.name)
 
 
 def get(visit: Visit, task: str) -> Task:
     """One of theirs; what became of it counts as seen. Raises `NotThere`."""
     hosting.end_leases(visit.console)
-    approvals.close_expired(visit)
+    approvals.expire(visit.console)
     tasks = Tasks(visit.console.state)
     found = tasks.get(task, visit.person.name)
     if found.is_over:

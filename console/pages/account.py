@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from console.access.rights import Action, Role
+from console.access.rights import ACTION_TITLES, ROLE_TITLES, Action
 from console.accounts import totp
 from console.accounts.sessions import Identity
 from console.errors import NotAllowed, NotThere
@@ -19,32 +19,6 @@ from console.routing import page
 from console.texts import marked
 from console.visit import Visit
 from vault.errors import UsageError
-
-ROLES = {
-    Role.VIEWER: marked("Viewer"),
-    Role.EXPORTER: marked("Exporter"),
-    Role.RESTORER: marked("Restorer"),
-    Role.OPERATOR: marked("Operator"),
-    Role.AUDITOR: marked("Auditor"),
-    Role.ADMINISTRATOR: marked("Administrator"),
-}
-ACTIONS = {
-    Action.SEE: marked("See names and snapshots"),
-    Action.READ: marked("Read content"),
-    Action.DOWNLOAD: marked("Download"),
-    Action.EXPORT_PROJECT: marked("Export whole projects"),
-    Action.RESTORE_TO_FOLDER: marked("Restore into a folder"),
-    Action.RESTORE_IN_PLACE: marked("Restore in place"),
-    Action.ASK: marked("Ask in SQL"),
-    Action.WATCH: marked("Watch runs and alarms"),
-    Action.OPERATE: marked("Start runs, accept snapshots"),
-    Action.HOLD: marked("Place holds"),
-    Action.RELEASE_HOLD: marked("Release holds"),
-    Action.SHORTEN_RETENTION: marked("Shorten retention"),
-    Action.ERASE: marked("Erase projects"),
-    Action.AUDIT: marked("Read the log and evidence"),
-    Action.ADMINISTER: marked("Administer accounts"),
-}
 
 
 def account(visit: Visit) -> Response:
@@ -129,9 +103,9 @@ def account_page(visit: Visit, said: str = "", status: int = 200, made: str = ""
         sessions=accounts.sessions.of(name),
         tokens=accounts.tokens.of(name),
         assignments=visit.person.assignments,
-        roles=ROLES,
-        actions={one: ACTIONS[one] for one in _allowed(visit)},
-        all_actions=ACTIONS,
+        roles=ROLE_TITLES,
+        actions={one: ACTION_TITLES[one] for one in _allowed(visit)},
+        all_actions=ACTION_TITLES,
         first_day=(visit.now + timedelta(days=1)).date().isoformat(),
         last_day=(visit.now + timedelta(days=364)).date().isoformat(),
         needs_second_factor=accounts.settings().second_factor,

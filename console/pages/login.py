@@ -15,6 +15,7 @@ from console.accounts.login import Answer, Client
 from console.accounts.passkeys import HOLDS, CounterWentBack, Site, site_of
 from console.accounts.tables import words
 from console.errors import ForgedRequest, LoginRefused, TooManyTries
+from console.letters import passkey_is_doubted
 from console.routing import page
 from console.texts import marked
 from console.visit import Visit
@@ -65,7 +66,7 @@ def check_passkey(visit: Visit) -> Response:
     try:
         answer = login.passkey(visit.sent("answer"), site(visit), visit.sent("form"), back, client(visit))
     except LoginRefused as error:
-        return _form(visit, back, _refused_passkey(error), 401)
+        return _form(visit, back, _refused_passkey(visit, error), 401)
     except TooManyTries as error:
         return _form(visit, back, _WAIT, 429, error.wait)
     return begun(visit, answer)
@@ -93,7 +94,7 @@ def _second(visit: Visit, answered: Callable[[str], Answer]) -> Response:
     except LoginRefused as error:
         if visit.console.accounts.login.awaited(_step(visit)) is None:
             return _form(visit, "/", _BEGIN_AGAIN, 401)
-        return _second_step(visit, _WRONG_CODE if visit.form.get("code") is not None else _refused_passkey(error), 401)
+        return _second_step(visit, _WRONG_CODE if visit.form.get("code") is not None else _refused_passkey(visit, error), 401)
     except TooManyTries as error:
         return _second_step(visit, _WAIT, 429, error.wait)
     return begun(visit, answer)
@@ -121,8 +122,10 @@ def _step(visit: Visit) -> str:
     return visit.request.cookies.get(cookies.name(cookies.STEP, secure=visit.console.secure), "")
 
 
-def _refused_passkey(error: LoginRefused) -> str:
+def _refused_passkey(visit: Visit, error: LoginRefused) -> str:
     if isinstance(error, CounterWentBack):
+        if error.passkey.doubted is None:  # it was not known before
+            visit.console.post.tell(error.passkey.name, passkey_is_doubted(error.passkey))
         return _COPIED
     return _LATE if error.again else _WRONG_PASSKEY
 

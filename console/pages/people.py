@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from console.access.rights import ACTION_TITLES
 from console.accounts.tables import words
-from console.gateway.people import administering
-from console.pages.account import ACTIONS
+from console.gateway.checks import administering
 from console.routing import page
 from console.texts import marked
 from console.visit import Visit
@@ -53,7 +53,7 @@ def _page(visit: Visit, name: str = "", password: str = "") -> Response:
         local=accounts.local.all(),
         sessions=accounts.sessions.of(),
         tokens=accounts.tokens.of(),
-        all_actions=ACTIONS,
+        all_actions=ACTION_TITLES,
         ways={"local": marked("password"), "openid": marked("OpenID Connect"), "proxy": marked("proxy")},
         name=name,
         password=password,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from console.errors import NotAllowed
+from console.letters import task_is_over
 from console.tasks.records import Outcome, State, Task, Tasks
 from console.tasks.signals import RunningTask
 from vault.errors import Busy, Interrupted, NoRepository, StorageError, StorageFull, StrongroomError
@@ -34,11 +35,13 @@ Work = Callable[["Console", Task, RunningTask], Outcome]
 
 
 class TaskRunner:
-    """Begun by `start`, ended by `stop`. work: does a task."""
+    """Begun by `start`, ended by `stop`. work: does a task · tend: is called now and then by the
+    process that does them."""
 
-    def __init__(self, console: Console, work: Work) -> None:
+    def __init__(self, console: Console, work: Work, tend: Callable[[Console], None] = lambda _: None) -> None:
         self._console = console
         self._work = work
+        self._tend = tend
         self._tasks = Tasks(console.state)
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -65,6 +68,7 @@ class TaskRunner:
             seen = self._console.tasks.wake.number
             try:
                 self._revive()
+                self._tend(self._console)
                 busy = self._do_next()
             except StrongroomError as error:  # the state cannot be read: nothing is lost, it is tried again
                 _log.error("tasks: %s", error)
@@ -128,25 +132,7 @@ class TaskRunner:
 
 def tell(console: Console, task: Task) -> None:
     """Tell the person that their task is over."""
-    words = "It was cancelled." if task.state == "cancelled" else f"It did not work: {task.error} {task.hint}"
-    if task.state in ("done", "partly"):
-        words = _done(task)
-    console.post.tell(
-        task.person,
-        f"your {_NAMES.get(task.kind, 'restore')} in {task.project}: {task.state}",
-        f"{words}\nSee the page of the task: /tasks/{task.id}",
-    )
-
-
-def _done(task: Task) -> str:
-    done = task.outcome
-    problems = f"; {done.problems} things are not as you asked for" if done.problems else ""
-    if task.kind == "erasure":
-        return f"{done.files} objects ({done.bytes} bytes) were deleted{problems}."
-    return f"{done.files} files are back ({done.bytes} bytes){problems}."
-
-
-_NAMES = {"erasure": "erasing"}
+    console.post.tell(task.person, task_is_over(task))
 
 
 def _may_pass(error: StrongroomError) -> bool:

@@ -28,7 +28,7 @@ class Line(Struct, frozen=True):
 
 class Message(Struct, frozen=True):
     """host: which daemon noticed · at: when · only: whom it has not reached yet, where a channel reached some · notes: what
-    is no alert, and is to be kept."""
+    is no alert, and is to be kept · own_subject, own_text: in place of those that are made here, in a reader's language."""
 
     host: str
     at: datetime
@@ -36,10 +36,14 @@ class Message(Struct, frozen=True):
     resolved: tuple[Line, ...]
     only: tuple[str, ...] = ()
     notes: tuple[Line, ...] = ()
+    own_subject: str = ""
+    own_text: str = ""
 
     @property
     def subject(self) -> str:
         """In a line."""
+        if self.own_subject:
+            return self.own_subject
         parts = [_part(self.firing, "firing"), _part(self.resolved, "resolved"), *(one.title for one in self.notes[:1])]
         worst = f"{self.severity.upper()}: " if self.severity else ""
         return f"Strongroom on {self.host}: {worst}{', '.join(part for part in parts if part)}"
@@ -51,6 +55,8 @@ class Message(Struct, frozen=True):
 
     def text(self) -> str:
         """For people."""
+        if self.own_text:
+            return self.own_text
         lines = [f"{self.at:%Y-%m-%d %H:%M} UTC, {self.host}"]
         for one in self.firing:
             lines += ["", f"{one.severity}: FIRING  {one.title}: {one.message}", f"        what to do: {one.hint}"]

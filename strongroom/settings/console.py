@@ -136,6 +136,10 @@ class ConsoleSettings(Table):
     )
     key_file: Place | None = Field(default=None, description="its private key, as PEM")
     zone: Zone = Field(default="UTC", description="in which moments are shown")
+    language: Literal["en", "ru", "uk"] = Field(
+        default="en",
+        description="of pages and messages where neither the person nor the browser says one, and of notification channels",
+    )
     session: Length = Field(default="12 hours", description="after that a person signs in again")
     idle: Length = Field(default="1 hour", description="after that without a request, too")
     second_factor: bool = Field(

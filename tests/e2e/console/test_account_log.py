@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 
 import strongroom
+from console import server
 from console.access.rights import Action
-from console.accounts.account_log import NOBODY
+from console.accounts import accounts
+from console.accounts.account_log import NOBODY, AccountLog
+from console.accounts.passkeys import Site
 from console.accounts.sessions import Identity
 from console.recording import AccountRecorder, write_due
-from strongroom import audit
+from console.state import ConsoleState
+from strongroom import audit, settings
 from strongroom.audit import LogSelection
 from strongroom.audited_projects import AuditedProject
 from strongroom.repository import Repository
-from tests.support.console import text_of
-from tests.support.console_login import PASSWORD, Browser, LoginConsole, login_console
+from strongroom.settings.console import ConsoleSettings
+from tests.support.console import CHEAP, text_of
+from tests.support.console_login import FORM, PASSWORD, Browser, LoginConsole, login_console
+from tests.support.console_process import running
 from tests.support.desk import Desk, Place
+from tests.support.passkey_device import Device
 from tests.support.tree_facts import write_files
+from vault.clock import SystemClock
 from vault.errors import NoRepository
+from vault.randomness import SystemRandomness
 
 ROLES = [
     {"role": "administrator", "people": ["oleg"]},
@@ -64,6 +75,20 @@ def entries(console: LoginConsole, after: int = 0) -> list[dict[str, Any]]:
         found = audit.read_log(repository.context, audited, LogSelection())
     assert not found.damage
     return [one.as_json() for one in found.entries if "account" in one.entry.what and one.entry.sequence > after]
+
+
+def state_file(desk: Desk) -> Path:
+    """Of the console that the command line starts."""
+    with desk.surroundings([]):
+        return server.state_file(settings.load(desk.settings))
+
+
+def register_passkey(desk: Desk, name: str) -> None:
+    state, site = ConsoleState(state_file(desk)), Site("console.example", "https://console.example")
+    opened = accounts.opened(state, ConsoleSettings.model_construct, SystemClock(), SystemRandomness(), CHEAP)
+    options = opened.passkeys.to_register(site, "a session", name, "", opened.local.all()[0].created)
+    opened.passkeys.register(Device().create(options, site.origin), name, "telephone", site, "a session")
+    state.close()
 
 
 def newest(console: LoginConsole) -> int:
@@ -202,13 +227,17 @@ def test_the_command_line_says_who_changed_an_account(desk: Desk, tmp_path: Path
     file.write_text(f"{PASSWORD}\n")
     desk.call("console", "user", "add", "petro", "--password-file", str(file))
     try:
-        desk.call("console", "user", "reset-passkeys", "petro")
+        register_passkey(desk, "petro")
+        said = desk.call("console", "user", "passwd", "petro", "--password-file", str(file)).err
+        assert "petro still signs in with 1 passkey" in said
+        assert b"1 passkey of petro forgotten" in desk.call("console", "user", "reset-passkeys", "petro").out
         with desk.surroundings([]), strongroom.open_repository(desk.settings) as repository:
             audited = [AuditedProject.of_project(one.stored) for one in repository.projects()]
             found = audit.read_log(repository.context, audited, LogSelection())
         mine = [one.entry for one in found.entries if one.entry.what.get("account") == "petro"]
-        assert [one.action for one in mine] == ["account-add", "passkey-remove"]
-        assert all(one.who.user not in ("petro", "") and not one.who.program.endswith("console") for one in mine)
+        assert [one.action for one in mine] == ["account-add", "passkey-add", "password-change", "passkey-remove"]
+        by_command = [one for one in mine if one.action != "passkey-add"]
+        assert all(one.who.user not in ("petro", "") and not one.who.program.endswith("console") for one in by_command)
         assert PASSWORD not in str(mine)
         store = desk.folder / "repository"
         store.rename(desk.folder / "away")
@@ -218,3 +247,32 @@ def test_the_command_line_says_who_changed_an_account(desk: Desk, tmp_path: Path
             (desk.folder / "away").rename(store)
     finally:
         desk.call("console", "user", "remove", "petro", "--yes")
+
+
+@pytest.mark.slow
+def test_a_sign_in_while_the_store_is_away_outlives_a_kill_of_the_console(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(f"{PASSWORD}\n")
+    desk.call("console", "user", "add", "dana", "--password-file", str(file))
+    state = ConsoleState(state_file(desk))
+    store, away = desk.folder / "repository", desk.folder / "away"
+    store.rename(away)
+    try:
+        with running(desk) as console, httpx.Client(base_url=console.url) as client:
+            found = FORM.search(client.get("/login").text)
+            assert found is not None
+            form = {"form": found[1], "name": "dana", "password": PASSWORD, "back": "/"}
+            assert client.post("/login", data=form).status_code == 303
+            console.process.kill()
+    finally:
+        away.rename(store)
+    log = AccountLog(state, SystemClock())
+    assert log.waiting() == 1
+    with running(desk):
+        until = monotonic() + 60
+        while log.waiting() and monotonic() < until:
+            sleep(0.05)
+    state.close()
+    shown = json.loads(desk.call("audit", "show", "--action", "sign-in", "--user", "dana", "--json").out)
+    assert [one["request"]["by"] for one in shown["entries"]] == ["password"]
+    desk.call("console", "user", "remove", "dana", "--yes")

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from console.access.rights import Action, Role
+from console.accounts import accounts
 from console.limits import ConsoleLimits
+from console.post import Write, no_readers
+from console.state import ConsoleState
+from console.texts import Texts
+from strongroom.settings.console import ConsoleSettings
 from tests.e2e.console.getting_back import REPORTS, acts, confirm, fetched, get_back, make_desk, plan, tick, until
 from tests.support.clock import StillClock
-from tests.support.console import ConsoleClient, console_of, person, text_of
+from tests.support.console import CHEAP, ConsoleClient, console_of, person, text_of
+from tests.support.console_login import PASSWORD
 from tests.support.desk import Desk
 from vault.clock import SystemClock
+from vault.randomness import SystemRandomness
 
 ANNA, BORIS = person("anna", Role.RESTORER, Role.EXPORTER), person("boris", Role.RESTORER, Role.EXPORTER)
 EVE, VIEWER = person("eve", Role.RESTORER, projects=["parcelo"]), person("vera", Role.VIEWER)
@@ -157,3 +166,42 @@ def test_a_whole_project_waits_and_a_part_of_it_does_not(still: Desk) -> None:
 
 def _addresses(console: ConsoleClient) -> set[str]:
     return {f"/approvals/{part.split(chr(34))[0]}" for part in console.get("/approvals").text.split('href="/approvals/')[1:]}
+
+
+class Letters:
+    """What was told to whom, in English."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def tell(self, person: str, write: Write) -> None:
+        self.told.append((person, write(Texts("en", ZoneInfo("UTC"))).subject))
+
+    def tell_all(self, write: Write, readers: Callable[[], Iterable[str]] = no_readers) -> None:
+        for one in ("the channels", *readers()):
+            self.tell(one, write)
+
+
+def test_those_who_may_decide_are_told_and_whoever_asked_hears_what_came_of_it(still: Desk) -> None:
+    clock, post = StillClock(SystemClock().now()), Letters()
+    persons = {
+        one.name: one
+        for one in (
+            person("anna@example.org", Role.RESTORER),
+            person("boris@example.org", Role.RESTORER),
+            person("vera@example.org", Role.VIEWER),
+        )
+    }
+    own = ConsoleState(still.folder / "console" / "console.sqlite")
+    accounts_ = accounts.opened(own, ConsoleSettings.model_construct, clock, SystemRandomness(), CHEAP)
+    for name in (*persons, "gone@example.org"):
+        accounts_.local.add(name, PASSWORD)
+    own.close()
+    with console_of(still, *persons.values(), clock=clock, approvals=BOTH, post=post, people=persons.get) as console:
+        task = asked(console)
+        subject = "anna@example.org asks for an approval in acme"
+        assert post.told == [("the channels", subject), ("boris@example.org", subject)]
+        clock.sleep(timedelta(days=1).total_seconds())
+        page = until(console, task, "was refused")
+        assert "nobody has approved it in time" in text_of(page)
+    assert post.told[2:] == [("anna@example.org", "Your request in acme has expired")]

@@ -15,6 +15,7 @@ from console import server
 from console.access.rights import Action
 from console.accounts.sessions import Identity
 from console.live_settings import LiveSettings
+from console.post import Letter
 from console.visit import Console
 from tests.support.clock import StillClock
 from vault.errors import SettingsError
@@ -92,9 +93,9 @@ def test_whoever_a_message_goes_to_is_asked_of_the_settings_as_they_are_then(fil
         serving.start()
         try:
             with opened(file) as console:
-                console.post.tell_all("one", "nobody is named yet")
+                console.post.tell_all(lambda _: Letter("one", "nobody is named yet", "/"))
                 write(file, more=f'[notify.webhook]\nurl = "http://127.0.0.1:{listener.server_port}/hears"')
-                console.post.tell_all("two", "somebody is")
+                console.post.tell_all(lambda _: Letter("two", "somebody is", "/"))
         finally:
             listener.shutdown()
             serving.join(30)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
@@ -17,12 +18,14 @@ from console.basket import Entry
 from console.errors import NotAllowed, NotThere, TooLarge
 from console.limits import ConsoleLimits
 from console.live_settings import ConsoleRules
+from console.post import Write, no_readers
 from console.return_options import ReturnOptions
 from console.state import ConsoleState
 from console.tasks import records
 from console.tasks.records import Outcome, State, Task, Tasks, Trouble
 from console.tasks.runner import TaskRunner, Work
 from console.tasks.signals import RunningTask
+from console.texts import Texts
 from console.visit import Console
 from tests.support.clock import StillClock
 from vault.errors import Busy, NoRepository, StorageFull, TargetError, TransientStorageError
@@ -37,11 +40,11 @@ class Letters:
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
 
-    def tell(self, person: str, subject: str, text: str) -> None:
-        self.told.append((person, subject))
+    def tell(self, person: str, write: Write) -> None:
+        self.told.append((person, write(Texts("en", ZoneInfo("UTC"))).subject))
 
-    def tell_all(self, subject: str, text: str) -> None:
-        raise AssertionError(subject)
+    def tell_all(self, write: Write, readers: Callable[[], Iterable[str]] = no_readers) -> None:
+        raise AssertionError(write)
 
 
 def console_at(folder: Path, limits: ConsoleLimits | None = None) -> Console:
@@ -129,8 +132,8 @@ def test_what_becomes_of_it_is_kept_and_told_to_its_person(console: Console) -> 
     Tasks(console.state).look("one")
     assert Tasks(console.state).unseen("anna") == 1
     assert sorted(cast(Letters, console.post).told) == [
-        ("anna", "your restore in acme: done"),
-        ("anna", "your restore in acme: partly"),
+        ("anna", "Your restore in acme is done"),
+        ("anna", "Your restore in acme is done, and not all is as you asked"),
     ]
 
 

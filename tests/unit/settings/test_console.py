@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from console.access import assignments
+from console.access.rights import assigned
 from strongroom.settings import reader
 from strongroom.settings.console import ConsoleSettings, listens
 from strongroom.settings.errors import SettingsInvalid
@@ -25,7 +25,7 @@ def test_without_the_table_nobody_may_anything_and_it_listens_on_loopback() -> N
     found = read("")
     assert found.roles == () and found.listen == "127.0.0.1:8440"
     assert found.approvals == ("erase", "shorten-retention", "release-hold")
-    assert assignments.of(found, "anna", {"managers"}) == ()
+    assert assigned(found, "anna", {"managers"}) == ()
 
 
 def test_a_role_is_given_by_name_or_by_group_until_the_end_of_a_day_in_the_zone() -> None:
@@ -33,10 +33,10 @@ def test_a_role_is_given_by_name_or_by_group_until_the_end_of_a_day_in_the_zone(
         '[console]\nzone = "Europe/Kyiv"\n[[console.roles]]\nrole = "viewer"\ngroups = ["managers"]\nprojects = ["acme"]\n'
         'until = 2026-03-14\n[[console.roles]]\nrole = "auditor"\npeople = ["anna"]\nuntil = "2026-12-31"\n'
     )
-    (viewer,) = assignments.of(found, "ivan", {"managers", "others"})
+    (viewer,) = assigned(found, "ivan", {"managers", "others"})
     assert viewer.until == datetime(2026, 3, 14, 22, tzinfo=UTC), "midnight in Kyiv"
-    assert [one.role.value for one in assignments.of(found, "anna", {"managers"})] == ["viewer", "auditor"]
-    assert assignments.of(found, "managers", {"anna"}) == (), "a name is no group, and a group no name"
+    assert [one.role.value for one in assigned(found, "anna", {"managers"})] == ["viewer", "auditor"]
+    assert assigned(found, "managers", {"anna"}) == (), "a name is no group, and a group no name"
 
 
 @pytest.mark.parametrize(
