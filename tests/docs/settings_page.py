@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from strongroom.settings import console, document, models, notifications, projects
+from strongroom.settings import agent, console, document, models, notifications, projects
 from strongroom.settings.document import Document
 from strongroom.settings.example import EXAMPLE
 
@@ -45,6 +45,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "console.roles": console.ConsoleRole,
     "console.openid": console.OpenIdSettings,
     "console.proxy": console.ProxySettings,
+    "agent": agent.AgentSettings,
+    "agent.allow": agent.AgentRule,
 }
 """Every table of the file, in the order of the page."""
 
