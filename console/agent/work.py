@@ -53,7 +53,7 @@ LONGEST_PAUSE = 5.0
 """Seconds between two reports: whoever cancels waits no longer."""
 TELL_FOR = 600.0
 """Seconds for which the outcome is told again to a console that is away."""
-LONGEST_TEXT, MOST_TOLD = 1000, 100
+LONGEST_TEXT, MOST_TROUBLES_SENT = 1000, 100
 """What is told of single items fits into a request."""
 
 
@@ -130,7 +130,7 @@ def carry_out(repositories: RepositoryPool, host: HostRules, work: Work, running
     except Exception as error:  # noqa: BLE001 (the task says that it failed, and the log says why)
         _log.exception("task %s", work.task, exc_info=error)
         return FinishBody(work.lease, "failed", error="something went wrong on the host that nobody expected")
-    return FinishBody(work.lease, "restored", _told(outcome))
+    return FinishBody(work.lease, "restored", _host_outcome(outcome))
 
 
 def tell(client: ConsoleClient, body: FinishBody, clock: Clock, stop: Callable[[], None]) -> str:
@@ -233,9 +233,10 @@ def _replaced(part: PlannedPart) -> list[bytes]:
     return [below + path for path in plan.items["path"].take(sorted(plan.replacing)[:NAMED]).to_pylist()]
 
 
-def _told(outcome: Outcome) -> HostOutcome:
+def _host_outcome(outcome: Outcome) -> HostOutcome:
     troubles = [
-        HostTrouble(one.path[:LONGEST_TEXT], one.what[:100], one.message[:LONGEST_TEXT]) for one in outcome.troubles[:MOST_TOLD]
+        HostTrouble(one.path[:LONGEST_TEXT], one.what[:100], one.message[:LONGEST_TEXT])
+        for one in outcome.troubles[:MOST_TROUBLES_SENT]
     ]
     return HostOutcome(
         outcome.files,

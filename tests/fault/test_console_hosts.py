@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from html import unescape
 from pathlib import Path
@@ -129,7 +129,7 @@ def is_half(path: bytes) -> bool:
     return b".strongroom-" in path
 
 
-def whole(desk: Desk, before: dict[bytes, object]) -> bool:
+def whole(desk: Desk, before: Mapping[bytes, object]) -> bool:
     """Whether everything is back as it was, and nothing besides; that what is there under its name is whole."""
     there = {path: facts for path, facts in tree_facts(desk.folder / "reports").items() if path.endswith((b".bin", b".txt"))}
     wanted = {path: facts for path, facts in before.items() if path.endswith((b".bin", b".txt"))}
