@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from strongroom.settings.agent import AgentSettings
 from strongroom.settings.console import ConsoleSettings
 from strongroom.settings.models import (
     AuditSettings,
@@ -69,6 +70,9 @@ class Document(Table):
     audit: AuditSettings = Field(default=AuditSettings.model_construct(), description="how the log is proven to others")
     console: ConsoleSettings = Field(
         default=ConsoleSettings.model_construct(), description="pages for people without a command line"
+    )
+    agent: AgentSettings = Field(
+        default=AgentSettings.model_construct(), description="restores that this host carries out for a console elsewhere"
     )
 
     @field_check("copies")

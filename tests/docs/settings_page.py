@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from strongroom.settings import console, document, models, notifications, projects
+from strongroom.settings import agent, console, document, models, notifications, projects
 from strongroom.settings.document import Document
 from strongroom.settings.example import EXAMPLE
 from strongroom.settings.tables import Table
@@ -45,6 +45,8 @@ SECTIONS: Mapping[str, type[Table]] = {
     "console.roles": console.ConsoleRole,
     "console.openid": console.OpenIdSettings,
     "console.proxy": console.ProxySettings,
+    "agent": agent.AgentSettings,
+    "agent.allow": agent.AgentRule,
 }
 """Every table of the file, in the order of the page."""
 
