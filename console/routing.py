@@ -23,8 +23,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console import texts
+from console import files, texts, uploads
+from console.access.rights import Action
 from console.errors import ForgedRequest, TooLarge
+from console.gateway import checks
 from console.visit import Caller, Console, Visit
 
 Method = Literal["GET", "POST"]
@@ -42,18 +44,28 @@ CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 
 class Page(Struct, frozen=True):
     """A page's function, and where it is. public: also for those who have not signed in · forms: whether what is sent is a form
-    of this console; of something else, such as JSON, the function reads the body, and the token comes in the header."""
+    of this console; of something else, such as JSON, the function reads the body, and the token comes in the header ·
+    upload: the form may bring a file, from whoever may do this in the project of the path."""
 
     method: Method
     path: str
     function: PageFunction
     public: bool = False
     forms: bool = True
+    upload: Action | None = None
 
 
-def page(method: Method, path: str, function: PageFunction, *, public: bool = False, forms: bool = True) -> Page:
+def page(
+    method: Method,
+    path: str,
+    function: PageFunction,
+    *,
+    public: bool = False,
+    forms: bool = True,
+    upload: Action | None = None,
+) -> Page:
     """See `Page`."""
-    return Page(method, path, function, public, forms)
+    return Page(method, path, function, public, forms, upload)
 
 
 def route(console: Console, one: Page) -> Route:
@@ -64,6 +76,8 @@ def route(console: Console, one: Page) -> Route:
 def _endpoint(console: Console, one: Page) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         caller = await run_in_threadpool(console.authenticator.caller, request)
+        if one.upload is not None and uploads.is_form(request):
+            return await _with_file(console, one, one.upload, request, caller)
         form = await _form(request) if one.method == "POST" and one.forms else FormData()
         visit = Visit(console, request, caller, texts_of(console, request, caller), form)
         if one.method == "POST":
@@ -73,6 +87,24 @@ def _endpoint(console: Console, one: Page) -> Callable[[Request], Awaitable[Resp
         return await run_in_threadpool(one.function, visit)
 
     return endpoint
+
+
+async def _with_file(console: Console, one: Page, action: Action, request: Request, caller: Caller | None) -> Response:
+    """Rights and where the request comes from are looked at before anything of it is read."""
+    visit = Visit(console, request, caller, texts_of(console, request, caller), FormData())
+    _refuse_other_sites(visit)
+    await run_in_threadpool(checks.allowed, visit, action, visit.value("project"))
+    csrf = "" if caller is None else caller.csrf
+    form, upload = await uploads.received_form(console, request, csrf)
+    visit = Visit(console, request, caller, visit.texts, form)
+    visit.upload = upload
+    try:
+        _refuse_forged(visit, caller)
+    except ForgedRequest:
+        if upload is not None:
+            await run_in_threadpool(files.drop, console, upload.task)
+        raise
+    return await run_in_threadpool(one.function, visit)
 
 
 def texts_of(console: Console, request: Request, caller: Caller | None) -> texts.Texts:
@@ -115,6 +147,15 @@ async def _form(request: Request) -> FormData:
 
 def _refuse_forged(visit: Visit, caller: Caller | None) -> None:
     """Raises `ForgedRequest`."""
+    _refuse_other_sites(visit)
+    if caller is not None and caller.csrf:
+        brought = visit.sent(CSRF_FIELD) or visit.request.headers.get(CSRF_HEADER, "")
+        if not hmac.compare_digest(brought.encode(), caller.csrf.encode()):
+            raise ForgedRequest("the page is from a session that is over", hint="open it anew, and send it again")
+
+
+def _refuse_other_sites(visit: Visit) -> None:
+    """Raises `ForgedRequest`."""
     headers = visit.request.headers
     site = headers.get("sec-fetch-site", "same-origin")
     origin = headers.get("origin")
@@ -122,7 +163,3 @@ def _refuse_forged(visit: Visit, caller: Caller | None) -> None:
     expected = {f"http://{headers.get('host')}", f"https://{headers.get('host')}", own}
     if site not in ("same-origin", "none") or (origin is not None and origin not in expected):
         raise ForgedRequest("this was sent by a page of another site", hint="open the console itself, and do it there")
-    if caller is not None and caller.csrf:
-        brought = visit.sent(CSRF_FIELD) or headers.get(CSRF_HEADER, "")
-        if not hmac.compare_digest(brought.encode(), caller.csrf.encode()):
-            raise ForgedRequest("the page is from a session that is over", hint="open it anew, and send it again")

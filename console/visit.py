@@ -33,12 +33,15 @@ if TYPE_CHECKING:
     from console.repositories import RepositoryPool
     from console.state import ConsoleState
     from console.texts import Texts
+    from console.uploads import Upload
     from vault.clock import Clock
     from vault.randomness import Randomness
 
 
 MOST_ASKING = 2
 """Questions in SQL at once: each may take half a GiB."""
+
+MOST_UPLOADS = 2
 
 
 class Caller(Struct, frozen=True):
@@ -73,10 +76,11 @@ class Console(Struct, frozen=True):
     state: its own memory · accounts: who people are · templates: by language · zone: in which moments are shown where no
     project says another one · secure: whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for
     any · known: what stays in memory of projects · previews: processes that open what others wrote · views: which looks at
-    content are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show ·
-    limits: of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a
-    second person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody
-    as they are now, by name, for what goes on while they are away; None where nobody can say
+    content are in the log already · asking: room for questions in SQL · uploads: room for bags that come · masked: patterns of
+    columns that previews do not show · limits: of what people ask for · folders: into which it may be restored, by the names
+    that people see · bag_folders: in which bags lie that can be verified, likewise · approvals: what a second person must
+    approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody as they are now, by
+    name, for what goes on while they are away; None where nobody can say
     """
 
     repositories: RepositoryPool
@@ -93,9 +97,11 @@ class Console(Struct, frozen=True):
     previews: PreviewWorkers = field(default_factory=PreviewWorkers)
     views: KnownViews = field(default_factory=KnownViews)
     asking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_ASKING))
+    uploads: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_UPLOADS))
     masked: tuple[str, ...] = ()
     limits: ConsoleLimits = ConsoleLimits()
     folders: Mapping[str, Path] = field(default_factory=dict)
+    bag_folders: Mapping[str, Path] = field(default_factory=dict)
     approvals: frozenset[Action] = APPROVED_BY_TWO
     tasks: TaskSignals = field(default_factory=TaskSignals)
     post: Post = field(default_factory=NoPost)
@@ -104,6 +110,9 @@ class Console(Struct, frozen=True):
 
 class Visit:
     """One request to one page. form: what was sent; empty for GET."""
+
+    upload: Upload | None = None
+    """What was brought with the form."""
 
     def __init__(self, console: Console, request: Request, caller: Caller | None, texts: Texts, form: FormData) -> None:
         self.console = console

@@ -77,6 +77,12 @@ def _operation(one: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, 
         "parameters": [*_of_path(one), *map(_parameter, one.parameters)],
         "responses": responses,
     }
+    if one.upload is not None:
+        described["requestBody"] = {
+            "required": True,
+            "description": "a ZIP file",
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        }
     if one.body is not None:
         described["requestBody"] = {
             "required": True,

@@ -18,8 +18,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console import routing
+from console import routing, uploads
+from console.access.rights import Action
 from console.errors import ForgedRequest, NotSignedIn, TooLarge
+from console.gateway import checks
 from console.responses import status_of
 from console.visit import Caller, Console, Visit
 from vault.errors import StrongroomError, UsageError
@@ -68,7 +70,8 @@ class Call(Struct, frozen=True):
 
 class Operation(Struct, frozen=True):
     """method, path: below `PREFIX` · name: unique · function: gives a value to write, or a response of its own · answer: its
-    type, where it is one that a schema can be made of · body: the type of what is sent."""
+    type, where it is one that a schema can be made of · body: the type of what is sent · upload: a file is sent, by whoever may
+    do this in the project of the path; `Call.body` is a `console.uploads.Upload` then."""
 
     method: Method
     path: str
@@ -79,6 +82,7 @@ class Operation(Struct, frozen=True):
     answer: Any = None
     body: type[Struct] | None = None
     media_type: str = "application/json"
+    upload: Action | None = None
 
 
 def route(console: Console, one: Operation) -> Route:
@@ -116,8 +120,12 @@ def _endpoint(console: Console, one: Operation) -> Callable[[Request], Awaitable
     async def endpoint(request: Request) -> Response:
         caller = await run_in_threadpool(console.authenticator.caller, request)
         _require(one, caller)
-        body = await _body(request, one)
         visit = Visit(console, request, caller, routing.texts_of(console, request, caller), FormData())
+        if one.upload is None:
+            body = await _body(request, one)
+        else:
+            await run_in_threadpool(checks.allowed, visit, one.upload, visit.value("project"))
+            body = await uploads.received_file(console, request)
         return await run_in_threadpool(_answer, one, Call(visit, _values(visit, one.parameters), body))
 
     return endpoint

@@ -5,6 +5,7 @@ approvals   requests for a second person
 ask         questions in SQL
 basket      what was ticked, and the plan of getting it back
 browse      a project: folders, periods, snapshots, what vanished
+exports     items with proof, and whether a bag is what it says
 home        my projects
 item        one item: versions, and how two of them differ
 keeping     how long things are kept: retention, placing and releasing holds, erasing
@@ -25,6 +26,7 @@ from console.pages import (
     ask,
     basket,
     browse,
+    exports,
     home,
     item,
     keeping,
@@ -44,6 +46,7 @@ PAGES: tuple[Page, ...] = (
     *ask.ROUTES,
     *basket.ROUTES,
     *browse.ROUTES,
+    *exports.ROUTES,
     *home.ROUTES,
     *item.ROUTES,
     *keeping.ROUTES,

@@ -33,6 +33,7 @@ ACTIONS = {
     Action.READ: marked("Read content"),
     Action.DOWNLOAD: marked("Download"),
     Action.EXPORT_PROJECT: marked("Export whole projects"),
+    Action.EXPORT_BAG: marked("Export with proof, verify bags"),
     Action.RESTORE_TO_FOLDER: marked("Restore into a folder"),
     Action.RESTORE_IN_PLACE: marked("Restore in place"),
     Action.ASK: marked("Ask in SQL"),

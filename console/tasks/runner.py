@@ -154,12 +154,16 @@ def tell(console: Console, task: Task) -> None:
 def _done(task: Task) -> str:
     done = task.outcome
     problems = f"; {done.problems} things are not as you asked for" if done.problems else ""
+    if task.kind == "bag":
+        return f"The bag is {'whole' if done.bag is not None and done.bag.sound else 'NOT whole'}."
+    if task.kind == "export":
+        return f"The bag with {done.files} files ({done.bytes} bytes) can be fetched{problems}."
     if task.kind == "erasure":
         return f"{done.files} objects ({done.bytes} bytes) were deleted{problems}."
     return f"{done.files} files are back ({done.bytes} bytes){problems}."
 
 
-_NAMES = {"erasure": "erasing"}
+_NAMES = {"export": "export", "bag": "verification of a bag", "erasure": "erasing"}
 
 
 def _may_pass(error: StrongroomError) -> bool:

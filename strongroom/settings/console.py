@@ -148,6 +148,9 @@ class ConsoleSettings(SettingsTable):
     restore_folders: Annotated[tuple[Place, ...], Field(strict=False)] = Field(
         default=(), description="folders of this machine into which restorers may restore; else none"
     )
+    bag_folders: Annotated[tuple[Place, ...], Field(strict=False)] = Field(
+        default=(), description="folders of this machine with bags that auditors may verify; else none"
+    )
     approvals: Annotated[tuple[Approvable, ...], Field(strict=False)] = Field(
         default=("erase", "shorten-retention", "release-hold"), description="what a second person must approve"
     )

@@ -38,6 +38,7 @@ AUDIT = Line((Action.AUDIT,), whole=True)
 HOLDS = Line((Action.AUDIT, Action.HOLD), whole=True)
 ERASE = Line((Action.ERASE,), whole=True)
 ACT = Line((Action.ERASE, Action.AUDIT), whole=True, empty="this project was not erased")
+BAG = Line((Action.EXPORT_BAG,))
 QUESTION = '{"sql": "select 1 as one"}'
 
 LINES: Mapping[str, Line] = {
@@ -117,6 +118,10 @@ LINES: Mapping[str, Line] = {
     "POST /projects/{project}/log/verify": AUDIT,
     "POST /projects/{project}/evidence": Line((Action.AUDIT,), whole=True, form={"period": "nothing"}),
     "GET /projects/{project}/holds": HOLDS,
+    "GET /projects/{project}/export": BAG,
+    "POST /projects/{project}/export": Line((Action.EXPORT_BAG,), form={"reason": ""}),
+    "GET /projects/{project}/bags": BAG,
+    "POST /projects/{project}/bags/verify": BAG,
     # scripts
     "GET /api/v1/openapi.json": SIGNED_IN,
     "GET /api/v1/projects": SIGNED_IN,
@@ -126,6 +131,13 @@ LINES: Mapping[str, Line] = {
     "POST /api/v1/projects/{project}/log/file": AUDIT,
     "POST /api/v1/projects/{project}/log/verify": AUDIT,
     "POST /api/v1/projects/{project}/evidence": Line((Action.AUDIT,), whole=True, body='{"period": "nothing"}'),
+    "POST /api/v1/projects/{project}/export/plan": BAG,
+    "POST /api/v1/projects/{project}/export": BAG,
+    "GET /api/v1/projects/{project}/bags": BAG,
+    "POST /api/v1/projects/{project}/bags/verify": BAG,
+    "POST /api/v1/projects/{project}/bags/verify-listed": Line(
+        (Action.EXPORT_BAG,), body='{"folder": "", "name": ""}', empty="there is no such bag"
+    ),
     "GET /api/v1/projects/{project}/holds": HOLDS,
     "POST /api/v1/projects/{project}/holds": Line((Action.HOLD,), whole=True, body='{"reason": ""}'),
     "POST /api/v1/projects/{project}/holds/release": Line(
