@@ -42,6 +42,7 @@ MOST_ASKING = 2
 """Questions in SQL at once: each may take half a GiB."""
 
 MOST_UPLOADS = 2
+"""Bags that are received at once."""
 
 
 class Caller(Struct, frozen=True):

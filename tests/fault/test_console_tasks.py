@@ -128,6 +128,8 @@ def test_an_export_without_room_or_store_is_not_called_done(desk: Desk, tmp_path
         failed = text_of(until(console, task, "did not work"))
         assert "has room for" in failed or "No space left" in failed
         assert not list(disk.rglob("*.zip")) and "Download" not in failed
+        refused = console.call("/projects/acme/bags/verify", b"x" * MB)
+        assert refused.status_code == 507 and not [one for one in disk.rglob("*") if one.is_file() and one.name == "bag"]
         files.unlink()
         console.post(f"{task}/again")
         until(console, task, "is done")
