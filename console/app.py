@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from console import basket, routing, texts
+from console import basket, files, routing, texts
 from console.api import routing as api_routing
 from console.api.operations import OPERATIONS
 from console.approvals import records as approval_records
@@ -81,6 +81,7 @@ def templates() -> Mapping[str, Environment]:
 def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await run_in_threadpool(files.sweep, console)
         console.known.warm_up(console.repositories)
         runner = TaskRunner(console, carry_out, expire)
         runner.start()

@@ -23,15 +23,8 @@ def task_is_over(task: Task) -> Write:
     """To whoever asked for it."""
 
     def write(texts: Texts) -> Letter:
-        if task.kind == "erasure":
-            return Letter(_erased(texts, task), "\n".join(_outcome(texts, task)), f"/tasks/{task.id}")
-        subjects = {
-            "done": texts.gettext("Your restore in %(project)s is done", project=task.project),
-            "partly": texts.gettext("Your restore in %(project)s is done, and not all is as you asked", project=task.project),
-            "cancelled": texts.gettext("Your restore in %(project)s was cancelled", project=task.project),
-        }
-        failed = texts.gettext("Your restore in %(project)s did not work", project=task.project)
-        return Letter(subjects.get(task.state, failed), "\n".join(_outcome(texts, task)), f"/tasks/{task.id}")
+        subject = _SUBJECTS.get(task.kind, _restored)(texts, task)
+        return Letter(subject, "\n".join(_outcome(texts, task)), f"/tasks/{task.id}")
 
     return write
 
@@ -138,13 +131,42 @@ def passkey_is_doubted(passkey: Passkey) -> Write:
     return write
 
 
+def _restored(texts: Texts, task: Task) -> str:
+    subjects = {
+        "done": texts.gettext("Your restore in %(project)s is done", project=task.project),
+        "partly": texts.gettext("Your restore in %(project)s is done, and not all is as you asked", project=task.project),
+        "cancelled": texts.gettext("Your restore in %(project)s was cancelled", project=task.project),
+    }
+    return subjects.get(task.state, texts.gettext("Your restore in %(project)s did not work", project=task.project))
+
+
+def _exported(texts: Texts, task: Task) -> str:
+    subjects = {
+        "done": texts.gettext("Your export of %(project)s can be fetched", project=task.project),
+        "partly": texts.gettext("Your export of %(project)s can be fetched, and not all is in it", project=task.project),
+        "cancelled": texts.gettext("Your export of %(project)s was cancelled", project=task.project),
+    }
+    return subjects.get(task.state, texts.gettext("Your export of %(project)s did not work", project=task.project))
+
+
+def _verified(texts: Texts, task: Task) -> str:
+    if task.state not in ("done", "partly"):
+        return texts.gettext("A bag for %(project)s was not verified", project=task.project)
+    if task.outcome.bag is not None and task.outcome.bag.sound:
+        return texts.gettext("A bag for %(project)s is what it says", project=task.project)
+    return texts.gettext("A bag for %(project)s is NOT what it says", project=task.project)
+
+
 def _erased(texts: Texts, task: Task) -> str:
-    """The subject of what came of an erasing."""
     if task.state == "done":
         return texts.gettext("The project %(project)s is erased", project=task.project)
     if task.state == "partly":
         return texts.gettext("The project %(project)s is erased, and not all is as you asked", project=task.project)
     return texts.gettext("The project %(project)s was not erased", project=task.project)
+
+
+_SUBJECTS = {"erasure": _erased, "export": _exported, "bag": _verified}
+"""Of what came of a task, by its kind; others are restores."""
 
 
 def _outcome(texts: Texts, task: Task) -> list[str]:
@@ -158,14 +180,23 @@ def _outcome(texts: Texts, task: Task) -> list[str]:
             "%(num)s object was deleted, %(size)s.", "%(num)s objects were deleted, %(size)s.", done.files, size=size
         )
         return [deleted, _asked(texts, task)]
+    if task.kind == "bag":
+        count = 0 if done.bag is None else done.bag.files
+        right = texts.ngettext("%(num)s file is what the bag says.", "%(num)s files are what the bag says.", count)
+        return [right, _asked(texts, task)]
+    if task.kind == "export":
+        made = texts.ngettext("%(num)s file is in it, %(size)s.", "%(num)s files are in it, %(size)s.", done.files, size=size)
+        return [made, *_not_as_asked(texts, task), _asked(texts, task)]
     lines = [texts.ngettext("%(num)s file is back, %(size)s.", "%(num)s files are back, %(size)s.", done.files, size=size)]
     if done.already_there:
         lines.append(texts.ngettext("%(num)s file was right already.", "%(num)s files were right already.", done.already_there))
-    if done.problems:
-        lines.append(
-            texts.ngettext("%(num)s thing is not as you asked.", "%(num)s things are not as you asked.", done.problems)
-        )
-    return [*lines, _asked(texts, task)]
+    return [*lines, *_not_as_asked(texts, task), _asked(texts, task)]
+
+
+def _not_as_asked(texts: Texts, task: Task) -> list[str]:
+    problems = task.outcome.problems
+    text = texts.ngettext("%(num)s thing is not as you asked.", "%(num)s things are not as you asked.", problems)
+    return [text] if problems else []
 
 
 def _asked(texts: Texts, task: Task) -> str:

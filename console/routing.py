@@ -24,9 +24,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console import texts
+from console import files, texts, uploads
+from console.access.rights import Action
 from console.accounts.account_log import acting_as
 from console.errors import ForgedRequest, TooLarge
+from console.gateway import checks
 from console.responses import session_over_page
 from console.visit import Caller, Console, Visit
 
@@ -47,18 +49,28 @@ SECRET = ("/account", "/people", "/login")
 
 class Page(Struct, frozen=True):
     """A page's function, and where it is. public: also for those who have not signed in · forms: whether what is sent is a form
-    of this console; of something else, such as JSON, the function reads the body, and the token comes in the header."""
+    of this console; of something else, such as JSON, the function reads the body, and the token comes in the header ·
+    upload: the form may bring a file, from whoever may do this in the project of the path."""
 
     method: Method
     path: str
     function: PageFunction
     public: bool = False
     forms: bool = True
+    upload: Action | None = None
 
 
-def page(method: Method, path: str, function: PageFunction, *, public: bool = False, forms: bool = True) -> Page:
+def page(
+    method: Method,
+    path: str,
+    function: PageFunction,
+    *,
+    public: bool = False,
+    forms: bool = True,
+    upload: Action | None = None,
+) -> Page:
     """See `Page`."""
-    return Page(method, path, function, public, forms)
+    return Page(method, path, function, public, forms, upload)
 
 
 def route(console: Console, one: Page) -> Route:
@@ -69,17 +81,40 @@ def route(console: Console, one: Page) -> Route:
 def _endpoint(console: Console, one: Page) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         caller = await run_in_threadpool(console.authenticator.caller, request)
+        if one.upload is not None and uploads.is_form(request):
+            return await _with_file(console, one, one.upload, request, caller)
         form = await _form(request) if one.method == "POST" and one.forms else FormData()
         visit = Visit(console, request, caller, texts_of(console, request, caller), form)
         if one.method == "POST":
             _refuse_other_sites(visit)
         is_late = (one.method == "POST" and not _has_token(visit, caller)) or (caller is None and not one.public)
         function = _sent_too_late(visit, one) if is_late else one.function
-        async with console.turns.of(visit.who):
-            with acting_as(caller.person.name, "console") if caller is not None else nullcontext():
-                return await run_in_threadpool(function, visit)
+        return await _run(console, visit, function, caller)
 
     return endpoint
+
+
+async def _run(console: Console, visit: Visit, function: PageFunction, caller: Caller | None) -> Response:
+    """In a thread, in turn, under the caller's name."""
+    async with console.turns.of(visit.who):
+        with acting_as(caller.person.name, "console") if caller is not None else nullcontext():
+            return await run_in_threadpool(function, visit)
+
+
+async def _with_file(console: Console, one: Page, action: Action, request: Request, caller: Caller | None) -> Response:
+    """Rights and where the request comes from are looked at before anything of it is read."""
+    visit = Visit(console, request, caller, texts_of(console, request, caller), FormData())
+    _refuse_other_sites(visit)
+    await run_in_threadpool(checks.allowed, visit, action, visit.value("project"))
+    csrf = "" if caller is None else caller.csrf
+    form, upload = await uploads.received_form(console, request, csrf)
+    visit = Visit(console, request, caller, visit.texts, form)
+    visit.upload = upload
+    if not _has_token(visit, caller):
+        if upload is not None:
+            await run_in_threadpool(files.drop, console, upload.task)
+        raise ForgedRequest("the page is from a session that is over", hint="open it anew, and send it again")
+    return await _run(console, visit, one.function, caller)
 
 
 def texts_of(console: Console, request: Request, caller: Caller | None) -> texts.Texts:

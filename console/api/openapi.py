@@ -83,6 +83,12 @@ def _operation(one: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, 
     }
     if one.by_host:
         described["security"] = [{"host": []}]
+    if one.upload is not None:
+        described["requestBody"] = {
+            "required": True,
+            "description": "a ZIP file",
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        }
     if one.body is not None:
         described["requestBody"] = {
             "required": True,

@@ -10,7 +10,7 @@ entry of the log with its person's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -55,13 +55,15 @@ def ask(visit: Visit, action: Action, project: str, what: What, reason: str) -> 
     return request
 
 
-def for_task(visit: Visit, task: Task, reason: str) -> Request:
-    """A request for a task that waits for it, which is still to be written down and announced. Raises as `ask`."""
+def for_task(visit: Visit, task: Task, reason: str, *, action: Action | None = None, picked: Sequence[str] = ()) -> Request:
+    """A request for a task that waits for it, which is still to be written down and announced. action: that is approved, where
+    it is another one than the task's · picked: what it is about, where that is no basket. Raises as `ask`."""
     what: dict[str, str | int | list[str]] = {"files": task.files, "bytes": task.size, "replacing": task.options.replacing}
-    what["picked"] = [one.name.decode("utf-8", "backslashreplace") for one in task.entries[:20]]
-    if len(task.entries) > 20:
-        what["more_picked"] = len(task.entries) - 20
-    return _request(visit, task.action, task.project, task.scope, what, reason, task.id)
+    names = [*picked] or [one.name.decode("utf-8", "backslashreplace") for one in task.entries]
+    what["picked"] = names[:20]
+    if len(names) > 20:
+        what["more_picked"] = len(names) - 20
+    return _request(visit, action or task.action, task.project, task.scope, what, reason, task.id)
 
 
 def announce(visit: Visit, request: Request) -> None:

@@ -148,6 +148,9 @@ class ConsoleSettings(Table):
     restore_folders: tuple[Place, ...] = Field(
         default=(), description="folders of this machine into which restorers may restore; else none"
     )
+    bag_folders: tuple[Place, ...] = Field(
+        default=(), description="folders of this machine with bags that auditors may verify; else none"
+    )
     approvals: tuple[Approvable, ...] = Field(
         default=("erase", "shorten-retention", "release-hold"), description="what a second person must approve"
     )
