@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -96,7 +96,7 @@ async def _form(request: Request, caller: Caller | None) -> FormData:
         raise ForgedRequest("what was sent is no form of this console", hint="open the page anew, and send it again")
     size = 0
 
-    async def bounded() -> object:
+    async def bounded() -> AsyncGenerator[bytes, None]:
         nonlocal size
         async for piece in request.stream():
             size += len(piece)
@@ -107,7 +107,7 @@ async def _form(request: Request, caller: Caller | None) -> FormData:
     try:
         async with asyncio.timeout(FORM_WITHIN):
             parser = FormParser(request.headers, bounded(), max_fields=most, max_part_size=largest)
-            form = await parser.parse()  # type: ignore[arg-type]
+            form = await parser.parse()
     except TimeoutError as error:
         raise ForgedRequest("the form came too slowly", hint="open the page anew, and send it again") from error
     except MultiPartException as error:

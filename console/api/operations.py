@@ -21,8 +21,10 @@ from console.gateway.previews import ItemPlace, TableView
 from console.gateway.proofs import HoldLine, LogQuestion, ShownLog
 from console.gateway.watching import NewHold
 from console.pages import previews as preview_pages
+from console.pages.ask import TYPES as ASK_TYPES
 from console.pages.prove import TYPES as LOG_TYPES
 from console.pages.prove import download
+from console.previews.sorts import TYPES as BROWSER_TYPES
 
 
 class QuestionBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -363,7 +365,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Bytes of pictures, sound, film and PDF; takes `Range`.",
         _content,
         (PATH, AT, SOURCE),
-        media_type="application/octet-stream",
+        media_types=tuple(media_type for _, media_type in BROWSER_TYPES.values()),
     ),
     Operation("GET", f"{PROJECT}/log", "log", "The log of a project.", _log, _filters(), answer=ShownLog),
     Operation(
@@ -373,7 +375,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "The log as a file.",
         _log_file,
         body=LogFile,
-        media_type="application/octet-stream",
+        media_types=tuple(LOG_TYPES.values()),
     ),
     Operation(
         "POST",
@@ -391,7 +393,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "A signed bag of evidence.",
         _evidence,
         body=EvidenceBody,
-        media_type="application/zip",
+        media_types=("application/zip",),
     ),
     Operation("GET", f"{PROJECT}/holds", "holds", "Holds and their history.", _holds, answer=HoldList),
     Operation("POST", f"{PROJECT}/holds", "place_hold", "Place a hold.", _place_hold, body=HoldBody),
@@ -436,7 +438,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "All rows of an answer, as a file.",
         _ask_file,
         body=QuestionFile,
-        media_type="application/octet-stream",
+        media_types=tuple(ASK_TYPES.values()),
     ),
     Operation(
         "GET",

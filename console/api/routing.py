@@ -69,7 +69,7 @@ class Call(Struct, frozen=True):
 
 class Operation(Struct, frozen=True):
     """method, path: below `PREFIX` · name: unique · function: gives a value to write, or a response of its own · answer: its
-    type, where it is one that a schema can be made of · body: the type of what is sent."""
+    type, where it is one that a schema can be made of · body: the type of what is sent · media_types: of the answer."""
 
     method: Method
     path: str
@@ -79,7 +79,7 @@ class Operation(Struct, frozen=True):
     parameters: tuple[Parameter, ...] = ()
     answer: Any = None
     body: type[Struct] | None = None
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
 
 
 def route(console: Console, one: Operation) -> Route:

@@ -15,6 +15,7 @@ from console.access.rights import Role
 from console.api.openapi import document
 from console.api.operations import OPERATIONS
 from console.api.routing import PREFIX, Operation
+from tests.e2e.console.conftest import PIXEL
 from tests.support.console import ConsoleClient, console_of, person
 from tests.support.desk import Desk, Place
 from tests.support.tree_facts import write_files
@@ -23,8 +24,8 @@ CHECKS = (
     *("not_a_server_error", "status_code_conformance", "content_type_conformance"),
     *("response_headers_conformance", "response_schema_conformance"),
 )
-DIRECTED = {"project": "acme", "path": "reports%2F2024-05.csv"}
-"""Values that lead to something, in every other request: of words by lot none would."""
+DIRECTED = {"project": "acme", "path": "reports%2Flogo.png", "sql": "select * from reports"}
+"""Values that lead to something, in every other request: of words by lot none would. sql: within a body."""
 
 FRUITFUL = {"projects", "tasks", "basket", "requests", "overview", "document"}
 
@@ -32,7 +33,7 @@ FRUITFUL = {"projects", "tasks", "basket", "requests", "overview", "document"}
 @pytest.fixture(scope="module")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleClient]:
     desk = Desk(tmp_path_factory.mktemp("fuzz") / "desk", Place("repository"))
-    write_files(desk.folder / "reports", {"2024-05.csv": b"agent,calls\nolena,17\n", "note.txt": b"hello"})
+    write_files(desk.folder / "reports", {"2024-05.csv": b"agent,calls\nolena,17\n", "logo.png": PIXEL})
     desk.init()
     desk.add("acme", f"reports={desk.folder / 'reports'}")
     desk.call("backup", "acme")
@@ -62,6 +63,8 @@ def ask(console: ConsoleClient, described: Any, one: Operation, examples: int) -
         if asked % 2:
             case.path_parameters = {name: DIRECTED.get(name, value) for name, value in (case.path_parameters or {}).items()}
             case.query = {name: DIRECTED.get(name, value) for name, value in (case.query or {}).items()}
+            if isinstance(case.body, dict):
+                case.body = {name: DIRECTED.get(name, value) for name, value in case.body.items()}
         answer = console.send(**case.as_transport_kwargs(base_url=""))
         good += answer.status_code < 300
         case.validate_response(answer, checks=checks)
