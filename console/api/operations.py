@@ -302,7 +302,7 @@ def _ask(call: Call) -> Answer:
 def _ask_file(call: Call) -> Response:
     format_ = call.body.format
     file = asking.answer_file(call.visit, call.project, _asked(call.body), format_)
-    return download(file, f"{call.project}.{format_}", "application/octet-stream")
+    return download(file, f"{call.project}.{format_}", ASK_TYPES[format_])
 
 
 def _tables(call: Call) -> object:
