@@ -77,5 +77,9 @@ class TooLarge(UsageError):
     """More was sent than any form of the console holds."""
 
 
+class WrongMethod(UsageError):
+    """There is such a page, and it does not take what was sent to it in this way."""
+
+
 class StateError(StrongroomError):
     """The console's own memory cannot be read or written."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import nullcontext
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -41,7 +41,9 @@ LARGEST_FORM = 4 << 20
 FORM_WITHIN = 60.0
 """Seconds in which all of a form has come: whoever sends slower costs nothing after that."""
 
-MOST_FIELDS = 100_000
+MOST_FIELDS = 50_000
+LARGEST_OF_STRANGERS, FIELDS_OF_STRANGERS = 64 << 10, 100
+"""Whoever has not signed in sends a name and a password, no baskets."""
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 SECRET = ("/account", "/people", "/login")
 """Where passwords and codes are typed: what was sent there is never put into a page again."""
@@ -83,7 +85,7 @@ def _endpoint(console: Console, one: Page) -> Callable[[Request], Awaitable[Resp
         caller = await run_in_threadpool(console.authenticator.caller, request)
         if one.upload is not None and uploads.is_form(request):
             return await _with_file(console, one, one.upload, request, caller)
-        form = await _form(request) if one.method == "POST" and one.forms else FormData()
+        form = await _form(request, caller) if one.method == "POST" and one.forms else FormData()
         visit = Visit(console, request, caller, texts_of(console, request, caller), form)
         if one.method == "POST":
             _refuse_other_sites(visit)
@@ -124,34 +126,32 @@ def texts_of(console: Console, request: Request, caller: Caller | None) -> texts
     return texts.Texts(language, ZoneInfo(console.zone))
 
 
-async def _form(request: Request) -> FormData:
+async def _form(request: Request, caller: Caller | None) -> FormData:
     """Raises `TooLarge`, `ForgedRequest` for what is no form."""
+    largest, most = (LARGEST_FORM, MOST_FIELDS) if caller is not None else (LARGEST_OF_STRANGERS, FIELDS_OF_STRANGERS)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("", "application/x-www-form-urlencoded"):
         raise ForgedRequest("what was sent is no form of this console", hint="open the page anew, and send it again")
     size = 0
 
-    async def bounded() -> object:
+    async def bounded() -> AsyncGenerator[bytes, None]:
         nonlocal size
         async for piece in request.stream():
             size += len(piece)
-            if size > LARGEST_FORM:
-                raise TooLarge(
-                    f"more was sent than {LARGEST_FORM >> 20} MiB", hint="choose whole folders in place of many files"
-                )
+            if size > largest:
+                raise TooLarge(f"more was sent than {largest >> 10} KiB", hint="choose whole folders in place of many files")
             yield piece
 
     try:
         async with asyncio.timeout(FORM_WITHIN):
-            form = await FormParser(request.headers, bounded()).parse()  # type: ignore[arg-type]
+            parser = FormParser(request.headers, bounded(), max_fields=most, max_part_size=largest)
+            form = await parser.parse()
     except TimeoutError as error:
         raise ForgedRequest("the form came too slowly", hint="open the page anew, and send it again") from error
     except MultiPartException as error:
-        raise ForgedRequest(f"what was sent is no form: {error.message}") from error
+        raise TooLarge(error.message, hint="choose whole folders in place of many files") from error
     except ClientDisconnect as error:
         raise ForgedRequest("the form was not sent to its end") from error
-    if len(form) > MOST_FIELDS:
-        raise TooLarge(f"more was sent than {MOST_FIELDS} fields", hint="choose whole folders in place of many files")
     return form
 
 

@@ -43,6 +43,9 @@ COLUMNS = (
 MOMENTS_KEPT = 4
 """Tables of moments that stay in memory: one of 20,000 items has 3 MB."""
 
+EVENTS_KEPT = 32
+"""Items of which it is remembered what became of them."""
+
 
 class ItemsAt(Struct, frozen=True):
     """The items of a project at a moment. table: `COLUMNS` and `source`, by path; an item that the source no longer had has its
@@ -85,6 +88,7 @@ class ProjectItems:
         self._decoding = threading.Lock()  # one at a time: what is decoded for fifty people at once would fill the memory
         self._ever: pa.Table | None = None
         self._moments: OrderedDict[tuple[str, ...], ItemsAt] = OrderedDict()
+        self._events: OrderedDict[tuple[bytes, str | None], tuple[ItemHistory, ...]] = OrderedDict()
 
     @property
     def project(self) -> str:
@@ -171,13 +175,24 @@ class ProjectItems:
         return int(ledgers + sum(one.nbytes for one in tables if one is not None) + 4096 * len(self.snapshots))
 
     def events(self, path: bytes, source: str | None = None) -> tuple[ItemHistory, ...]:
-        """What became of one item, of each source that ever had it; none where there was no such item."""
+        """What became of one item, of each source that ever had it; none where there was no such item. Of the last ones that
+        were asked for it is remembered: whoever looks at an item goes to and fro between its versions."""
         from restore.history.events import history
         from restore.history.ledger import OnePath
         from restore.history.timeline import Question
 
+        key = (path, source)
+        with self._lock:
+            known = self._events.get(key)
+        if known is not None:
+            return known
         with self._decoding:
-            return history(self._history, Question(OnePath(path), source), most=len(self._ledgers)).items
+            found = history(self._history, Question(OnePath(path), source), most=len(self._ledgers)).items
+        with self._lock:
+            self._events[key] = found
+            while len(self._events) > EVENTS_KEPT:
+                self._events.popitem(last=False)
+        return found
 
 
 def stored_version(project: Project) -> str:

@@ -19,7 +19,9 @@ from console.gateway import asking, home, previews, watching
 from console.gateway.asking import Answer, Asked
 from console.gateway.previews import ItemPlace, TableView
 from console.pages import previews as preview_pages
+from console.pages.ask import TYPES as ASK_TYPES
 from console.pages.prove import download
+from console.previews.sorts import TYPES as BROWSER_TYPES
 
 
 class QuestionBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -190,7 +192,7 @@ def _ask(call: Call) -> Answer:
 def _ask_file(call: Call) -> Response:
     format_ = call.body.format
     file = asking.answer_file(call.visit, call.project, _asked(call.body), format_)
-    return download(file, f"{call.project}.{format_}", "application/octet-stream")
+    return download(file, f"{call.project}.{format_}", ASK_TYPES[format_])
 
 
 def _tables(call: Call) -> object:
@@ -245,7 +247,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Bytes of pictures, sound, film and PDF; takes `Range`.",
         _content,
         (PATH, AT, SOURCE),
-        media_type="application/octet-stream",
+        media_types=tuple(media_type for _, media_type in BROWSER_TYPES.values()),
     ),
     Operation("GET", "/watch", "overview", "How everything is.", _overview),
     Operation("GET", f"{PROJECT}/watch", "watched", "One project: sources, jobs, drills, storage.", _watched),
@@ -271,7 +273,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "All rows of an answer, as a file.",
         _ask_file,
         body=QuestionFile,
-        media_type="application/octet-stream",
+        media_types=tuple(ASK_TYPES.values()),
     ),
     Operation(
         "GET",

@@ -177,7 +177,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "The log as a file.",
         _log_file,
         body=LogFile,
-        media_type="application/octet-stream",
+        media_types=tuple(LOG_TYPES.values()),
     ),
     Operation(
         "POST",
@@ -195,7 +195,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "A signed bag of evidence.",
         _evidence,
         body=EvidenceBody,
-        media_type="application/zip",
+        media_types=("application/zip",),
     ),
     Operation(
         "POST",

@@ -81,9 +81,9 @@ class Call(Struct, frozen=True):
 
 class Operation(Struct, frozen=True):
     """method, path: below `PREFIX` · name: unique · function: gives a value to write, or a response of its own · answer: its
-    type, where it is one that a schema can be made of · body: the type of what is sent · by_host: only for hosts, with a token
-    of theirs, which is good for nothing else · upload: a file is sent, by whoever may do this in the project of the path;
-    `Call.body` is a `console.uploads.Upload` then."""
+    type, where it is one that a schema can be made of · body: the type of what is sent · media_types: of the answer · by_host:
+    only for hosts, with a token of theirs, which is good for nothing else · upload: a file is sent, by whoever may do this in
+    the project of the path; `Call.body` is a `console.uploads.Upload` then."""
 
     method: Method
     path: str
@@ -93,7 +93,7 @@ class Operation(Struct, frozen=True):
     parameters: tuple[Parameter, ...] = ()
     answer: Any = None
     body: type[Struct] | None = None
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
     by_host: bool = False
     upload: Action | None = None
 
