@@ -23,6 +23,7 @@ from console.api import routing as api_routing
 from console.api.operations import OPERATIONS
 from console.approvals import records as approval_records
 from console.errors import NotThere
+from console.gateway.looks import LookWriter
 from console.gateway.restoring import carry_out
 from console.pages import PAGES
 from console.responses import Headers, Hosts, error_page, failure_page
@@ -81,8 +82,11 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
         console.known.warm_up(console.repositories)
         runner = TaskRunner(console, carry_out)
         runner.start()
+        looks = LookWriter(console)
+        looks.start()
         yield
         await run_in_threadpool(runner.stop)
+        await run_in_threadpool(looks.stop)
         await run_in_threadpool(console.known.close)
         await run_in_threadpool(console.repositories.close)
         await run_in_threadpool(console.previews.close)

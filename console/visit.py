@@ -20,9 +20,10 @@ from console.errors import NotSignedIn
 from console.known_items import KnownItems
 from console.live_settings import ConsoleRules
 from console.post import NoPost, Post
-from console.previews.views import KnownViews
 from console.previews.workers import PreviewWorkers
 from console.tasks.signals import TaskSignals
+from strongroom.view_log import ViewLog
+from vault.clock import SystemClock
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Console(Struct, frozen=True):
     hosts: frozenset[str] = frozenset()
     known: KnownItems = field(default_factory=KnownItems)
     previews: PreviewWorkers = field(default_factory=PreviewWorkers)
-    views: KnownViews = field(default_factory=KnownViews)
+    views: ViewLog = field(default_factory=lambda: ViewLog(SystemClock()))
     asking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_ASKING))
     tasks: TaskSignals = field(default_factory=TaskSignals)
     post: Post = field(default_factory=NoPost)
