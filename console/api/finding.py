@@ -8,13 +8,12 @@ from msgspec import Struct
 
 from console.api.routing import PROJECT, Call, Operation, Parameter
 from console.gateway import browsing, differences, items, listings, searching, vanished
-from console.gateway.browsing import FolderEntry, Page, SnapshotEntry
+from console.gateway.browsing import FolderEntry, Missing, Page, SnapshotEntry
 from console.gateway.differences import ShownPair, ShownRow
 from console.gateway.items import ItemEvent
 from console.gateway.listings import Row
 from console.gateway.searching import Result, Search
 from console.gateway.vanished import VanishedGroup
-from strongroom.period_levels import MissingHere
 
 AT = Parameter("at", "a moment or a snapshot's id, as `--at` takes it; left out: now")
 FOLDER = Parameter("folder", "with its kind in front; bytes are percent-quoted")
@@ -57,7 +56,7 @@ class PeriodLine(Struct, frozen=True):
     bytes: int
     deleted: dict[str, int]
     gaps: tuple[str, ...]
-    missing: tuple[MissingHere, ...]
+    missing: tuple[Missing, ...]
 
 
 class PeriodAnswer(Struct, frozen=True):
@@ -68,7 +67,7 @@ class PeriodAnswer(Struct, frozen=True):
     unit: str
     parts: list[PeriodLine]
     own: list[ItemLine]
-    missing: tuple[MissingHere, ...]
+    missing: tuple[Missing, ...]
 
 
 class TimelineAnswer(Struct, frozen=True):

@@ -12,13 +12,16 @@ from console.gateway import listings
 from console.gateway.listings import Listing, Row
 from console.visit import Visit
 from strongroom.item_levels import SplitLevel
-from strongroom.period_levels import PeriodLevel, parent_of, period_level, window_of
+from strongroom.period_levels import MissingHere, PeriodLevel, parent_of, period_level, window_of
 from vault.problems import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from vault.format.snapshot_record import Counts, Record
+
+Missing = MissingHere
+"""What a period lacks, for other faces."""
 
 ROWS_A_PAGE = 200
 SNAPSHOTS_A_PAGE = 60
