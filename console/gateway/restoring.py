@@ -12,7 +12,7 @@ from console.tasks.records import PROBLEMS_KEPT, Outcome, Task, Trouble
 from strongroom import command_log
 from strongroom.restore import restore
 from strongroom.restore_plan import PlannedRestore, plan_restore
-from vault.errors import RefusedByRule
+from vault.errors import RefusedByRule, StrongroomError
 from vault.problems import printable
 
 if TYPE_CHECKING:
@@ -25,6 +25,38 @@ if TYPE_CHECKING:
     from strongroom.restore_result import RestoreResult
 
 
+LOOK_AT_RIGHTS = 5.0
+"""Seconds after which running work is asked again whether its person may still have it done."""
+
+
+class WhileAllowed:
+    """A `stop` of the library that also ends work once its person may no longer have just this done. Whoever begins it again is
+    refused then, or gets what they may have now. Nobody knows of somebody who has left: their work goes on."""
+
+    def __init__(self, console: Console, task: Task, running: RunningTask) -> None:
+        self._console, self._task, self._running = console, task, running
+        began = self._scope()
+        self._parts = () if began is None else began.parts
+        self._looked = console.clock.monotonic()
+
+    def __call__(self) -> None:
+        """Raises `Interrupted`."""
+        now = self._console.clock.monotonic()
+        if now - self._looked >= LOOK_AT_RIGHTS:
+            self._looked = now
+            scope = self._scope()
+            if scope is not None and not scope.is_everything and not set(self._parts) <= set(scope.parts):
+                self._running.end("not-allowed")
+        self._running()
+
+    def _scope(self) -> Scope | None:
+        try:
+            person = self._console.people(self._task.person)
+        except StrongroomError:  # the state is busy: it is asked again
+            return None
+        return None if person is None else person.scope(self._task.action, self._task.project, self._console.clock.now())
+
+
 def carry_out(console: Console, task: Task, running: RunningTask) -> Outcome:
     """Do a restore, or go on with it. Raises `NotAllowed` where its person may not do it any more, `RefusedByRule` where it
     would replace more than they have confirmed, `Interrupted`, and what planning and restoring raise."""
@@ -33,7 +65,7 @@ def carry_out(console: Console, task: Task, running: RunningTask) -> Outcome:
         planned = _planned(console, task, project, running)
         about = {"task": task.id, "approved_by": task.approved_by}
         with command_log.recorded(project.context, "restore", [project.stored], about):
-            result = restore(planned, stop=running, progress=running)
+            result = restore(planned, stop=WhileAllowed(console, task, running), progress=running)
     return outcome_of(result, planned.where if task.options.goal == "place" else f"{task.options.folder}: {task.name}")
 
 
