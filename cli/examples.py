@@ -421,6 +421,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("console user reset-totp olena", "her telephone is lost"),
         ("console user reset-totp boris --config /etc/strongroom/strongroom.toml", "of another settings file"),
     ),
+    "console user reset-passkeys": _of(
+        ("console user reset-passkeys olena", "her telephone is lost"),
+        ("console user reset-passkeys boris --config /etc/strongroom/strongroom.toml", "of another settings file"),
+    ),
     "daemon run": _of(
         ("daemon run backup acme", "back up one project now, as the daemon would"),
         ("daemon run drill", "the restore test of every project, now"),

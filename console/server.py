@@ -28,6 +28,7 @@ from console.certificates import LiveCertificate
 from console.known_items import KnownItems
 from console.live_settings import LiveSettings
 from console.notifying import ChannelPost
+from console.recording import AccountRecorder
 from console.repositories import RepositoryPool
 from console.state import alone
 from console.visit import Console
@@ -102,11 +103,15 @@ def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock,
     with ExitStack() as stack:
         state = stack.enter_context(alone(state_file(live.whole)))
         people = accounts.opened(state, lambda: live.console, clock, randomness)
-        authenticator = RequestAuthenticator(people, randomness, secure=where.secure)
+        authenticator = RequestAuthenticator(people, randomness, clock, secure=where.secure)
         post = ChannelPost(lambda: live.whole.document.notify, clock, where.url)
         stack.callback(post.close)
+        pool = RepositoryPool(lambda: strongroom.open_repository(file, identity=identity), clock, live.version)
+        recorder = AccountRecorder(people.log, pool.lent, state.file)
+        recorder.start()
+        stack.callback(recorder.stop)
         yield Console(
-            RepositoryPool(lambda: strongroom.open_repository(file, identity=identity), clock, live.version),
+            pool,
             state,
             people,
             authenticator,

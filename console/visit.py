@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -22,6 +21,7 @@ from console.live_settings import ConsoleRules
 from console.post import NoPost, Post
 from console.previews.workers import PreviewWorkers
 from console.tasks.signals import TaskSignals
+from console.turns import Room, Turns
 from strongroom.view_log import ViewLog
 from vault.clock import SystemClock
 from vault.errors import StrongroomError
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 MOST_ASKING = 2
-"""Questions in SQL at once: each may take half a GiB."""
+"""Questions in SQL at once, of different people: each may take half a GiB."""
 
 
 class Caller(Struct, frozen=True):
@@ -75,9 +75,10 @@ class Console(Struct, frozen=True):
 
     state: its own memory · accounts: who people are · templates: by language · rules: what the settings say now · secure:
     whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for any · known: what stays in memory of
-    projects · previews: processes that open what others wrote · views: which looks at content are in the log already · asking:
-    room for questions in SQL · tasks: of this process · post: tells people outside of the console's pages · people: somebody
-    as they are now, by name, for what goes on while they are away; None where nobody can say
+    projects · previews: processes that open what others wrote · views: which looks at content are in the log already · turns:
+    whose requests are worked on · asking: room for questions in SQL · tasks: of this process · post: tells people outside of
+    the console's pages · people: somebody as they are now, by name, for what goes on while they are away; None where nobody
+    can say
     """
 
     repositories: RepositoryPool
@@ -93,7 +94,8 @@ class Console(Struct, frozen=True):
     known: KnownItems = field(default_factory=KnownItems)
     previews: PreviewWorkers = field(default_factory=PreviewWorkers)
     views: ViewLog = field(default_factory=lambda: ViewLog(SystemClock()))
-    asking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_ASKING))
+    turns: Turns = field(default_factory=Turns)
+    asking: Room = field(default_factory=lambda: Room(MOST_ASKING))
     tasks: TaskSignals = field(default_factory=TaskSignals)
     post: Post = field(default_factory=NoPost)
     people: Callable[[str], Person | None] = nobody_known
@@ -151,6 +153,16 @@ class Visit:
     def person(self) -> Person:
         """Who asks. Raises `NotSignedIn`."""
         return self.caller.person
+
+    @property
+    def who(self) -> str:
+        """Whose turn it is to be worked for: a person, or an address where nobody has signed in."""
+        return self._caller.person.name if self._caller is not None else f"at {self.address}"
+
+    @property
+    def path(self) -> str:
+        """Of the page that was asked for, quoted as it came."""
+        return bytes(self.request.scope["raw_path"]).decode("ascii", "replace")
 
     @property
     def address(self) -> str:

@@ -25,6 +25,8 @@ from strongroom import environment, log_values, notices
 from vault.errors import Interrupted, KeyRefused, RefusedByRule, StrongroomError, TransientStorageError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from strongroom.context import Context
     from vault.format.log_entry import LoggedProject, Result
     from vault.format.log_head import LogHead
@@ -68,13 +70,15 @@ def recorded(
     what: Mapping[str, object] | None = None,
     *,
     readers: Sequence[Project] = (),
+    at: datetime | None = None,
 ) -> Iterator[Recording]:
     """Record what the block does. action: a word, as `restore` · projects: that it is about · what: the whole selection and the
-    options that matter · readers: who may read an entry that is about no project: whoever may audit one of these."""
+    options that matter · readers: who may read an entry that is about no project: whoever may audit one of these ·
+    at: when it was done, where it is recorded later."""
     outer = _current.get()
     if outer is not None and not outer.is_in(context):
         outer = None
-    entry = Recording(context, action, log_values.plain(what or {}), outer)
+    entry = Recording(context, action, log_values.plain(what or {}), outer, at)
     entry.add_projects(projects, readers)
     token = _current.set(outer or entry)
     try:
@@ -160,7 +164,9 @@ def end_draft(context: Context, project: Project, draft: Draft, counts: Mapping[
 class Recording:
     """One entry on its way, or a part of another one. Made by `recorded`."""
 
-    def __init__(self, context: Context, action: str, what: dict[str, Any], outer: Recording | None) -> None:
+    def __init__(
+        self, context: Context, action: str, what: dict[str, Any], outer: Recording | None, at: datetime | None = None
+    ) -> None:
         self._context = context
         self._action = action
         self._what = what
@@ -174,7 +180,8 @@ class Recording:
         self._why = ""
         self._draft: Draft | None = None
         self._writer: LogWriter | None = None
-        self._started = context.repository.services.clock.now()
+        self._started = at or context.repository.services.clock.now()
+        self._unstored: Unstored | None = None
 
     def is_in(self, context: Context) -> bool:
         """Whether it is about the same repository."""
@@ -248,6 +255,11 @@ class Recording:
         if self._draft is not None and self._writer is not None:
             self._write(self._writer, self._draft, error)
 
+    @property
+    def is_kept(self) -> bool:
+        """Once it is over: whether an entry was made that the store has, or this machine until the store takes it."""
+        return self._draft is not None and (self._unstored is None or self._unstored.kept)
+
     def join(self, part: Recording) -> None:
         """What became of a part of it."""
         known = {name for name, value in part._what.items() if self._what.get(name) == value}
@@ -264,7 +276,8 @@ class Recording:
             writer.store = self._context.log or self._context.traffic  # a person waits, or the store was waited for already
         now = self._context.repository.services.clock.now()
         outcome = Outcome(self._result, self._code or 0, now, self._counts, self._shown_parts(), self._why)
-        _say(writer.end(replace(draft, what=self._what, audiences=self._audiences()), outcome))
+        self._unstored = writer.end(replace(draft, what=self._what, audiences=self._audiences()), outcome)
+        _say(self._unstored)
 
     def _shown_parts(self) -> tuple[dict[str, Any], ...]:
         """Of a command about one thing there is no part beside the whole."""

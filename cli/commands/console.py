@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,15 +14,14 @@ import typer
 from cli import output, prompts
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from strongroom import context, environment, settings
-from vault.errors import UsageError
+from vault.errors import StrongroomError, UsageError
+from vault.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from console.accounts.local import LocalAccounts
     from strongroom.settings import Settings
 
-NEEDED = ("argon2", "babel", "jinja2", "joserfc", "python_multipart", "starlette", "uvicorn")
+NEEDED = ("argon2", "babel", "jinja2", "joserfc", "python_multipart", "starlette", "uvicorn", "webauthn")
 """Modules of the extra."""
 LONGEST_PASSWORD_FILE = 4096
 
@@ -93,14 +94,16 @@ def add(
 
     What the person may is in the settings: `[[console.roles]]`.
     """
-    _accounts(config).add(name, _password(password_file), title, groups or [])
+    with _accounts(config) as accounts:
+        accounts.add(name, _password(password_file), title, groups or [])
     output.result(f"{name} can sign in")
 
 
 @user.command("list", epilog=EXIT_CODES)
 def list_(config: Config = None, as_json: Json = False) -> None:
     """Local accounts, with their groups and whether they have a second factor."""
-    found = _accounts(config).all()
+    with _accounts(config) as accounts:
+        found = accounts.all()
     if as_json:
         rows = [
             {
@@ -125,43 +128,70 @@ def list_(config: Config = None, as_json: Json = False) -> None:
 @user.command("groups", epilog=EXIT_CODES)
 def groups_(name: Name, groups: Groups = None, config: Config = None) -> None:
     """Give an account these groups in place of those that it has; without --group none."""
-    _accounts(config).set_groups(name, groups or [])
+    with _accounts(config) as accounts:
+        accounts.set_groups(name, groups or [])
     output.result(f"{name} is in {', '.join(sorted(groups)) if groups else 'no group'}")
 
 
 @user.command("remove", epilog=EXIT_CODES)
 def remove(name: Name, config: Config = None, yes: Yes = False) -> None:
     """Remove an account with its sessions and tokens; or let a provider name another person so from now on."""
-    accounts = _accounts(config)
     prompts.confirm(f"Remove the account {name}, with its sessions and tokens?", yes=yes, undone="nothing was removed")
-    accounts.remove(name)
+    with _accounts(config) as accounts:
+        accounts.remove(name)
     output.result(f"{name} is removed")
 
 
 @user.command("passwd", epilog=EXIT_CODES)
 def passwd(name: Name, password_file: PasswordFile = None, config: Config = None) -> None:
     """Give an account another password. All of its sessions end."""
-    _accounts(config).set_password(name, _password(password_file))
+    with _accounts(config) as accounts:
+        accounts.set_password(name, _password(password_file))
+        account = accounts.get(name)
+    if account is not None and account.passkeys:
+        left = counted(account.passkeys, "passkey")
+        output.notice(f"{name} still signs in with {left}: `strongroom console user reset-passkeys {name}` forgets all")
     output.result(f"{name} has another password; all sessions have ended")
 
 
 @user.command("reset-totp", epilog=EXIT_CODES)
 def reset_totp(name: Name, config: Config = None) -> None:
     """Forget the second factor of an account, for somebody whose telephone is lost. All of its sessions end."""
-    _accounts(config).reset_totp(name)
+    with _accounts(config) as accounts:
+        accounts.reset_totp(name)
     output.result(f"{name} signs in with the password alone, until a second factor is set up anew")
 
 
-def _accounts(config: Path | None) -> LocalAccounts:
+@user.command("reset-passkeys", epilog=EXIT_CODES)
+def reset_passkeys(name: Name, config: Config = None) -> None:
+    """Forget all passkeys of an account, for somebody whose device is lost. All of its sessions end."""
+    with _accounts(config) as accounts:
+        gone = accounts.reset_passkeys(name)
+    output.result(f"{counted(gone, 'passkey')} of {name} forgotten; all sessions have ended")
+
+
+@contextmanager
+def _accounts(config: Path | None) -> Iterator[LocalAccounts]:
+    """What was done with them meanwhile goes into the log, or waits for the console where that cannot be now."""
     require_extra()
+    import strongroom
     from console import server
-    from console.accounts import accounts
+    from console.accounts import account_log, accounts
+    from console.recording import write_due
     from console.state import ConsoleState
 
     found = settings.load(settings.find(config).absolute())
     services = context.services()
     state = ConsoleState(server.state_file(found))
-    return accounts.opened(state, lambda: found.document.console, services.clock, services.randomness).local
+    opened = accounts.opened(state, lambda: found.document.console, services.clock, services.randomness)
+    with closing(state), account_log.acting_as(environment.user_name(), ""):
+        yield opened.local
+        if not opened.log.due(1):
+            return
+        try:
+            write_due(opened.log, lambda: strongroom.open_repository(found.file), state.file)
+        except StrongroomError as error:
+            output.notice(f"the entry of the log waits on this machine, for the console or the next such command: {error}")
 
 
 def _password(file: str | None) -> str:

@@ -158,6 +158,18 @@ class Person(Struct, frozen=True):
         found = [one for one in self.assignments if one.applies(action, project, now)]
         return Scope(tuple((frozenset(one.kinds), one.paths) for one in found))
 
+    def may_everywhere(self, action: Action, now: datetime) -> bool:
+        """Whether they may do something with all of every project, whichever there are."""
+        if self.limit is not None and not (action in self.limit.actions and "*" in self.limit.projects):
+            return False
+        return any(
+            action in ROLES[one.role]
+            and "*" in one.projects
+            and not (one.kinds or one.paths)
+            and (one.until is None or now < one.until)
+            for one in self.assignments
+        )
+
     def may(self, action: Action, now: datetime, project: str | None = None) -> bool:
         """Whether they may do something in some part of a project, or of any."""
         if self.limit is not None and not self.limit.allows(action, project):

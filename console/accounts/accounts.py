@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from console.accounts import tables
+from console.accounts.account_log import AccountLog
 from console.accounts.local import LocalAccounts
 from console.accounts.login import Login
 from console.accounts.openid import OpenId
+from console.accounts.passkeys import Passkeys
 from console.accounts.passwords import Passwords
 from console.accounts.preferences import Preferences
 from console.accounts.sessions import Lifetimes, Sessions
@@ -37,6 +39,8 @@ class Accounts(Struct, frozen=True):
     preferences: Preferences
     login: Login
     openid: OpenId
+    passkeys: Passkeys
+    log: AccountLog
 
 
 def opened(
@@ -55,16 +59,20 @@ def opened(
         now = settings()
         return Lifetimes(durations.read(now.session), durations.read(now.idle))
 
-    local = LocalAccounts(state, Passwords(work), clock, randomness)
-    sessions = Sessions(state, lifetimes, clock, randomness)
-    throttle = Throttle(state, clock)
+    log = AccountLog(state, clock)
+    local = LocalAccounts(state, Passwords(work), log, clock, randomness)
+    sessions = Sessions(state, lifetimes, log, clock, randomness)
+    throttle = Throttle(state, log, clock)
+    passkeys = Passkeys(state, log, clock, randomness)
     return Accounts(
         settings,
         local,
         sessions,
-        Tokens(state, clock, randomness),
+        Tokens(state, log, clock, randomness),
         throttle,
         Preferences(state),
-        Login(state, local, sessions, throttle, clock, randomness),
+        Login(state, local, passkeys, sessions, throttle, clock, randomness),
         OpenId(state, settings, clock, randomness),
+        passkeys,
+        log,
     )

@@ -16,6 +16,7 @@ from vault.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from console.accounts.account_log import AccountLog
     from console.accounts.passwords import Passwords
     from console.state import ConsoleState
     from vault.clock import Clock
@@ -39,8 +40,11 @@ class Account(Struct, frozen=True):
 class LocalAccounts:
     """Makes, changes and checks them."""
 
-    def __init__(self, state: ConsoleState, passwords: Passwords, clock: Clock, randomness: Randomness) -> None:
+    def __init__(
+        self, state: ConsoleState, passwords: Passwords, log: AccountLog, clock: Clock, randomness: Randomness
+    ) -> None:
         self._state = state
+        self._log = log
         self._passwords = passwords
         self._clock = clock
         self._randomness = randomness
@@ -60,6 +64,7 @@ class LocalAccounts:
                 "INSERT INTO account (name, title, groups, password, created) VALUES (?, ?, ?, ?, ?)",
                 (name, title, json.dumps(sorted(set(groups))), hashed, self._clock.now().timestamp()),
             )
+            self._log.note("account-add", name, title=title, groups=sorted(set(groups)))
 
     def all(self) -> list[Account]:
         """Every one, by name."""
@@ -81,14 +86,16 @@ class LocalAccounts:
             gone += database.execute("DELETE FROM session WHERE name = ?", (name,)).rowcount
             for table in ("token", "passkey", "login_step", "preference"):
                 database.execute(f"DELETE FROM {table} WHERE name = ?", (name,))  # noqa: S608 (names of our own)
-        if not gone:
-            raise _unknown(name)
+            if not gone:
+                raise _unknown(name)
+            self._log.note("account-remove", name)
 
     def set_groups(self, name: str, groups: Collection[str]) -> None:
         """Other groups, from the next request on. Raises `UsageError`."""
         with self._state.transaction() as database:
             self._require(database, name)
             database.execute("UPDATE account SET groups = ? WHERE name = ?", (json.dumps(sorted(set(groups))), name))
+            self._log.note("account-groups", name, groups=sorted(set(groups)))
 
     def set_password(self, name: str, password: str, *, keep_session: str = "") -> None:
         """Another password; all sessions end. keep_session: the id of one that goes on. Raises `UsageError`."""
@@ -97,8 +104,9 @@ class LocalAccounts:
         with self._state.transaction() as database:
             self._require(database, name)
             database.execute("UPDATE account SET password = ? WHERE name = ?", (hashed, name))
-            database.execute("DELETE FROM session WHERE name = ? AND id != ?", (name, keep_session))
+            ended = database.execute("DELETE FROM session WHERE name = ? AND id != ?", (name, keep_session)).rowcount
             database.execute("DELETE FROM login_step WHERE name = ?", (name,))
+            self._log.note("password-change", name, sessions_ended=ended)
 
     def has_password(self, name: str, password: str) -> bool:
         """Whether it is the account's; takes as long where there is no such account. Raises `Busy`."""
@@ -130,6 +138,7 @@ class LocalAccounts:
                 database.execute(
                     "UPDATE account SET totp = totp_new, totp_new = NULL, totp_step = ? WHERE name = ?", (step, name)
                 )
+                self._log.note("second-factor-set", name)
         return step is not None
 
     def has_code(self, name: str, typed: str) -> bool:
@@ -148,8 +157,19 @@ class LocalAccounts:
         with self._state.transaction() as database:
             self._require(database, name)
             database.execute("UPDATE account SET totp = NULL, totp_new = NULL, totp_step = 0 WHERE name = ?", (name,))
-            database.execute("DELETE FROM passkey WHERE name = ?", (name,))
-            database.execute("DELETE FROM session WHERE name = ?", (name,))
+            gone = database.execute("DELETE FROM passkey WHERE name = ?", (name,)).rowcount
+            ended = database.execute("DELETE FROM session WHERE name = ?", (name,)).rowcount
+            self._log.note("second-factor-reset", name, passkeys_removed=gone, sessions_ended=ended)
+
+    def reset_passkeys(self, name: str) -> int:
+        """No passkey signs in any more; all sessions end. Gives how many there were. Raises `UsageError`."""
+        with self._state.transaction() as database:
+            self._require(database, name)
+            gone = database.execute("DELETE FROM passkey WHERE name = ?", (name,)).rowcount
+            ended = database.execute("DELETE FROM session WHERE name = ?", (name,)).rowcount
+            database.execute("DELETE FROM login_step WHERE name = ?", (name,))
+            self._log.note("passkey-remove", name, passkeys_removed=gone, sessions_ended=ended)
+        return gone
 
     def _require(self, database: sqlite3.Connection, name: str) -> sqlite3.Row:
         row = self._row(database, name)

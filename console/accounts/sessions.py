@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from console.accounts.account_log import SIGN_IN, acting_as
 from console.accounts.tables import digest, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from console.accounts.account_log import AccountLog
     from console.state import ConsoleState
     from vault.clock import Clock
     from vault.randomness import Randomness
@@ -59,14 +61,22 @@ class Lifetimes(Struct, frozen=True):
 class Sessions:
     """Begins, finds and ends them. lifetimes: as the settings have them now."""
 
-    def __init__(self, state: ConsoleState, lifetimes: Callable[[], Lifetimes], clock: Clock, randomness: Randomness) -> None:
+    def __init__(
+        self,
+        state: ConsoleState,
+        lifetimes: Callable[[], Lifetimes],
+        log: AccountLog,
+        clock: Clock,
+        randomness: Randomness,
+    ) -> None:
         self._state = state
+        self._log = log
         self._lifetimes = lifetimes
         self._clock = clock
         self._randomness = randomness
 
-    def begin(self, identity: Identity, address: str, agent: str) -> str:
-        """A new one; returns what the cookie holds. What the browser had before never goes on."""
+    def begin(self, identity: Identity, address: str, agent: str, by: str = "") -> str:
+        """A new one; returns what the cookie holds. What the browser had before never goes on. by: what proved who it is."""
         secret = words(self._randomness.token(SIZE))
         csrf = words(self._randomness.token(SIZE))
         now = self._clock.now().timestamp()
@@ -83,6 +93,8 @@ class Sessions:
                     *(csrf, now, now, address, agent[:LONGEST_AGENT]),
                 ),
             )
+            with acting_as(identity.name, "console"):
+                self._log.note(SIGN_IN, identity.name, by=by, address=address)
         return secret
 
     def find(self, secret: str) -> Session | None:
@@ -104,17 +116,22 @@ class Sessions:
             rows = database.execute("SELECT * FROM session WHERE name = ? OR ? IS NULL ORDER BY seen DESC", (name, name))
             return [_session(row) for row in rows.fetchall() if self._holds(row, now)]
 
-    def end(self, id_: str, name: str | None = None) -> bool:
-        """End one; whether there was one. name: only where it is this person's."""
+    def end(self, id_: str, name: str | None = None, action: str = "session-end") -> bool:
+        """End one; whether there was one. name: only where it is this person's · action: as the log calls it."""
         with self._state.transaction() as database:
-            return bool(
-                database.execute("DELETE FROM session WHERE id = ? AND (name = ? OR ? IS NULL)", (id_, name, name)).rowcount
-            )
+            row = database.execute(
+                "DELETE FROM session WHERE id = ? AND (name = ? OR ? IS NULL) RETURNING name", (id_, name, name)
+            ).fetchone()
+            if row is not None:
+                self._log.note(action, row["name"])
+        return row is not None
 
     def end_all(self, name: str, but: str = "") -> None:
         """End those of a person. but: the id of one that goes on."""
         with self._state.transaction() as database:
-            database.execute("DELETE FROM session WHERE name = ? AND id != ?", (name, but))
+            ended = database.execute("DELETE FROM session WHERE name = ? AND id != ?", (name, but)).rowcount
+            if ended:
+                self._log.note("session-end", name, sessions_ended=ended)
 
     def _holds(self, row: sqlite3.Row, now: float) -> bool:
         lifetimes = self._lifetimes()

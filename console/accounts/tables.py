@@ -33,6 +33,11 @@ STATEMENTS = (
         id BLOB PRIMARY KEY, name TEXT NOT NULL, public_key BLOB NOT NULL, uses INTEGER NOT NULL, label TEXT NOT NULL,
         created REAL NOT NULL) STRICT""",
     "CREATE TABLE passkey_try (challenge BLOB PRIMARY KEY, name TEXT NOT NULL, created REAL NOT NULL) STRICT",
+    "DROP TABLE passkey_try",
+    "CREATE TABLE passkey_secret (one INTEGER PRIMARY KEY CHECK (one = 1), value BLOB NOT NULL) STRICT",
+    "CREATE TABLE passkey_used (challenge BLOB PRIMARY KEY, until INTEGER NOT NULL) STRICT",
+    "ALTER TABLE passkey ADD COLUMN used REAL",
+    "ALTER TABLE passkey ADD COLUMN doubted REAL",
 )
 
 

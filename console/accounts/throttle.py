@@ -13,6 +13,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from console.accounts.account_log import AccountLog
     from console.state import ConsoleState
     from vault.clock import Clock
 
@@ -32,8 +33,9 @@ _RULES = {"pair": _Rule(5, LONGEST), "address": _Rule(30, LONGEST), "account": _
 class Throttle:
     """Counts wrong answers."""
 
-    def __init__(self, state: ConsoleState, clock: Clock) -> None:
+    def __init__(self, state: ConsoleState, log: AccountLog, clock: Clock) -> None:
         self._state = state
+        self._log = log
         self._clock = clock
 
     def wait(self, name: str, address: str) -> float:
@@ -50,10 +52,11 @@ class Throttle:
                 longest = max(longest, row["last"] + pause - now)
         return longest
 
-    def failed(self, name: str, address: str) -> None:
-        """A wrong answer."""
+    def failed(self, name: str, address: str, account: str | None = None) -> None:
+        """A wrong answer. name: that was typed · account: that there is, as the log may say it."""
         now = self._clock.now().timestamp()
         with self._state.transaction() as database:
+            self._log.refused(account, address)
             database.execute("DELETE FROM failure WHERE last < ?", (now - FORGOTTEN,))
             for _, subject in _subjects(name, address):
                 database.execute(

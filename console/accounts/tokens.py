@@ -18,6 +18,7 @@ from vault.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from console.accounts.account_log import AccountLog
     from console.accounts.sessions import Way
     from console.state import ConsoleState
     from vault.clock import Clock
@@ -47,8 +48,9 @@ class Token(Struct, frozen=True):
 class Tokens:
     """Makes, finds and ends them."""
 
-    def __init__(self, state: ConsoleState, clock: Clock, randomness: Randomness) -> None:
+    def __init__(self, state: ConsoleState, log: AccountLog, clock: Clock, randomness: Randomness) -> None:
         self._state = state
+        self._log = log
         self._clock = clock
         self._randomness = randomness
 
@@ -75,6 +77,8 @@ class Tokens:
                     until.timestamp(),
                 ),
             )
+            given = {"actions": sorted(actions), "projects": list(projects), "until": until.isoformat()}
+            self._log.note("token-make", identity.name, token=id_, label=label.strip(), **given)
         return f"{PREFIX}{id_}.{secret}"
 
     def find(self, sent: str) -> Token | None:
@@ -104,9 +108,12 @@ class Tokens:
     def end(self, id_: str, name: str | None = None) -> bool:
         """End one; whether there was one. name: only where it is this person's."""
         with self._state.transaction() as database:
-            return bool(
-                database.execute("DELETE FROM token WHERE id = ? AND (name = ? OR ? IS NULL)", (id_, name, name)).rowcount
-            )
+            row = database.execute(
+                "DELETE FROM token WHERE id = ? AND (name = ? OR ? IS NULL) RETURNING name, label", (id_, name, name)
+            ).fetchone()
+            if row is not None:
+                self._log.note("token-end", row["name"], token=id_, label=row["label"])
+        return row is not None
 
 
 def _token(row: sqlite3.Row) -> Token:

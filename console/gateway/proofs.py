@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from console.access.rights import Action
-from console.errors import TooLarge
+from console.accounts.account_log import ACTIONS
+from console.errors import NotAllowed, TooLarge
 from console.gateway import checks
 from console.gateway.looks import settle
 from console.visit import Visit
@@ -69,12 +71,13 @@ class LogLine(Struct, frozen=True):
 
 class ShownLog(Struct, frozen=True):
     """lines: the newest first · damage: entries that cannot be used · has_log: whether the project has one · actions: those
-    that there are among what is shown."""
+    that there are among what is shown · waiting: entries about accounts that are not in the log yet."""
 
     lines: tuple[LogLine, ...]
     damage: tuple[str, ...]
     has_log: bool
     actions: tuple[str, ...]
+    waiting: int = 0
 
 
 class HoldLine(Struct, frozen=True):
@@ -108,6 +111,25 @@ def log(visit: Visit, project: str, question: LogQuestion) -> ShownLog:
     return ShownLog(lines, tuple(one.message for one in found.damage), has_log, actions)
 
 
+def may_read_accounts(visit: Visit) -> bool:
+    """Whether whoever asks may audit everything: entries about accounts are about no project."""
+    return visit.person.may_everywhere(Action.AUDIT, visit.now)
+
+
+def account_log(visit: Visit, question: LogQuestion) -> ShownLog:
+    """Who signed in, who was refused, and what was done with accounts. Raises `NotAllowed`, and as `log`."""
+    if not may_read_accounts(visit):
+        raise NotAllowed("you may not read the log of accounts", hint="it is for auditors of all projects")
+    with checks.acting(visit), visit.console.repositories.lent() as repository:
+        audited = [AuditedProject.of_project(one.stored) for one in repository.projects()]
+        actions = [one for one in ACTIONS if question.action in ("", one)]
+        selection = _selection(visit, question, ZoneInfo(visit.console.zone), actions or [""], question.last)
+        found = audit.read_newest(repository.context, audited, selection, stop=_in_time(visit))
+    lines = tuple(_line(visit, one) for one in reversed(found.entries))
+    damage = tuple(one.message for one in found.damage)
+    return ShownLog(lines, damage, any(one.has_log for one in audited), ACTIONS, visit.console.accounts.log.waiting())
+
+
 def log_file(visit: Visit, project: str, question: LogQuestion, format_: Literal["csv", "jsonl"]) -> BinaryIO:
     """The same as a file, all of it; entries that are about other projects too are in it only where its reader may audit these.
     That it was taken is recorded. Raises as `log`, `TargetError`."""
@@ -133,6 +155,7 @@ def verified_log(visit: Visit, project: str) -> VerifiedLog:
     where it takes too long, `StorageError`."""
     checks.allowed_whole(visit, Action.AUDIT, project)
     with checks.opened(visit, project) as (repository, opened):
+        checks.require_log(opened)
         settle(visit.console, repository)
         audited = [AuditedProject.of_project(opened.stored)]
         return audit.verify_log(repository.context, audited, stop=_in_time(visit))
@@ -167,20 +190,25 @@ def project_holds(visit: Visit, project: str) -> tuple[tuple[HoldLine, ...], tup
 def _entries(visit: Visit, project: str, question: LogQuestion, last: int | None) -> tuple[audit.ReadLog, bool]:
     checks.allowed_whole(visit, Action.AUDIT, project)
     with checks.opened(visit, project) as (repository, opened):
-        zone, now = repository.context.zone(project), visit.now
-        selection = LogSelection(
-            actions=_one(question.action),
-            users=_one(question.user),
-            results=_one(question.result),
-            since=time_parsing.moment(question.since, zone, now, begin=True) if question.since else None,
-            until=time_parsing.moment(question.until, zone, now) if question.until else None,
-            last=last,
-        )
+        checks.require_log(opened)
+        selection = _selection(visit, question, repository.context.zone(project), _one(question.action), last)
         settle(visit.console, repository)
         audited = AuditedProject.of_project(opened.stored)
         read = audit.read_log if last is None else audit.read_newest
         found = read(repository.context, [audited], selection, named=True, stop=_in_time(visit))
     return found, audited.has_log
+
+
+def _selection(visit: Visit, question: LogQuestion, zone: ZoneInfo, actions: Sequence[str], last: int | None) -> LogSelection:
+    """Raises `UsageError` for a moment that is none."""
+    return LogSelection(
+        actions=actions,
+        users=_one(question.user),
+        results=_one(question.result),
+        since=time_parsing.moment(question.since, zone, visit.now, begin=True) if question.since else None,
+        until=time_parsing.moment(question.until, zone, visit.now) if question.until else None,
+        last=last,
+    )
 
 
 def _one(text: str) -> Sequence[str]:

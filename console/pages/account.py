@@ -14,7 +14,7 @@ from console.access.rights import Action, Role
 from console.accounts import totp
 from console.accounts.sessions import Identity
 from console.errors import NotAllowed, NotThere
-from console.pages.login import client
+from console.pages.login import client, site
 from console.routing import page
 from console.texts import marked
 from console.visit import Visit
@@ -49,21 +49,21 @@ ACTIONS = {
 
 def account(visit: Visit) -> Response:
     """All of it."""
-    return _page(visit)
+    return account_page(visit)
 
 
 def change_password(visit: Visit) -> Response:
     """With the old one; all other sessions end."""
-    name = _own_local(visit)
+    name = own_local(visit)
     accounts = visit.console.accounts
     accounts.login.require_patience(name, client(visit))
     if not accounts.local.has_password(name, visit.sent("old")):
         accounts.login.refused(name, client(visit))
-        return _page(visit, marked("The old password is wrong."), 401)
+        return account_page(visit, marked("The old password is wrong."), 401)
     if visit.sent("new") != visit.sent("again"):
-        return _page(visit, marked("The new password was typed in two ways."), 400)
+        return account_page(visit, marked("The new password was typed in two ways."), 400)
     accounts.local.set_password(name, visit.sent("new"), keep_session=visit.caller.session)
-    return _page(visit, marked("The password is changed. All other sessions have ended."))
+    return account_page(visit, marked("The password is changed. All other sessions have ended."))
 
 
 def second_factor(visit: Visit) -> Response:
@@ -73,7 +73,7 @@ def second_factor(visit: Visit) -> Response:
 
 def confirm_second_factor(visit: Visit) -> Response:
     """Counts from the first code on."""
-    name = _own_local(visit)
+    name = own_local(visit)
     accounts = visit.console.accounts
     accounts.login.require_patience(name, client(visit))
     found = accounts.local.get(name)
@@ -89,7 +89,7 @@ def confirm_second_factor(visit: Visit) -> Response:
 
 def end_session(visit: Visit) -> Response:
     """One of mine, or all others."""
-    _by_person(visit)
+    by_person(visit)
     sessions = visit.console.accounts.sessions
     if visit.sent("session") == "others":
         sessions.end_all(visit.person.name, visit.caller.session)
@@ -100,24 +100,25 @@ def end_session(visit: Visit) -> Response:
 
 def make_token(visit: Visit) -> Response:
     """It is shown this once."""
-    _by_person(visit)
+    by_person(visit)
     allowed = _allowed(visit)
     chosen = [one for one in allowed if one in visit.form.getlist("action")]
     projects = [one.strip() for one in visit.sent("projects").split(",") if one.strip()]
     identity = Identity(visit.person.name, visit.person.title, visit.person.groups, visit.caller.way)
-    made = visit.console.accounts.tokens.make(identity, visit.sent("label"), chosen, projects, _end_of(visit, "until"))
-    return _page(visit, made=made)
+    made = visit.console.accounts.tokens.make(identity, visit.sent("label"), chosen, projects, end_of_day(visit, "until"))
+    return account_page(visit, made=made)
 
 
 def end_token(visit: Visit) -> Response:
     """One of mine."""
-    _by_person(visit)
+    by_person(visit)
     visit.console.accounts.tokens.end(visit.sent("token"), visit.person.name)
     return visit.redirect("/account")
 
 
-def _page(visit: Visit, said: str = "", status: int = 200, made: str = "") -> Response:
-    _by_person(visit)
+def account_page(visit: Visit, said: str = "", status: int = 200, made: str = "") -> Response:
+    """All of it. said: what has come of a form · made: a new token."""
+    by_person(visit)
     accounts, name = visit.console.accounts, visit.person.name
     return visit.render(
         "accounts/account.html",
@@ -134,13 +135,15 @@ def _page(visit: Visit, said: str = "", status: int = 200, made: str = "") -> Re
         first_day=(visit.now + timedelta(days=1)).date().isoformat(),
         last_day=(visit.now + timedelta(days=364)).date().isoformat(),
         needs_second_factor=accounts.settings().second_factor,
+        passkeys=accounts.passkeys.of(name),
+        has_name=site(visit) is not None,
     )
 
 
 def _second_factor(visit: Visit, refused: str, status: int = 200) -> Response:
     import segno
 
-    name = _own_local(visit)
+    name = own_local(visit)
     secret = visit.console.accounts.local.new_totp(name)
     host = urlsplit(str(visit.request.base_url)).hostname or "console"
     drawn = io.BytesIO()
@@ -160,21 +163,21 @@ def _allowed(visit: Visit) -> list[Action]:
     return [one for one in Action if visit.may(one)]
 
 
-def _by_person(visit: Visit) -> None:
+def by_person(visit: Visit) -> None:
     """No token makes or ends others. Raises `NotAllowed`."""
     if visit.caller.by == "token":
         raise NotAllowed("a token cannot do this", hint="sign in with a browser")
 
 
-def _own_local(visit: Visit) -> str:
+def own_local(visit: Visit) -> str:
     """The name of the local account that asks. Raises `NotAllowed`, `NotThere`."""
-    _by_person(visit)
+    by_person(visit)
     if visit.caller.way != "local" or visit.console.accounts.local.get(visit.person.name) is None:
         raise NotThere("this is done where you sign in, not here", hint="ask whoever administers your account")
     return visit.person.name
 
 
-def _end_of(visit: Visit, name: str) -> datetime:
+def end_of_day(visit: Visit, name: str) -> datetime:
     """The end of a day that was sent. Raises `UsageError`."""
     try:
         day = datetime.fromisoformat(visit.sent(name)).date()

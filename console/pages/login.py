@@ -1,15 +1,18 @@
-"""Signing in and out: password and one-time password, OpenID Connect; the language before anybody is known."""
+"""Signing in and out: password and second factor, passkeys, OpenID Connect; the language before anybody is known."""
 
 from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Callable
 
 from starlette.responses import Response
 
 from console import texts
 from console.accounts import cookies
+from console.accounts.account_log import SIGN_OUT
 from console.accounts.login import Answer, Client
+from console.accounts.passkeys import HOLDS, CounterWentBack, Site, site_of
 from console.accounts.tables import words
 from console.errors import ForgedRequest, LoginRefused, TooManyTries
 from console.routing import page
@@ -22,6 +25,11 @@ LANGUAGE_HOLDS = 365 * 86400
 _WRONG = marked("The name or the password is wrong.")
 _WRONG_CODE = marked("The code is wrong, or was used before. Wait for the next one.")
 _BEGIN_AGAIN = marked("That took too long, or too many codes were wrong. Please begin again.")
+_WRONG_PASSKEY = marked("The passkey was not accepted. Try again, or sign in with the password.")
+_COPIED = marked(
+    "This passkey may have been copied, and signs nobody in any more. Sign in without it, and remove it on your account."
+)
+_LATE = marked("That took too long. Please try again.")
 _WAIT = marked("Too many wrong answers. Please wait for %(seconds)s seconds, and try again.")
 
 
@@ -50,24 +58,73 @@ def check_password(visit: Visit) -> Response:
     return page
 
 
+def check_passkey(visit: Visit) -> Response:
+    """A passkey in the place of both steps."""
+    back, login = own_path(visit.sent("back")), visit.console.accounts.login
+    _require_own_form(visit)
+    try:
+        answer = login.passkey(visit.sent("answer"), site(visit), visit.sent("form"), back, client(visit))
+    except LoginRefused as error:
+        return _form(visit, back, _refused_passkey(error), 401)
+    except TooManyTries as error:
+        return _form(visit, back, _WAIT, 429, error.wait)
+    return begun(visit, answer)
+
+
 def code(visit: Visit) -> Response:
     """The second step is asked for."""
-    return visit.render("accounts/code.html", refused="", seconds=0)
+    return _second_step(visit)
 
 
 def check_code(visit: Visit) -> Response:
-    """The second step."""
-    secure = visit.console.secure
-    step = visit.request.cookies.get(cookies.name(cookies.STEP, secure=secure), "")
+    """The second step, with a one-time password."""
+    return _second(visit, lambda step: visit.console.accounts.login.code(step, visit.sent("code"), client(visit)))
+
+
+def check_second_passkey(visit: Visit) -> Response:
+    """The second step, with a passkey."""
+    login = visit.console.accounts.login
+    return _second(visit, lambda step: login.second_passkey(step, visit.sent("answer"), site(visit), client(visit)))
+
+
+def _second(visit: Visit, answered: Callable[[str], Answer]) -> Response:
     try:
-        answer = visit.console.accounts.login.code(step, visit.sent("code"), client(visit))
+        answer = answered(_step(visit))
     except LoginRefused as error:
-        if error.again:
-            return visit.render("accounts/code.html", 401, refused=_WRONG_CODE, seconds=0)
-        return _form(visit, "/", _BEGIN_AGAIN, 401)
+        if visit.console.accounts.login.awaited(_step(visit)) is None:
+            return _form(visit, "/", _BEGIN_AGAIN, 401)
+        return _second_step(visit, _WRONG_CODE if visit.form.get("code") is not None else _refused_passkey(error), 401)
     except TooManyTries as error:
-        return visit.render("accounts/code.html", 429, refused=_WAIT, seconds=max(1, round(error.wait)))
+        return _second_step(visit, _WAIT, 429, error.wait)
     return begun(visit, answer)
+
+
+def _second_step(visit: Visit, refused: str = "", status: int = 200, seconds: float = 0) -> Response:
+    accounts, step, place = visit.console.accounts, _step(visit), site(visit)
+    account = accounts.login.awaited(step)
+    options = ""
+    if account is not None and account.passkeys and place is not None:
+        options = accounts.passkeys.to_second_factor(place, step, account.name)
+    return visit.render(
+        "accounts/code.html",
+        status,
+        refused=refused,
+        seconds=max(1, round(seconds)),
+        has_code=account is None or account.has_totp,
+        has_passkey=account is not None and account.passkeys > 0,
+        passkey_options=options,
+        passkey_holds=HOLDS,
+    )
+
+
+def _step(visit: Visit) -> str:
+    return visit.request.cookies.get(cookies.name(cookies.STEP, secure=visit.console.secure), "")
+
+
+def _refused_passkey(error: LoginRefused) -> str:
+    if isinstance(error, CounterWentBack):
+        return _COPIED
+    return _LATE if error.again else _WRONG_PASSKEY
 
 
 def to_provider(visit: Visit) -> Response:
@@ -83,14 +140,18 @@ def from_provider(visit: Visit) -> Response:
     secure = visit.console.secure
     cookie = visit.request.cookies.get(cookies.name(cookies.OPENID, secure=secure), "")
     accounts = visit.console.accounts
-    identity, back = accounts.openid.finish(dict(visit.request.query_params), cookie)
-    return begun(visit, accounts.login.begin(identity, own_path(back), client(visit)))
+    try:
+        identity, back = accounts.openid.finish(dict(visit.request.query_params), cookie)
+    except LoginRefused:
+        accounts.log.refused(None, visit.address)
+        raise
+    return begun(visit, accounts.login.begin(identity, own_path(back), client(visit), "OpenID Connect"))
 
 
 def logout(visit: Visit) -> Response:
     """The session ends, here and for whoever has its cookie."""
     if visit.is_signed_in and visit.caller.session:
-        visit.console.accounts.sessions.end(visit.caller.session)
+        visit.console.accounts.sessions.end(visit.caller.session, action=SIGN_OUT)
     page = visit.redirect("/login")
     cookies.drop(page, cookies.SESSION, secure=visit.console.secure)
     page.headers["clear-site-data"] = '"cache", "storage"'
@@ -127,6 +188,11 @@ def client(visit: Visit) -> Client:
     return Client(visit.address, visit.request.headers.get("user-agent", ""))
 
 
+def site(visit: Visit) -> Site | None:
+    """What passkeys are bound to here; None where the console is asked for by a number."""
+    return site_of(visit.console.accounts.settings().url, str(visit.request.base_url))
+
+
 def own_path(text: str) -> str:
     """A path of this console; the first page for whatever is none, such as an address elsewhere."""
     return text if len(text) <= LONGEST_BACK and _OWN_PATH.fullmatch(text) else "/"
@@ -137,7 +203,7 @@ def _form(visit: Visit, back: str, refused: str = "", status: int = 200, seconds
     token = visit.request.cookies.get(cookies.name(cookies.FORM, secure=secure), "") or words(
         visit.console.randomness.token(32)
     )
-    openid = visit.console.accounts.settings().openid
+    openid, place, passkeys = visit.console.accounts.settings().openid, site(visit), visit.console.accounts.passkeys
     page = visit.render(
         "accounts/login.html",
         status,
@@ -147,6 +213,8 @@ def _form(visit: Visit, back: str, refused: str = "", status: int = 200, seconds
         form_token=token,
         name=visit.sent("name"),
         openid=None if openid is None else openid.title,
+        passkey_options=passkeys.to_sign_in(place, token) if place is not None and passkeys.any() else "",
+        passkey_holds=HOLDS,
     )
     cookies.put(page, cookies.FORM, token, secure=secure)
     if status == 429:
@@ -168,6 +236,8 @@ ROUTES = (
     page("POST", "/login", check_password, public=True),
     page("GET", "/login/code", code, public=True),
     page("POST", "/login/code", check_code, public=True),
+    page("POST", "/login/passkey", check_passkey, public=True),
+    page("POST", "/login/code/passkey", check_second_passkey, public=True),
     page("GET", "/login/openid", to_provider, public=True),
     page("GET", "/login/openid/back", from_provider, public=True),
     page("POST", "/logout", logout, public=True),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from console.access.rights import Action
-from console.gateway import proofs
+from console.gateway import erasing, proofs
 from console.gateway.proofs import LogQuestion
 from console.routing import page
 from console.visit import Visit
@@ -21,7 +21,15 @@ TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 
 def prove(visit: Visit) -> Response:
     """The projects whose log may be read."""
-    return visit.render("prove/prove.html", projects=proofs.auditable(visit))
+    accounts = proofs.may_read_accounts(visit)
+    return visit.render("prove/prove.html", projects=proofs.auditable(visit), accounts=accounts, erased=erasing.erased(visit))
+
+
+def account_log(visit: Visit) -> Response:
+    """Who signed in, and what was done with accounts."""
+    question = _question(visit.asked)
+    found = proofs.account_log(visit, question)
+    return visit.render("prove/accounts.html", found=found, question=question, results=proofs.RESULTS)
 
 
 def log(visit: Visit) -> Response:
@@ -56,8 +64,16 @@ def holds(visit: Visit) -> Response:
     """The holds of a project and their history."""
     project = visit.value("project")
     lines, problems = proofs.project_holds(visit, project)
+    items = visit.asked("items")
     return visit.render(
-        "prove/holds.html", project=project, lines=lines, problems=problems, may_release=visit.may(Action.RELEASE_HOLD, project)
+        "prove/holds.html",
+        project=project,
+        lines=lines,
+        problems=problems,
+        may_release=visit.may(Action.RELEASE_HOLD, project),
+        may_hold=visit.may(Action.HOLD, project),
+        placed=visit.asked("placed"),
+        items=int(items) if items.isascii() and items.isdigit() and len(items) < 10 else 0,
     )
 
 
@@ -91,6 +107,7 @@ def _question(read: Callable[[str], str]) -> LogQuestion:
 
 ROUTES = (
     page("GET", "/prove", prove),
+    page("GET", "/prove/accounts", account_log),
     page("GET", "/projects/{project}/log", log),
     page("POST", "/projects/{project}/log/file", log_file),
     page("POST", "/projects/{project}/log/verify", verify),

@@ -128,15 +128,25 @@ class TaskRunner:
 
 def tell(console: Console, task: Task) -> None:
     """Tell the person that their task is over."""
-    done = task.outcome
-    words = {
-        "done": f"{done.files} files are back ({done.bytes} bytes).",
-        "partly": f"{done.files} files are back; {done.problems} things are not as you asked for.",
-        "cancelled": "It was cancelled.",
-    }.get(task.state, f"It did not work: {task.error} {task.hint}")
+    words = "It was cancelled." if task.state == "cancelled" else f"It did not work: {task.error} {task.hint}"
+    if task.state in ("done", "partly"):
+        words = _done(task)
     console.post.tell(
-        task.person, f"your restore in {task.project}: {task.state}", f"{words}\nSee the page of the task: /tasks/{task.id}"
+        task.person,
+        f"your {_NAMES.get(task.kind, 'restore')} in {task.project}: {task.state}",
+        f"{words}\nSee the page of the task: /tasks/{task.id}",
     )
+
+
+def _done(task: Task) -> str:
+    done = task.outcome
+    problems = f"; {done.problems} things are not as you asked for" if done.problems else ""
+    if task.kind == "erasure":
+        return f"{done.files} objects ({done.bytes} bytes) were deleted{problems}."
+    return f"{done.files} files are back ({done.bytes} bytes){problems}."
+
+
+_NAMES = {"erasure": "erasing"}
 
 
 def _may_pass(error: StrongroomError) -> bool:

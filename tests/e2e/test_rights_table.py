@@ -98,6 +98,7 @@ ELSEWHERE = {
     "cache clear", "support-bundle", "doctor", "demo", "completion", "schema", "help",
     "audit heads", "keys check", "recover", "console", "console user add", "console user list", "console user groups",
     "console user remove", "console user passwd", "console user reset-totp",
+    "console user reset-passkeys",
 }  # fmt: skip
 """Commands that open no project of somebody else's making, or run others that do, or work with a recovery kit alone. A new
 command must be here or in the table."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,6 +83,10 @@ class Chromium:
         wait = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05)
         wait.until(staleness_of(element))
         wait.until(lambda _: self.evaluate("document.readyState") == "complete")
+
+    def wait_until(self, there: Callable[[], bool]) -> None:
+        """Until scripts have changed the page so."""
+        WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(lambda _: there())
 
     def choose_width(self, pixels: int) -> None:
         """As a device of this width shows it; a window cannot be made so narrow."""

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
@@ -82,6 +83,11 @@ class ConsoleClient:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._client.post(f"/api/v1{path}", content=content, headers=headers, follow_redirects=False)
 
+    def as_host(self, path: str, token: str, body: object) -> httpx.Response:
+        """An operation for hosts."""
+        headers = {"authorization": f"Bearer {token}"}
+        return self._client.post(f"/api/v1/host{path}", content=json.dumps(body).encode(), headers=headers)
+
     def post(
         self, path: str, form: Mapping[str, str | Sequence[str]] | None = None, *, csrf: str = CSRF, **headers: str
     ) -> httpx.Response:
@@ -95,14 +101,22 @@ class ConsoleClient:
 
 @contextmanager
 def console_of(
-    desk: Desk, *persons: Person, clock: Clock | None = None, fresh_for: float = 0.0, **more: Any
+    desk: Desk,
+    *persons: Person,
+    clock: Clock | None = None,
+    fresh_for: float = 0.0,
+    identity: Sequence[Path] = (),
+    **more: Any,
 ) -> Iterator[ConsoleClient]:
     """The console of a desk; the first person asks until another one is named. fresh_for: seconds in which it believes what it
-    remembers of a project · more: what the settings say (see `ConsoleRules`), and other parts of the console."""
+    remembers of a project · identity: in place of the desk's own · more: what the settings say (see `ConsoleRules`), and other
+    parts of the console."""
     rules = ConsoleRules(**{name: more.pop(name) for name in ConsoleRules.__struct_fields__ if name in more})
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
-        pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
+        pool = RepositoryPool(
+            lambda: strongroom.open_repository(desk.settings, identity=identity), clock, lambda: desk.settings.read_bytes()
+        )
         settings = ConsoleSettings.model_construct()
         state = ConsoleState(desk.folder / "console" / "console.sqlite")
         people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)

@@ -27,6 +27,7 @@ from console.accounts import accounts
 from console.accounts.accounts import Accounts
 from console.accounts.authenticator import RequestAuthenticator
 from console.app import application, templates
+from console.recording import write_due
 from console.repositories import RepositoryPool
 from console.state import ConsoleState
 from console.visit import Console
@@ -78,7 +79,12 @@ class LoginConsole(Struct, frozen=True):
     accounts: Accounts
     state: ConsoleState
     clock: StillClock
+    pool: RepositoryPool
     base_url: str
+
+    def record(self) -> int:
+        """What happened with accounts goes into the log, as a thread of the console does it; how many entries that were."""
+        return write_due(self.accounts.log, self.pool.lent, self.state.file)
 
     def browser(self, address: str = "203.0.113.5") -> Browser:
         """A new one, without cookies."""
@@ -86,18 +92,21 @@ class LoginConsole(Struct, frozen=True):
 
 
 @contextmanager
-def login_console(desk: Desk, *, clock: StillClock | None = None, secure: bool = False, **table: Any) -> Iterator[LoginConsole]:
-    """The console of a desk. table: of the settings, [console]."""
+def login_console(
+    desk: Desk, *, clock: StillClock | None = None, secure: bool = False, identity: Sequence[Path] = (), **table: Any
+) -> Iterator[LoginConsole]:
+    """The console of a desk. identity: in the place of the desk's own · table: of the settings, [console]."""
     clock = clock or StillClock()
     settings = reader.made(ConsoleSettings, table)
     with desk.surroundings(["console"]):
         state = ConsoleState(Path(mkdtemp(dir=desk.folder)) / "console.sqlite")
         people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)
+        pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings, identity=identity), clock)
         console = Console(
-            RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock),
+            pool,
             state,
             people,
-            RequestAuthenticator(people, SystemRandomness(), secure=secure),
+            RequestAuthenticator(people, SystemRandomness(), clock, secure=secure),
             templates(),
             clock,
             SystemRandomness(),
@@ -106,7 +115,7 @@ def login_console(desk: Desk, *, clock: StillClock | None = None, secure: bool =
         )
         app = application(console)
         with TestClient(app):
-            yield LoginConsole(app, people, state, clock, f"{'https' if secure else 'http'}://console.example")
+            yield LoginConsole(app, people, state, clock, pool, f"{'https' if secure else 'http'}://console.example")
 
 
 def _named(headers: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,8 @@ or all small letters; the checksum is made over the small ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import base64
+from collections.abc import Iterable
 
 from vault.age.errors import KeyUnreadable
 
@@ -16,6 +17,9 @@ LONGEST = 4096
 """Letters; the longest key that we read, a hybrid recipient, has 1959."""
 
 _VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+_BASE32 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+"""The letters of RFC 4648, for the same groups of five bits: the standard library has those."""
+_FROM_BASE32, _TO_BASE32 = (bytes.maketrans(*pair) for pair in ((_BASE32, ALPHABET.encode()), (ALPHABET.encode(), _BASE32)))
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
 
@@ -33,12 +37,10 @@ _SUMS = tuple(_sum_of(top) for top in range(32))
 
 def encode(prefix: str, data: bytes) -> str:
     """`data` under `prefix`, in small letters (`prefix` too must be in them)."""
-    words = list(_regroup(data, 8, 5))
-    if spare := -len(data) * 8 % 5:
-        words.append(data[-1] << spare & 31)
-    check = _checksum([*_spread(prefix), *words, *[0] * CHECKSUM_LETTERS]) ^ 1
-    words += [check >> 5 * (CHECKSUM_LETTERS - 1 - place) & 31 for place in range(CHECKSUM_LETTERS)]
-    return prefix + "1" + "".join(ALPHABET[word] for word in words)
+    letters = base64.b32encode(data).rstrip(b"=").translate(_FROM_BASE32).decode("ascii")
+    check = _checksum([*_spread(prefix), *(_VALUES[letter] for letter in letters), *[0] * CHECKSUM_LETTERS]) ^ 1
+    tail = (check >> 5 * (CHECKSUM_LETTERS - 1 - place) & 31 for place in range(CHECKSUM_LETTERS))
+    return prefix + "1" + letters + "".join(ALPHABET[word] for word in tail)
 
 
 def decode(text: str) -> tuple[str, bytes]:
@@ -57,11 +59,11 @@ def decode(text: str) -> tuple[str, bytes]:
     words = [_VALUES[letter] for letter in rest]
     if _checksum([*_spread(prefix), *words]) != 1:
         raise KeyUnreadable("the key's checksum does not fit: a character is wrong, missing or too many")
-    words = words[:-CHECKSUM_LETTERS]
+    letters, words = rest[:-CHECKSUM_LETTERS], words[:-CHECKSUM_LETTERS]
     spare = len(words) * 5 % 8
     if spare >= 5 or (spare and words[-1] & (1 << spare) - 1):
         raise KeyUnreadable("the key's last character holds bits that belong to nothing")
-    return prefix, bytes(_regroup(words, 5, 8))
+    return prefix, base64.b32decode(letters.encode("ascii").translate(_TO_BASE32) + b"=" * (-len(letters) % 8))
 
 
 def _spread(prefix: str) -> list[int]:
@@ -75,14 +77,3 @@ def _checksum(words: Iterable[int]) -> int:
         top = state >> 25
         state = (state & 0x1FFFFFF) << 5 ^ word ^ sums[top]
     return state
-
-
-def _regroup(values: Iterable[int], width: int, new_width: int) -> Iterator[int]:
-    """The same bits in groups of another width; bits that do not fill a last group are left out."""
-    held, bits = 0, 0
-    for value in values:
-        held = (held << width | value) & 0xFFF
-        bits += width
-        while bits >= new_width:
-            bits -= new_width
-            yield held >> bits & (1 << new_width) - 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -41,6 +42,12 @@ def _suite() -> Suite:
     return Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
+@lru_cache(256)
+def _letters_of(public: bytes) -> str:
+    """Half a millisecond, and a backup writes those of the same few keys a dozen times."""
+    return bech32.encode(RECIPIENT_PREFIX, public)
+
+
 class HybridRecipient(Struct, frozen=True):
     """The public half, 1216 bytes: ML-KEM-768's 1184, X25519's 32. Raises `KeyUnreadable` for bytes that are no key."""
 
@@ -59,7 +66,7 @@ class HybridRecipient(Struct, frozen=True):
 
     def encode(self) -> str:
         """`age1pq1…`, 1959 letters."""
-        return bech32.encode(RECIPIENT_PREFIX, self.public)
+        return _letters_of(self.public)
 
     def wrap(self, file_key: bytes, randomness: Randomness) -> Stanza:
         """As `Recipient.wrap`. The encapsulation takes the operating system's randomness instead of `randomness`: the HPKE

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from console.access.rights import Action, Role
+from console.limits import ConsoleLimits
 from tests.e2e.console.getting_back import REPORTS, acts, confirm, fetched, get_back, make_desk, plan, tick, until
 from tests.support.clock import StillClock
 from tests.support.console import ConsoleClient, console_of, person, text_of
@@ -130,6 +131,15 @@ def test_a_request_that_nobody_decides_in_time_is_over(still: Desk) -> None:
         assert console.post(f"{address}/decide", {"decision": "approve"}).status_code == 403
         console.person = "anna"
         assert "expired" in text_of(console.get(address)) and "is done" not in text_of(console.get(task))
+        assert "was refused" in text_of(console.get(task)) and "nobody has approved it in time" in text_of(console.get(task))
+
+
+def test_requests_that_expired_are_in_nobodys_way(still: Desk) -> None:
+    clock = StillClock(SystemClock().now())
+    with console_of(still, ANNA, BORIS, approvals=BOTH, clock=clock, limits=ConsoleLimits(tasks_by_person=1)) as console:
+        asked(console)
+        clock.sleep(timedelta(days=1, seconds=1).total_seconds())
+        assert "waits for a second person" in text_of(console.get(asked(console)))
 
 
 def test_a_whole_project_waits_and_a_part_of_it_does_not(still: Desk) -> None:
