@@ -25,6 +25,7 @@ from console.api.operations import OPERATIONS
 from console.approvals import records as approval_records
 from console.errors import NotThere, WrongMethod
 from console.gateway.approvals import expire
+from console.gateway.looks import LookWriter
 from console.gateway.working import carry_out
 from console.hosts import records as host_records
 from console.pages import PAGES
@@ -98,8 +99,11 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
         console.known.warm_up(console.repositories)
         runner = TaskRunner(console, carry_out, expire)
         runner.start()
+        looks = LookWriter(console)
+        looks.start()
         yield
         await run_in_threadpool(runner.stop)
+        await run_in_threadpool(looks.stop)
         await run_in_threadpool(console.known.close)
         await run_in_threadpool(console.repositories.close)
         await run_in_threadpool(console.previews.close)

@@ -20,10 +20,11 @@ from console.errors import NotSignedIn
 from console.known_items import KnownItems
 from console.live_settings import ConsoleRules
 from console.post import NoPost, Post
-from console.previews.views import KnownViews
 from console.previews.workers import PreviewWorkers
 from console.tasks.signals import TaskSignals
 from console.turns import Room, Turns
+from strongroom.view_log import ViewLog
+from vault.clock import SystemClock
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Console(Struct, frozen=True):
     hosts: frozenset[str] = frozenset()
     known: KnownItems = field(default_factory=KnownItems)
     previews: PreviewWorkers = field(default_factory=PreviewWorkers)
-    views: KnownViews = field(default_factory=KnownViews)
+    views: ViewLog = field(default_factory=lambda: ViewLog(SystemClock()))
     turns: Turns = field(default_factory=Turns)
     asking: Room = field(default_factory=lambda: Room(MOST_ASKING))
     uploads: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_UPLOADS))

@@ -18,6 +18,7 @@ from console.access.rights import Scope
 from console.errors import NotAllowed, NotThere
 from console.gateway import checks, picking
 from console.gateway.planning import outcome_of, restore_options
+from console.gateway.restoring import WhileAllowed
 from console.pipes import Pipe
 from console.tasks.records import State, Task, Tasks
 from console.tasks.signals import RunningTask
@@ -141,7 +142,8 @@ class _Sender(Struct, frozen=True):
             self.plans.append(plan_download(project.context, found, restore_options(options), compressed=options.compressed))
             about = {"task": task.id, "approved_by": task.approved_by}
             with command_log.recorded(project.context, "restore", [project.stored], about):
-                return download(self.plans[0], self.pipe, stop=running, progress=running)  # type: ignore[arg-type]
+                stop = WhileAllowed(console, task, running)
+                return download(self.plans[0], self.pipe, stop=stop, progress=running)  # type: ignore[arg-type]
 
 
 def _signature(console: Console, task: str, person: str, until: str) -> str:
