@@ -20,10 +20,11 @@ DAY = 24
 
 
 @pytest.fixture(autouse=True)
-def beats_of_a_minute(slow_beats: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def beats_of_minutes(slow_beats: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """What happens here happens once a day or a week, or an hour after a failure."""
-    for place, name in ((daemon, "TICK"), (scheduling_loop, "LONGEST_SLEEP")):
-        monkeypatch.setattr(place, name, 60.0)
+    monkeypatch.setattr(daemon, "TICK", 60.0)
+    monkeypatch.setattr(daemon, "LOOK", 600.0)
+    monkeypatch.setattr(scheduling_loop, "LONGEST_SLEEP", 60.0)
 
 
 class Tasks:
