@@ -91,8 +91,8 @@ def _faults(error: InvalidError, known: Mapping[Key, int]) -> Iterator[SettingsF
 
 
 def _sentence(fault: Fault) -> str:
-    told = fault.what.startswith(("must ", "is ", "has ", "needs ", "would "))
-    return fault.what if told else f"cannot be used: {fault.what}"
+    is_sentence = fault.what.startswith(("must ", "is ", "has ", "needs ", "would "))
+    return fault.what if is_sentence else f"cannot be used: {fault.what}"
 
 
 def _unknown(key: Key) -> SettingsFault:

@@ -10,7 +10,6 @@ Credentials come from the SDK's standard chain (environment, profile, container,
 from __future__ import annotations
 
 import gc
-import gzip
 import io
 import os
 import weakref
@@ -165,6 +164,8 @@ def _create(options: S3Options, payload: Literal["signed", "unsigned"]) -> Any: 
 @cache
 def _lean_loader() -> object:
     """One for all clients: it keeps the models that it has parsed."""
+    import gzip
+
     from botocore.loaders import JSONFileLoader, Loader
 
     class QuickFiles(JSONFileLoader):
