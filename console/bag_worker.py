@@ -35,7 +35,7 @@ from vault.problems import printable
 SECONDS = 3600
 """Of the processor's time, and of the clock's."""
 
-TOLD_EVERY = 0.5
+REPORT_EVERY = 0.5
 DIGEST = 16
 LARGEST_LINE = 64 << 20
 FINDINGS = 1000
@@ -135,13 +135,13 @@ class BagWorker:
         except OSError as error:
             raise _broken() from error
 
-    def answer(self, stop: Callable[[], None], told: Callable[[int, int], None]) -> Answer:
-        """The next one that says more than how far it is. stop: called often · told: hears of files and bytes. Raises `Damaged`
-        where there is none in time."""
+    def answer(self, stop: Callable[[], None], progress: Callable[[int, int], None]) -> Answer:
+        """The next one that says more than how far it is. stop: called often · progress: hears of files and bytes. Raises
+        `Damaged` where there is none in time."""
         while True:
             found = msgspec.json.decode(self._line(stop), type=Answer)
             if found.progress is not None:
-                told(*found.progress)
+                progress(*found.progress)
                 continue
             return found
 
@@ -155,7 +155,7 @@ class BagWorker:
                     raise Damaged(
                         "the bag takes too long to be verified here", hint="verify it with `strongroom export verify`"
                     )
-                if not selector.select(TOLD_EVERY):
+                if not selector.select(REPORT_EVERY):
                     continue
                 piece = out.read(_PIECE)
                 if not piece or len(self._left) + len(piece) > LARGEST_LINE:
@@ -201,7 +201,7 @@ class _Telling:
     def __call__(self) -> None:
         now = self._clock.monotonic()
         if now >= self._next:
-            self._next = now + TOLD_EVERY
+            self._next = now + REPORT_EVERY
             self._say(Answer(progress=(self._found.files, self._found.bytes)))
 
 

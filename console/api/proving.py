@@ -144,7 +144,7 @@ def _export(call: Call) -> TaskAnswer:
 
 def _bags(call: Call) -> BagList:
     listed = bags.listed(call.visit, call.project)
-    audits = call.visit.person.scope(Action.AUDIT, call.project, call.visit.now).is_everything
+    audits = bags.may_list(call.visit, call.project)
     return BagList([*bags.made(call.visit, call.project)] if audits else [], [*listed])
 
 

@@ -66,6 +66,14 @@ class ListedBag(Struct, frozen=True):
     name: str
 
 
+def may_list(visit: Visit, project: str) -> bool:
+    """Whether whoever asks may read the log of all of a project, and this console has the key to it. Raises as `opened`."""
+    if not visit.person.scope(Action.AUDIT, project, visit.now).is_everything:
+        return False
+    with checks.opened(visit, project) as (_, opened):
+        return opened.stored.capability.audit_identity is not None
+
+
 def made(visit: Visit, project: str) -> tuple[MadeBag, ...]:
     """The newest bags of a project, as the log has them. Raises as `proofs.log`."""
     found: list[MadeBag] = []
@@ -181,11 +189,11 @@ def _verified(console: Console, project: Project, task: Task, path: Path, runnin
     trust = trust_of(context, [project.stored])
     signers = {key.hex(): name for key, name in trust.keys.items()}
     certificates = "" if trust.certificates is None else str(trust.certificates)
-    told = [0, 0]
+    done = [0, 0]
 
     def tell(number: int, size: int) -> None:
-        running.advance(items=number - told[0], size=size - told[1])
-        told[:] = number, size
+        running.advance(items=number - done[0], size=size - done[1])
+        done[:] = number, size
 
     with BagWorker(console.clock) as worker:
         running.phase("verifying")

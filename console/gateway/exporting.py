@@ -61,10 +61,10 @@ def may(visit: Visit, project: str) -> Scope:
 
 def plan(visit: Visit, project: str, work: ExportWork) -> ShownExport:
     """What it would come to; nothing is written. Raises `NotThere`, `NotAllowed`, `NothingFound`, `UsageError`, `Damaged`,
-    `StorageError`."""
+    `StorageError`, `LacksContent` where this console has no key."""
     scope = may(visit, project)
     _bounded(work)
-    with checks.opened(visit, project) as (_, opened):
+    with checks.opened_content(visit, project) as (_, opened):
         return _shown(visit, work, _planned(visit.console, opened, work, (scope,), Path("bag.zip")))
 
 
@@ -75,7 +75,7 @@ def start(visit: Visit, project: str, work: ExportWork) -> Task:
         raise UsageError("a reason is needed", hint="say in a few words why; it stays in the bag and in the log")
     work = replace(work, at=work.at or visit.now.isoformat(), reason=" ".join(work.reason.split()))
     _bounded(work)
-    with checks.opened(visit, project) as (_, opened):
+    with checks.opened_content(visit, project) as (_, opened):
         planned = _shown(visit, work, _planned(visit.console, opened, work, (scope,), Path("bag.zip")))
         name = f"{project_folder(opened.stored)}-{visit.now:%Y%m%d-%H%M%S}.zip"
     task = working.new_task(visit, project, Action.EXPORT_BAG, work, name=name, scope=scope)
