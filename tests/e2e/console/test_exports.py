@@ -160,6 +160,7 @@ def test_a_whole_project_waits_for_a_second_person_where_the_settings_say_so(des
         assert console.get(f"{EXPORT}?plan=1&periods=2024-05").text.count("a second person") == 0
 
 
+@pytest.mark.slow
 def test_a_bag_is_fetched_by_its_person_alone_and_is_kept_for_days_only(desk: Desk) -> None:
     clock = StillClock(SystemClock().now())
     with console_of(desk, VERA, CHIEF, clock=clock) as console:
@@ -178,6 +179,7 @@ def test_a_bag_is_fetched_by_its_person_alone_and_is_kept_for_days_only(desk: De
         assert not bag.exists() and "Download" not in text_of(console.get(task))
 
 
+@pytest.mark.slow
 def test_what_no_bag_is_or_was_made_to_do_harm_is_told_and_costs_nothing(desk: Desk, console: ConsoleClient) -> None:
     assert "this is no bag that can be read" in verdict(console, b"PK\x03\x04 no zip file")
     said = verdict(console, zipped({"bag/bagit.txt": b"BagIt-Version: 1.0\n", "bag/../../evil": b"x"}))

@@ -157,6 +157,7 @@ def test_a_hold_says_what_it_is_on_and_is_released_from_its_request(kept: Desk, 
     assert "ended kind reports case 17 olga (console)" in history and "over" in history
 
 
+@pytest.mark.slow
 def test_without_a_rule_for_two_one_person_is_enough(kept: Desk) -> None:
     before = kept.settings.read_text()
     with console_of(kept, OLGA, approvals=frozenset({Action.ERASE})) as console:
@@ -247,6 +248,7 @@ def test_what_somebody_asks_for_at_their_own_machine_is_approved_in_the_console_
         assert [one.what["step"] for one in approved] == ["approve"]
 
 
+@pytest.mark.slow
 def test_what_stands_against_erasing_is_said_and_nothing_is_begun(desk: Desk) -> None:
     desk.settings.write_text(desk.settings.read_text() + ONE_IDENTITY)
     desk.call("hold", "add", "acme", "--reason", "a lawsuit")
