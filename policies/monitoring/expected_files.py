@@ -161,23 +161,23 @@ def _ended(begin: datetime, end: datetime, zone: ZoneInfo, unit: _Unit) -> Itera
     if unit.bucket != "hourly":
         moment -= timedelta(hours=wall.hour, minutes=wall.minute // 15 * 15)
     label, wall = label_of(local(begin, zone)), local(begin, zone)
+    here, exact = local(moment, zone), False
     while moment < end + unit.step:
-        here = local(moment, zone)
         new = label_of(here)
         if new != label and moment > begin:
-            first = _first_of(new, moment, zone, unit)
+            first = moment if exact else _first_of(new, moment, zone, unit)
             if first > end:
                 return
             yield label, wall, first
             label, wall = new, here if first == moment else local(first, zone)
-        moment += _AN_HOUR if unit.bucket == "hourly" and _is_whole(here, moment, zone) else unit.step
+        after = local(moment + _AN_HOUR, zone)
+        exact = unit.bucket == "hourly" and _is_whole(here, after)
+        moment, here = (moment + _AN_HOUR, after) if exact else (moment + unit.step, local(moment + unit.step, zone))
 
 
-def _is_whole(here: datetime, moment: datetime, zone: ZoneInfo) -> bool:
-    """Whether a moment begins an hour of the clock within which no clock is changed. here: on the zone's clock."""
-    if here.minute or here.second or here.microsecond:
-        return False
-    return local(moment + _AN_HOUR, zone).utcoffset() == here.utcoffset()
+def _is_whole(here: datetime, after: datetime) -> bool:
+    """Whether an hour of the clock begins on which no clock is changed. here, after: on the zone's clock, an hour apart."""
+    return not (here.minute or here.second or here.microsecond) and after.utcoffset() == here.utcoffset()
 
 
 def _first_of(label: str, moment: datetime, zone: ZoneInfo, unit: _Unit) -> datetime:

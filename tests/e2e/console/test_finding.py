@@ -166,7 +166,7 @@ def test_two_versions_of_a_text_are_side_by_side_and_that_they_were_looked_at_is
     assert "1 Dear client, 1 Dear client, 2 all is well. 2 all is <b>lost</b>. 3 Olena 3 Olena" in text_of(found)
     assert "<del>all is well.</del>" in found.text and "<ins>all is &lt;b&gt;lost&lt;/b&gt;.</ins>" in found.text
     shown = desk.call("audit", "show", "--action", "view", "--json").text
-    assert shown.count("reports/notes.txt") >= 2
+    assert shown.count("reports/notes.txt") >= 2, "once the console has ended; before, looks wait for one another"
 
 
 def test_columns_that_the_settings_mask_are_hidden_in_differences_too(desk: Desk) -> None:
