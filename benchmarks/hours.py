@@ -32,6 +32,8 @@ from msgspec.structs import replace
 from benchmarks.scratch import empty_folder, say
 from benchmarks.verify import same_tree
 from restore.execution.executor import execute
+from restore.history import rollup_joining
+from restore.history.update import UpdateOptions
 from restore.local_fs import Target
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.plan import make_plan as plan_restore
@@ -239,6 +241,7 @@ def prune(project: Project, options: PruneOptions) -> PruneReport:
     report = apply(project, make_plan(project, options), options)
     if not report.done:
         raise RuntimeError(f"a prune did not end: {report}")
+    rollup_joining.join(project, UpdateOptions())
     return report
 
 

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from cli import command_line, help_format, help_pages, logs
+from cli import command_line, help_format, help_pages, logs, plain_values
 from cli.options import Config, Debug, Identity, Json, LogFile, Quiet, Repository, ShowProgress, Verbose, Yes
 from strongroom import environment
 
@@ -36,6 +36,10 @@ class Command(TyperCommand):
     def page(self) -> help_pages.HelpPage:
         """Its help."""
         return help_pages.of_command(self)
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
+        """As the parent does; ordinary values of them are taken as they are."""
+        return plain_values.taken_by(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
         """As the parent does; old spellings of options are taken too."""
@@ -71,6 +75,10 @@ class CommandGroup(TyperGroup):
         """Its help: its commands, each with a short line; its own options where it is a command itself."""
         found = {name: help_pages.paragraphs(one.help)[0] for name, one in self.commands.items() if not one.hidden}
         return help_pages.of_group(self, {"Commands": found}, self.params if self.invoke_without_command else ())
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
+        """As the parent does; ordinary values of them are taken as they are."""
+        return plain_values.taken_by(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
         """As the parent does; what every command takes may stand before its name. Without a name the help is shown, unless

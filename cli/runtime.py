@@ -17,8 +17,9 @@ pydantic looks for plugins in every installed package before it makes its first 
 
 Where numpy and pandas are installed, Arrow imports them, the latter at the first array that is made of a list: a third of a
 short command's processor time and 60 MB, for nothing that a command needs. With its reader of Parquet come clients of four
-remote file systems, with its sums the reader of data sets. In a command's process all of these count as not installed; programs
-that use Strongroom as a library are left alone.
+remote file systems, with its sums the reader of data sets. In a command's process all of these count as not installed. And
+`pyarrow.compute` takes the documentation of a hundred classes apart to write that of its functions, which nobody reads there:
+10 of its 19 ms; in a command's process there is none to take apart. Programs that use Strongroom as a library are left alone.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ import ctypes
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING
+from importlib.machinery import ModuleSpec
+from typing import TYPE_CHECKING, cast
 
 from cli.start import COLLECT_EVERY
 from strongroom import environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from importlib.abc import Loader
     from types import ModuleType
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -58,13 +61,33 @@ NOT_NEEDED = frozenset(
 """Modules that libraries import where they are there, and do without where they are not."""
 
 
-class WithoutModules:
-    """`NOT_NEEDED` counts as not installed. None in `sys.modules` would not do: Cython takes that for the module."""
+_READS_DOCUMENTATION = "pyarrow.vendored.docscrape"
 
-    def find_spec(self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None) -> None:
+
+class WithoutModules:
+    """`NOT_NEEDED` counts as not installed. None in `sys.modules` would not do: Cython takes that for the module. What reads
+    documentation finds none."""
+
+    def find_spec(self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None) -> ModuleSpec | None:
         """Raises `ModuleNotFoundError` for these, knows nothing of others."""
         if name in NOT_NEEDED:
             raise ModuleNotFoundError(f"{name} is not used by Strongroom's commands", name=name)
+        return ModuleSpec(name, cast("Loader", _NoDocumentation())) if name == _READS_DOCUMENTATION else None
+
+
+class _NoDocumentation:
+    """Loads, for the module that Arrow takes documentation apart with, one that finds no parameters in it."""
+
+    def create_module(self, _spec: ModuleSpec) -> None:
+        """An ordinary one."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """With the one name that Arrow uses."""
+        module.__dict__["NumpyDocString"] = _without_parameters
+
+
+def _without_parameters(_text: str) -> dict[str, tuple[()]]:
+    return {"Parameters": ()}
 
 
 def set_up() -> None:

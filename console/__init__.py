@@ -8,6 +8,8 @@
     api/         the same for scripts: operations, OpenAPI document
     previews/    what is in an item, for a browser, whoever wrote it
     questions/   questions in SQL that people keep
+    hosts/       hosts that carry out restores where this console cannot read content, as it sees them
+    agent/       the other end: what such a host does
     charts       lines over time
     pages/       one module an area: home, browsing, …
     state        the console's own memory, one SQLite file: accounts, sessions, baskets, tasks

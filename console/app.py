@@ -24,8 +24,10 @@ from console.api.operations import OPERATIONS
 from console.approvals import records as approval_records
 from console.errors import NotThere
 from console.gateway.approvals import expire
-from console.gateway.restoring import carry_out
+from console.gateway.working import carry_out
+from console.hosts import records as host_records
 from console.pages import PAGES
+from console.questions import records as question_records
 from console.responses import Headers, Hosts, error_page, failure_page
 from console.tasks import records as task_records
 from console.tasks.runner import TaskRunner
@@ -40,7 +42,7 @@ _HERE = Path(__file__).parent
 
 def application(console: Console) -> Starlette:
     """The console as an ASGI application."""
-    for area in (basket, task_records, approval_records):
+    for area in (basket, task_records, approval_records, host_records, question_records):
         console.state.migrate(area.AREA, area.TABLES)
     return Starlette(
         routes=[

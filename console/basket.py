@@ -120,7 +120,7 @@ class Baskets:
 
     def entries(self, person: str, project: str) -> tuple[Entry, ...]:
         """What is in a basket, in the order in which it was put in."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             rows = database.execute(
                 "SELECT sort, name, kind, at, deleted, number FROM basket WHERE person = ? AND project = ? ORDER BY number",
                 (person, project),
@@ -129,7 +129,7 @@ class Baskets:
 
     def count(self, person: str, project: str) -> int:
         """How many things are in it."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             row = database.execute("SELECT count(*) FROM basket WHERE person = ? AND project = ?", (person, project)).fetchone()
         return int(row[0])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vault.errors import NothingFound, RefusedByRule, StrongroomError, UsageError
+from vault.errors import Busy, KeyRefused, NothingFound, RefusedByRule, StrongroomError, UsageError
 
 
 class NotThere(NothingFound):
@@ -11,6 +11,14 @@ class NotThere(NothingFound):
 
 class NotAllowed(RefusedByRule):
     """Whoever asks may see it, and not do this."""
+
+
+class LacksKey(KeyRefused):
+    """Whoever asks may do it, and this console was not given the key for it."""
+
+
+class LacksContent(LacksKey):
+    """The same, of content: what can be done in its place is to ask for a restore."""
 
 
 class NeedsApproval(NotAllowed):
@@ -41,8 +49,16 @@ class TooManyTries(RefusedByRule):
         self.wait = wait
 
 
+class TooManyAtOnce(Busy):
+    """Somebody asks for more at once than is worked on for one person, or for all of them."""
+
+
 class ForgedRequest(RefusedByRule):
     """What came did not come from a page of this console, or from one of a session that is over."""
+
+
+class LeaseLost(Busy):
+    """A host says something of a task that is no longer its own."""
 
 
 class TooLarge(UsageError):

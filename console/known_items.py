@@ -47,28 +47,39 @@ _log = logging.getLogger("strongroom.console")
 
 class _Kept(Struct):
     """lock: of whoever reads · items: None while nobody has read them · asked_at: when the store was asked, on the monotonic
-    clock · status, status_at: how promises are kept, None where nobody could tell, and since when that is known · waits:
-    whether it is to be read beside the pages."""
+    clock · status, status_at: how promises are kept, None where nobody could tell, and since when that is known · version: of
+    the settings by which all of that was read · waits: whether it is to be read beside the pages."""
 
     lock: threading.Lock
     items: ProjectItems | None = None
     asked_at: float = 0.0
     status: ProjectStatus | None = None
     status_at: float = 0.0
+    version: object = None
     waits: bool = False
 
 
 class KnownItems:
-    """See this module's text. fresh_for: seconds, 0 to ask the store for every page."""
+    """See this module's text. fresh_for: seconds, 0 to ask the store for every page · version: of the settings, as a value that
+    changes with them: what was read by others is read again."""
 
-    def __init__(self, clock: Clock | None = None, *, fresh_for: float = FRESH_FOR, largest: int = LARGEST) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        fresh_for: float = FRESH_FOR,
+        largest: int = LARGEST,
+        version: Callable[[], object] = lambda: None,
+    ) -> None:
         self._clock = clock or SystemClock()
         self._fresh_for = fresh_for
         self._largest = largest
+        self._version = version
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._names: tuple[str, ...] = ()
         self._named_at: float | None = None
+        self._named_by: object = None
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="known-items")
 
     def of(self, name: str, opened: Opened) -> ProjectItems:
@@ -79,9 +90,10 @@ class KnownItems:
 
     def at_once(self, name: str, opened: Opened) -> ProjectItems | None:
         """The same if it need not be waited for. Where it is time to ask the store again, that is done beside this."""
+        version = self._version()
         with self._lock:
             kept = self._kept.get(name)
-            if kept is None or kept.items is None or not self._fresh_for:
+            if kept is None or kept.items is None or kept.version != version or not self._fresh_for:
                 return None
             self._kept.move_to_end(name)
             age = self._clock.monotonic() - kept.asked_at
@@ -93,7 +105,7 @@ class KnownItems:
             return kept.items
 
     def soon(self, name: str, opened: Opened) -> ProjectItems | None:
-        """The same, or None where nobody has read them yet: that is begun beside this."""
+        """The same, or None where nobody has read them yet, or by other settings: that is begun beside this."""
         found = self.at_once(name, opened)
         if found is not None or not self._fresh_for:
             return found or self._read(name, opened)
@@ -102,7 +114,7 @@ class KnownItems:
             if not kept.waits:
                 kept.waits = True
                 self._beside.submit(self._refresh, name, kept, opened)
-            return kept.items
+            return kept.items if kept.version == self._version() else None
 
     def status(self, name: str) -> ProjectStatus | None:
         """How the promises of a project are kept, as far as that was read; None where nobody could tell."""
@@ -112,13 +124,15 @@ class KnownItems:
 
     def names(self, repositories: RepositoryPool) -> tuple[str, ...]:
         """All projects of the repository. Raises `StorageError`."""
+        version = self._version()
         with self._lock:
-            if self._named_at is not None and self._clock.monotonic() - self._named_at < self._fresh_for:
+            fresh = self._named_at is not None and self._clock.monotonic() - self._named_at < self._fresh_for
+            if fresh and self._named_by == version:
                 return self._names
         with repositories.lent() as repository:
             names = tuple(sorted(one.name for one in repository.projects()))
         with self._lock:
-            self._names, self._named_at = names, self._clock.monotonic()
+            self._names, self._named_at, self._named_by = names, self._clock.monotonic(), version
         return names
 
     def warm_up(self, repositories: RepositoryPool) -> None:
@@ -156,14 +170,18 @@ class KnownItems:
             self._kept[name] = kept
         try:
             with kept.lock:
-                if kept.items is None or self._clock.monotonic() - kept.asked_at >= self._fresh_for:
+                version = self._version()
+                others = kept.version != version
+                if kept.items is None or others or self._clock.monotonic() - kept.asked_at >= self._fresh_for:
                     with opened() as (_, project):
+                        if others:
+                            kept.status_at = 0.0
                         if kept.items is None or not _is_current(kept.items, project):
                             items = load_project_items(project.context, project.stored)
                             items.ever()
                             kept.items, kept.status_at = items, 0.0
                         self._ask_status(kept, project)
-                    kept.asked_at = self._clock.monotonic()
+                    kept.asked_at, kept.version = self._clock.monotonic(), version
                 return kept.items
         finally:
             self._tidy(name, kept)

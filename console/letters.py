@@ -6,9 +6,25 @@ reader's language."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from console.access.rights import ACTION_TITLES
 from console.post import Letter
+from console.texts import marked
+from vault.wording import quoted
+
+_RESTORES = {
+    "done": marked("Your restore in %(project)s is done"),
+    "partly": marked("Your restore in %(project)s is done, and not all is as you asked"),
+    "cancelled": marked("Your restore in %(project)s was cancelled"),
+    "failed": marked("Your restore in %(project)s did not work"),
+}
+_ERASINGS = {
+    "done": marked("The project %(project)s is erased"),
+    "partly": marked("The project %(project)s is erased, and not all is as you asked"),
+    "cancelled": marked("The erasing of %(project)s was cancelled"),
+    "failed": marked("The erasing of %(project)s did not work"),
+}
 
 if TYPE_CHECKING:
     from console.accounts.passkeys import Passkey
@@ -22,13 +38,41 @@ def task_is_over(task: Task) -> Write:
     """To whoever asked for it."""
 
     def write(texts: Texts) -> Letter:
-        subjects = {
-            "done": texts.gettext("Your restore in %(project)s is done", project=task.project),
-            "partly": texts.gettext("Your restore in %(project)s is done, and not all is as you asked", project=task.project),
-            "cancelled": texts.gettext("Your restore in %(project)s was cancelled", project=task.project),
-        }
-        failed = texts.gettext("Your restore in %(project)s did not work", project=task.project)
-        return Letter(subjects.get(task.state, failed), "\n".join(_outcome(texts, task)), f"/tasks/{task.id}")
+        subjects = _ERASINGS if task.kind == "erasure" else _RESTORES
+        subject = texts.gettext(subjects.get(task.state, subjects["failed"]), project=task.project)
+        return Letter(subject, "\n".join(_outcome(texts, task)), f"/tasks/{task.id}")
+
+    return write
+
+
+def task_waits(task: Task, replacing: int) -> Write:
+    """To whoever asked for it: a host found what they have not confirmed. replacing: things that exist."""
+
+    def write(texts: Texts) -> Letter:
+        what = texts.ngettext(
+            "%(num)s thing that exists would be replaced. Confirm that, or cancel it.",
+            "%(num)s things that exist would be replaced. Confirm that, or cancel it.",
+            replacing,
+        )
+        subject = texts.gettext("Your restore in %(project)s waits for you", project=task.project)
+        return Letter(subject, f"{what}\n{_asked(texts, task)}", f"/tasks/{task.id}")
+
+    return write
+
+
+def erasure_is_asked(person: str, project: str, reason: str) -> Write:
+    """To whoever may approve it with another identity."""
+
+    def write(texts: Texts) -> Letter:
+        about = {"person": person, "project": project}
+        lines = [
+            texts.gettext("%(person)s asks for everything of the project %(project)s to be destroyed.", **about),
+            texts.gettext("Somebody with another identity must approve it:"),
+            f"  strongroom project erase {quoted(project)} --approve",
+            texts.gettext("The reason: %(reason)s", reason=reason),
+        ]
+        subject = texts.gettext("%(person)s asks for %(project)s to be erased", **about)
+        return Letter(subject, "\n".join(lines), f"/projects/{quote(project, safe='')}/erase")
 
     return write
 
@@ -109,14 +153,21 @@ def _outcome(texts: Texts, task: Task) -> list[str]:
         lines = [texts.gettext("It was cancelled.")] if task.state == "cancelled" else [f"{task.error} {task.hint}".strip()]
         return [*lines, _asked(texts, task)]
     size = texts.size(done.bytes)
+    if task.kind == "erasure":
+        gone = texts.ngettext(
+            "%(num)s object was deleted, %(size)s.", "%(num)s objects were deleted, %(size)s.", done.files, size=size
+        )
+        return [gone, *_problems(texts, done.problems), _asked(texts, task)]
     lines = [texts.ngettext("%(num)s file is back, %(size)s.", "%(num)s files are back, %(size)s.", done.files, size=size)]
     if done.already_there:
         lines.append(texts.ngettext("%(num)s file was right already.", "%(num)s files were right already.", done.already_there))
-    if done.problems:
-        lines.append(
-            texts.ngettext("%(num)s thing is not as you asked.", "%(num)s things are not as you asked.", done.problems)
-        )
-    return [*lines, _asked(texts, task)]
+    return [*lines, *_problems(texts, done.problems), _asked(texts, task)]
+
+
+def _problems(texts: Texts, number: int) -> list[str]:
+    if not number:
+        return []
+    return [texts.ngettext("%(num)s thing is not as you asked.", "%(num)s things are not as you asked.", number)]
 
 
 def _asked(texts: Texts, task: Task) -> str:

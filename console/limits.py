@@ -15,7 +15,7 @@ class ConsoleLimits(Struct, frozen=True):
     good · stall: seconds after which whoever takes nothing of a download is given up · longest_download: seconds · attempts:
     how often a task is begun before it is given up · retry: seconds until a task that met somebody else at work, or no store,
     is tried again; twice as many each time, up to an hour · approval_within: after that a request that nobody has decided is
-    over
+    over · lease: seconds after which a host that says nothing of a task is taken for dead
     """
 
     items: int = 50_000
@@ -31,3 +31,4 @@ class ConsoleLimits(Struct, frozen=True):
     attempts: int = 12
     retry: float = 15.0
     approval_within: timedelta = timedelta(days=1)
+    lease: float = 90.0

@@ -37,17 +37,24 @@ class RepositoryPool:
         self._lock = threading.Lock()
         self._idle: list[_Idle] = []
         self._closed = False
+        self._renewed = 0
 
     @contextmanager
     def lent(self) -> Iterator[Repository]:
         """One that nobody else uses. Raises what opening it raises."""
-        held = self._taken() or _Idle(self._open(), self._clock.monotonic(), self._version())
+        version = self._current()  # before it is opened: settings that change meanwhile are read with the next one
+        held = self._taken(version) or _Idle(self._open(), self._clock.monotonic(), version)
         try:
             yield held.repository
         except BaseException:
             held.repository.close()
             raise
         self._put_back(held)
+
+    def renew(self) -> None:
+        """What was opened before is not lent again: the repository itself has changed, as its descriptor does for a feature."""
+        with self._lock:
+            self._renewed += 1
 
     def close(self) -> None:
         """Close those that nobody uses; the others are closed when they come back."""
@@ -57,8 +64,8 @@ class RepositoryPool:
         for one in idle:
             one.repository.close()
 
-    def _taken(self) -> _Idle | None:
-        version, oldest = self._version(), self._clock.monotonic() - OLDEST
+    def _taken(self, version: object) -> _Idle | None:
+        oldest = self._clock.monotonic() - OLDEST
         old: list[_Idle] = []
         taken = None
         with self._lock:
@@ -71,6 +78,10 @@ class RepositoryPool:
         for one in old:
             one.repository.close()
         return taken
+
+    def _current(self) -> object:
+        """What makes one that was opened as good as a new one."""
+        return self._version(), self._renewed
 
     def _put_back(self, held: _Idle) -> None:
         with self._lock:

@@ -12,12 +12,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.errors import (
     ForgedRequest,
+    LacksContent,
+    LacksKey,
     LoginRefused,
     NotAllowed,
     NotSignedIn,
     NotThere,
     ProviderFailed,
     TooLarge,
+    TooManyAtOnce,
     TooManyTries,
 )
 from console.visit import Visit
@@ -66,6 +69,7 @@ _STATUS: tuple[tuple[type[StrongroomError], int], ...] = (
     (NotSignedIn, 401),
     (LoginRefused, 401),
     (TooManyTries, 429),
+    (TooManyAtOnce, 429),
     (ProviderFailed, 502),
     (ForgedRequest, 403),
     (NotAllowed, 403),
@@ -134,18 +138,25 @@ def _host(scope: Scope) -> str:
 def error_page(visit: Visit, error: StrongroomError) -> Response:
     """An error of the tree as a page. Whoever has not signed in is sent to do so, and comes back."""
     if isinstance(error, NotSignedIn) and not visit.is_fragment and visit.request.method == "GET":
-        back = visit.request.url.path + (f"?{visit.request.url.query}" if visit.request.url.query else "")
+        back = visit.path + (f"?{visit.request.url.query}" if visit.request.url.query else "")
         return visit.redirect(visit.path_to("login", back=back))
     status = status_of(error)
     if status >= 500:
         _log.error("%s %s: %s", visit.request.method, visit.request.url.path, error)
-    page = visit.render("error.html", status, error=error, number=status)
+    lacks = "content" if isinstance(error, LacksContent) else "key" if isinstance(error, LacksKey) else ""
+    page = visit.render("error.html", status, error=error, number=status, lacks=lacks)
     if isinstance(error, TooManyTries):
         page.headers["retry-after"] = str(max(1, round(error.wait)))
     return page
 
 
+def session_over_page(visit: Visit) -> Response:
+    """What somebody sent from a page of a session that is over: nothing was done, and they can send it again."""
+    fields = [(name, value) for name, value in visit.form.multi_items() if isinstance(value, str) and name != "csrf"]
+    return visit.render("session_over.html", 403 if visit.is_signed_in else 401, fields=fields)
+
+
 def failure_page(visit: Visit, request: Request, error: Exception) -> Response:
     """Of an error that nobody expected: its words may hold content, so they are in the log alone."""
     _log.exception("%s %s", request.method, request.url.path, exc_info=error)
-    return visit.render("error.html", 500, error=None, number=500)
+    return visit.render("error.html", 500, error=None, number=500, lacks="")

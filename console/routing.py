@@ -27,6 +27,7 @@ from starlette.routing import Route
 from console import texts
 from console.accounts.account_log import acting_as
 from console.errors import ForgedRequest, TooLarge
+from console.responses import session_over_page
 from console.visit import Caller, Console, Visit
 
 Method = Literal["GET", "POST"]
@@ -40,6 +41,8 @@ FORM_WITHIN = 60.0
 
 MOST_FIELDS = 100_000
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
+SECRET = ("/account", "/people", "/login")
+"""Where passwords and codes are typed: what was sent there is never put into a page again."""
 
 
 class Page(Struct, frozen=True):
@@ -69,11 +72,12 @@ def _endpoint(console: Console, one: Page) -> Callable[[Request], Awaitable[Resp
         form = await _form(request) if one.method == "POST" and one.forms else FormData()
         visit = Visit(console, request, caller, texts_of(console, request, caller), form)
         if one.method == "POST":
-            _refuse_forged(visit, caller)
-        if not one.public:
-            _ = visit.caller
-        with acting_as(caller.person.name, "console") if caller is not None else nullcontext():
-            return await run_in_threadpool(one.function, visit)
+            _refuse_other_sites(visit)
+        is_late = (one.method == "POST" and not _has_token(visit, caller)) or (caller is None and not one.public)
+        function = _sent_too_late(visit, one) if is_late else one.function
+        async with console.turns.of(visit.who):
+            with acting_as(caller.person.name, "console") if caller is not None else nullcontext():
+                return await run_in_threadpool(function, visit)
 
     return endpoint
 
@@ -116,8 +120,8 @@ async def _form(request: Request) -> FormData:
     return form
 
 
-def _refuse_forged(visit: Visit, caller: Caller | None) -> None:
-    """Raises `ForgedRequest`."""
+def _refuse_other_sites(visit: Visit) -> None:
+    """Raises `ForgedRequest` for what a browser says another site has sent."""
     headers = visit.request.headers
     site = headers.get("sec-fetch-site", "same-origin")
     origin = headers.get("origin")
@@ -125,7 +129,23 @@ def _refuse_forged(visit: Visit, caller: Caller | None) -> None:
     expected = {f"http://{headers.get('host')}", f"https://{headers.get('host')}", own}
     if site not in ("same-origin", "none") or (origin is not None and origin not in expected):
         raise ForgedRequest("this was sent by a page of another site", hint="open the console itself, and do it there")
-    if caller is not None and caller.csrf:
-        brought = visit.sent(CSRF_FIELD) or headers.get(CSRF_HEADER, "")
-        if not hmac.compare_digest(brought.encode(), caller.csrf.encode()):
-            raise ForgedRequest("the page is from a session that is over", hint="open it anew, and send it again")
+
+
+def _has_token(visit: Visit, caller: Caller | None) -> bool:
+    """Whether what was sent brings back the session's token, where there is one."""
+    if caller is None or not caller.csrf:
+        return True
+    brought = visit.sent(CSRF_FIELD) or visit.request.headers.get(CSRF_HEADER, "")
+    return hmac.compare_digest(brought.encode(), caller.csrf.encode())
+
+
+def _sent_too_late(visit: Visit, one: Page) -> PageFunction:
+    """For what a page of a session that is over has sent: what somebody typed is not lost, they look at it and send it once
+    more. Only where the browser itself says that the page was one of ours, and nothing secret is typed there. Raises
+    `NotSignedIn`, `ForgedRequest`."""
+    headers = visit.request.headers
+    is_form = one.method == "POST" and one.forms and not one.public and not one.path.startswith(SECRET)
+    if is_form and (headers.get("sec-fetch-site") == "same-origin" or headers.get("origin") is not None):
+        return session_over_page
+    _ = visit.caller
+    raise ForgedRequest("the page is from a session that is over", hint="open it anew, and send it again")

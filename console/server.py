@@ -22,20 +22,19 @@ from msgspec import Struct
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 import strongroom
-from console.access.rights import Action
 from console.accounts import accounts
 from console.accounts.authenticator import RequestAuthenticator
 from console.app import application, templates
-from console.limits import ConsoleLimits
+from console.certificates import LiveCertificate
+from console.known_items import KnownItems
 from console.live_settings import LiveSettings
 from console.post import ChannelPost
 from console.recording import AccountRecorder
 from console.repositories import RepositoryPool
-from console.state import ConsoleState
+from console.state import alone
 from console.texts import Texts, chosen
 from console.visit import Console
 from strongroom import local_state
-from strongroom.settings import durations
 from strongroom.settings.console import listens
 from vault.errors import SettingsError, StrongroomError
 
@@ -99,11 +98,11 @@ def state_file(settings: Settings) -> Path:
 
 @contextmanager
 def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock, randomness: Randomness) -> Iterator[Console]:
-    """The console of a settings file. identity: in place of the settings' own. Raises `SettingsError`, `StateError`."""
+    """The console of a settings file. identity: in place of the settings' own. Raises `SettingsError`, `StateError`, `Busy`
+    where another process is the console of this state."""
     live = LiveSettings(file)
-    state = ConsoleState(state_file(live.whole))
     with ExitStack() as stack:
-        stack.callback(state.close)
+        state = stack.enter_context(alone(state_file(live.whole)))
         people = accounts.opened(state, lambda: live.console, clock, randomness)
         authenticator = RequestAuthenticator(people, randomness, clock, secure=where.secure)
 
@@ -113,7 +112,6 @@ def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock,
 
         post = ChannelPost(lambda: live.whole.document.notify, clock, where.url, texts_of)
         stack.callback(post.close)
-        table = live.console
         pool = RepositoryPool(lambda: strongroom.open_repository(file, identity=identity), clock, live.version)
         recorder = AccountRecorder(people.log, pool.lent, state.file)
         recorder.start()
@@ -126,13 +124,10 @@ def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock,
             templates(),
             clock,
             randomness,
-            table.zone,
+            live.rules,
             where.secure,
             where.hosts,
-            masked=table.masked_columns,
-            limits=ConsoleLimits(approval_within=durations.read(table.approval_within)),
-            folders={str(folder): folder for folder in table.restore_folders},
-            approvals=frozenset(Action(one) for one in table.approvals),
+            known=KnownItems(clock, version=live.version),
             post=post,
             people=authenticator.person_named,
         )
@@ -156,7 +151,7 @@ def serve(console: Console, where: Listening, ready: Callable[[str, str], None])
             timeout_keep_alive=10,
             timeout_graceful_shutdown=GRACE,
             h11_max_incomplete_event_size=LARGEST_HEADER,
-            ssl_context_factory=None if where.tls is None else _context(*where.tls),
+            ssl_context_factory=None if where.tls is None else _with(LiveCertificate(*where.tls)),
             ssl_certfile=None if where.tls is None else where.tls[0],
             ssl_keyfile=None if where.tls is None else where.tls[1],
         )
@@ -253,15 +248,5 @@ def _socket(where: Listening) -> Iterator[socket.socket]:
         yield made
 
 
-def _context(certificate: Path, key: Path) -> Callable[..., ssl.SSLContext]:
-    """TLS 1.2 or newer. Raises `SettingsError` now, not with the first client."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"the certificate {certificate} with the key {key} cannot be used: {error}",
-            hint="both are PEM, and the key has no passphrase",
-        ) from error
-    return lambda _config, _default: context
+def _with(certificate: LiveCertificate) -> Callable[..., ssl.SSLContext]:
+    return lambda _config, _default: certificate.context

@@ -11,6 +11,7 @@ console, nothing of the repository; it is never begun anew by itself, as account
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
@@ -20,6 +21,9 @@ from pathlib import Path
 
 from console.errors import StateError
 from vault.errors import Busy
+
+LONGEST_NUMBER = 20
+"""Characters of a process's number."""
 
 WAIT = 20.0
 """Seconds for which somebody else may be writing."""
@@ -113,6 +117,40 @@ class ConsoleState:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+@contextmanager
+def alone(file: Path) -> Iterator[ConsoleState]:
+    """The memory of a console that serves, of which there is one at a time: two would take each other's tasks. Commands beside
+    it open the file without. The kernel lets go of the lock with the process, however that ends. Raises `Busy`, `StateError`.
+    """
+    lock = file.with_suffix(".lock")
+    with _translated(lock):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        with _translated(lock):
+            _take(handle, file)
+        state = ConsoleState(file)
+        try:
+            yield state
+        finally:
+            state.close()
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, file: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        who = os.pread(handle, LONGEST_NUMBER, 0).decode("ascii", "replace").strip()
+        raise Busy(
+            f"another console{f' (process {who})' if who.isdecimal() else ''} serves with {file}",
+            hint="end that one first; or give this one a settings file with a state folder of its own: state in [daemon]",
+        ) from error
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
 
 
 def _make(file: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import quote, unquote_to_bytes
 
@@ -14,22 +12,26 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.access.rights import APPROVED_BY_TWO, Action, Person
+from console.access.rights import Action, Person
 from console.accounts import proxy
 from console.accounts.sessions import Way
 from console.errors import NotSignedIn
 from console.known_items import KnownItems
-from console.limits import ConsoleLimits
+from console.live_settings import ConsoleRules
 from console.post import NoPost, Post
 from console.previews.views import KnownViews
 from console.previews.workers import PreviewWorkers
 from console.tasks.signals import TaskSignals
+from console.turns import Room, Turns
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jinja2 import Environment
 
     from console.accounts.accounts import Accounts
+    from console.limits import ConsoleLimits
     from console.repositories import RepositoryPool
     from console.state import ConsoleState
     from console.texts import Texts
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 
 MOST_ASKING = 2
-"""Questions in SQL at once: each may take half a GiB."""
+"""Questions in SQL at once, of different people: each may take half a GiB."""
 
 
 class Caller(Struct, frozen=True):
@@ -70,13 +72,12 @@ def nobody_known(name: str) -> Person | None:
 class Console(Struct, frozen=True):
     """The parts of one console, made when it starts.
 
-    state: its own memory · accounts: who people are · templates: by language · zone: in which moments are shown where no
-    project says another one · secure: whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for
-    any · known: what stays in memory of projects · previews: processes that open what others wrote · views: which looks at
-    content are in the log already · asking: room for questions in SQL · masked: patterns of columns that previews do not show ·
-    limits: of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a
-    second person must approve · tasks: of this process · post: tells people outside of the console's pages · people: somebody
-    as they are now, by name, for what goes on while they are away; None where nobody can say
+    state: its own memory · accounts: who people are · templates: by language · rules: what the settings say now · secure:
+    whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for any · known: what stays in memory of
+    projects · previews: processes that open what others wrote · views: which looks at content are in the log already · turns:
+    whose requests are worked on · asking: room for questions in SQL · tasks: of this process · post: tells people outside of
+    the console's pages · people: somebody as they are now, by name, for what goes on while they are away; None where nobody
+    can say
     """
 
     repositories: RepositoryPool
@@ -86,20 +87,42 @@ class Console(Struct, frozen=True):
     templates: Mapping[str, Environment]
     clock: Clock
     randomness: Randomness
-    zone: str = "UTC"
+    rules: Callable[[], ConsoleRules] = ConsoleRules
     secure: bool = False
     hosts: frozenset[str] = frozenset()
     known: KnownItems = field(default_factory=KnownItems)
     previews: PreviewWorkers = field(default_factory=PreviewWorkers)
     views: KnownViews = field(default_factory=KnownViews)
-    asking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_ASKING))
-    masked: tuple[str, ...] = ()
-    limits: ConsoleLimits = ConsoleLimits()
-    folders: Mapping[str, Path] = field(default_factory=dict)
-    approvals: frozenset[Action] = APPROVED_BY_TWO
+    turns: Turns = field(default_factory=Turns)
+    asking: Room = field(default_factory=lambda: Room(MOST_ASKING))
     tasks: TaskSignals = field(default_factory=TaskSignals)
     post: Post = field(default_factory=NoPost)
     people: Callable[[str], Person | None] = nobody_known
+
+    @property
+    def zone(self) -> str:
+        """See `ConsoleRules`, as for all of these: as it is now."""
+        return self.rules().zone
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """Columns that previews do not show."""
+        return self.rules().masked
+
+    @property
+    def limits(self) -> ConsoleLimits:
+        """Of what people ask for."""
+        return self.rules().limits
+
+    @property
+    def folders(self) -> Mapping[str, Path]:
+        """Into which it may be restored."""
+        return self.rules().folders
+
+    @property
+    def approvals(self) -> frozenset[Action]:
+        """What a second person must approve."""
+        return self.rules().approvals
 
 
 class Visit:
@@ -129,6 +152,16 @@ class Visit:
     def person(self) -> Person:
         """Who asks. Raises `NotSignedIn`."""
         return self.caller.person
+
+    @property
+    def who(self) -> str:
+        """Whose turn it is to be worked for: a person, or an address where nobody has signed in."""
+        return self._caller.person.name if self._caller is not None else f"at {self.address}"
+
+    @property
+    def path(self) -> str:
+        """Of the page that was asked for, quoted as it came."""
+        return bytes(self.request.scope["raw_path"]).decode("ascii", "replace")
 
     @property
     def address(self) -> str:

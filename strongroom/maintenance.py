@@ -1,5 +1,5 @@
-"""What a backup does now and then, so that later commands stay fast: history rolled up, records
-gathered in tables, small segments of the index joined."""
+"""What a backup does now and then, so that later commands stay fast: history rolled up, roll-ups joined, records gathered in
+tables, small segments of the index joined."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class MaintenanceResult(NamedTuple):
 def run_maintenance(project: Project, source: str, progress: Progress, *, locked: bool) -> MaintenanceResult:
     """Do it. locked: what is stored is locked by the store, so that joined segments would stay beside the new one. Raises
     `StorageError`."""
+    from restore.history import rollup_joining
     from restore.history.rollup import roll_up
     from restore.history.update import UpdateOptions
     from vault.repository import record_gathering
@@ -34,4 +35,5 @@ def run_maintenance(project: Project, source: str, progress: Progress, *, locked
         gathered = record_gathering.gather(project, record_gathering.WITHOUT_JOINING, options.stop)
     else:
         gathered = record_gathering.gather_for_backups(project, options.stop)
+        rollup_joining.join(project, options)
     return MaintenanceResult(held, gathered.records, not locked and join_if_many(project, options.stop))

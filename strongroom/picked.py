@@ -82,19 +82,22 @@ def select_picked(
     *,
     within: Callable[[pa.Table], pa.Table] = lambda table: table,
     sources_apart: bool = False,
+    names_only: bool = False,
     stop: Callable[[], None] = lambda: None,
 ) -> SelectedItems:
     """The items that are meant, each once.
 
     within: leaves out rows of manifests that whoever asks may not have: what is picked of them counts as not there ·
-    sources_apart: for a restore in place · stop: called between moments; what it raises ends the work.
+    sources_apart: for a restore in place · names_only: for a plan that
+    somebody else carries out, which takes no key to content · stop: called between moments; what it raises ends the work.
 
     Raises `NothingFound` where nothing of it is there, `UsageError`, `AmbiguousSource`, `KeyRefused`, `Damaged`,
     `StorageError`.
     """
     from restore.selection.duplicates import shared, without_duplicate_folders
 
-    command_log.require_reading(context, project, "read")
+    if not names_only:
+        command_log.require_reading(context, project, "read")
     missing = tuple(context.gone(project))
     united = _Union()
     for at in dict.fromkeys(one.at for one in picks):

@@ -9,7 +9,7 @@ erased, and there is no way back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -71,16 +71,7 @@ class PlannedErasure(Struct, frozen=True):
     @property
     def out_of_reach(self) -> tuple[str, ...]:
         """What it cannot delete, in sentences."""
-        copies = tuple(
-            f"the copy {name!r} has key objects of its own: erase it there afterwards with "
-            f"`strongroom project erase {quoted(self.name)} --from {name}`"
-            for name in self.copies
-        )
-        return (
-            *copies,
-            "other machines keep sealed copies of key objects: each deletes its own when it next uses the repository",
-            "exports and restored files stay where they are, and so does whatever somebody has kept of keys and objects",
-        )
+        return out_of_reach(self.name, self.copies)
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -141,6 +132,20 @@ class ErasureResult(Struct, frozen=True):
             "out_of_reach": list(self.planned.out_of_reach),
             "problem_list": [one.as_json() for one in self.problems],
         }
+
+
+def out_of_reach(name: str, copies: Sequence[str]) -> tuple[str, ...]:
+    """What erasing a project cannot delete, in sentences. copies: of the repository, by their names in the settings."""
+    there = tuple(
+        f"the copy {copy!r} has key objects of its own: erase it there afterwards with "
+        f"`strongroom project erase {quoted(name)} --from {copy}`"
+        for copy in copies
+    )
+    return (
+        *there,
+        "other machines keep sealed copies of key objects: each deletes its own when it next uses the repository",
+        "exports and restored files stay where they are, and so does whatever somebody has kept of keys and objects",
+    )
 
 
 def _request_json(one: ErasureRequest) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import command_log, held_snapshots, local_state, object_lock
+from strongroom import command_log, held_snapshots, local_state, notices, object_lock
 from strongroom.forget import Confirm, confirmed
+from vault.errors import Interrupted, StrongroomError
 from vault.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def apply_prune(
         entry.problems(len(report.refused) + len(report.damaged))
     if report.done:
         local_state.note_run(context.settings, project.name, "prune")
+        if context.first is None:  # roll-ups of the first store are copied as they are
+            _join_rollups(project, planned.options.stop, progress or NoProgress())
     return PruneResult(planned, report)
 
 
@@ -165,3 +168,16 @@ def _patience(wait: timedelta | None) -> WaitOptions:
     if wait is None:
         return WaitOptions()
     return WaitOptions(seconds=wait.total_seconds(), altogether=wait.total_seconds())
+
+
+def _join_rollups(project: Project, stop: Callable[[], None], progress: Progress) -> None:
+    """A failure is no problem of the prune: they are derived, and a later one tries again."""
+    from restore.history import rollup_joining
+    from restore.history.update import UpdateOptions
+
+    try:
+        rollup_joining.join(project, UpdateOptions(stop, progress))
+    except Interrupted:
+        raise
+    except StrongroomError as error:
+        notices.notice(f"roll-ups of {project.name} were not joined, a later prune tries again: {error}")

@@ -228,6 +228,26 @@ def plan_restore(
     )
 
 
+class PlannedElsewhere(Struct, frozen=True):
+    """What a restore comes to that another machine carries out: what exists there is not known here. plan: as if nothing did ·
+    estimate: of that machine's work, as far as it can be told here."""
+
+    plan: RestorePlan
+    estimate: Estimate
+
+
+def plan_elsewhere(context: Context, selected: SelectedItems, options: RestoreOptions | None = None) -> PlannedElsewhere:
+    """What restoring the selected items comes to, by what the catalogue says of them: no key to content is needed.
+
+    selected: of `strongroom.picked.select_picked` with `names_only`. Raises `UsageError` for options that make no sense
+    together, `Damaged`, `StorageError`."""
+    options = options or RestoreOptions()
+    options.tables.check(periods=bool(selected.query.periods))
+    refuse_unverifiable(options)
+    plan = plan_of_all(selected, options)
+    return PlannedElsewhere(plan, estimate_of(context, [plan], selected.zone))
+
+
 class _Planner(Struct, frozen=True):
     """Plans for one destination."""
 

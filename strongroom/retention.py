@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from strongroom import command_log, held_snapshots, local_state, object_lock
 from strongroom.settings import resolve
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from policies.retention.plan import RetentionInputs, RetentionPlan, StorageUse
+    from policies.retention.rules import Keep
     from strongroom.context import Context
     from strongroom.settings import Settings
     from vault.backup.new_manifest import ItemRetirement
@@ -75,9 +77,11 @@ class AppliedRetention(Struct, frozen=True):
         } | self.plan.as_json()
 
 
-def plan_retention(context: Context, project: Project, *, on: datetime | None = None) -> ProjectRetention:
+def plan_retention(
+    context: Context, project: Project, *, on: datetime | None = None, keep: Keep | None = None
+) -> ProjectRetention:
     """What would go, what stays, why, and what that frees. Nothing is changed. on: a later moment, aware: what would still
-    exist then if no further backup came.
+    exist then if no further backup came · keep: other rules than those of the settings, to look at what they would do.
 
     Raises `UsageError` for a moment that has passed, `SettingsError`, `StorageError`, `Damaged`.
     """
@@ -87,6 +91,8 @@ def plan_retention(context: Context, project: Project, *, on: datetime | None = 
     if on is not None and on <= now:
         raise UsageError(f"{wording.moment(on)} is not a later day", hint="the plan for now is the one without a day")
     inputs, problems = retention_inputs(context.settings, project)
+    if keep is not None:
+        inputs = replace(inputs, keep=keep)
     return ProjectRetention(project.name, make_plan(inputs, now, on=on, storage=storage(project)), problems)
 
 

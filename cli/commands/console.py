@@ -57,7 +57,8 @@ def console(
     """Serve pages in a browser, in which people find and restore what is theirs, and nothing else.
 
     Who may what, where it listens and who vouches for people is in the settings: [console]. Other addresses than loopback need
-    a certificate. It has the capabilities of its identity, and no more. SIGTERM and Ctrl-C end it.
+    a certificate. It has the capabilities of its identity, and no more. SIGTERM and Ctrl-C end it. Another console of the same
+    state folder is refused with exit code 11.
     """
     if context_.invoked_subcommand is not None:
         own = ("listen", "systemd", "config", "identity")
@@ -79,7 +80,7 @@ def console(
     with server.opened(file, identities, where, services.clock, services.randomness) as site:
         for notice in _to_do(found, site.accounts.local):
             output.notice(notice)
-        server.serve(site, where, lambda url, at: output.notice(f"the console is at {url} (it listens at {at})"))
+        server.serve(site, where, _tell_begun)
 
 
 @user.command("add", epilog=EXIT_CODES)
@@ -233,6 +234,15 @@ def _to_do(found: Settings, local: LocalAccounts) -> Iterator[str]:
         yield "nobody has a role: add [[console.roles]] to the settings; they are read again while the console runs"
     if table.openid is None and (table.proxy is None or table.proxy.header is None) and not local.all():
         yield "nobody can sign in: make an account with `strongroom console user add NAME`"
+
+
+def _tell_begun(url: str, at: str) -> None:
+    """url: what people type · at: address and port."""
+    output.notice(f"the console is at {url} (it listens at {at})")
+    output.notice(
+        "the settings are read again when they change; where it listens, its url, the names of the certificate's files and the "
+        "state folder are those of the start"
+    )
 
 
 def _unit(found: Settings, identity: list[Path]) -> str:

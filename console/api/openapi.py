@@ -18,6 +18,7 @@ _ERRORS = {
     "404": "there is no such thing, or you may not know",
     "409": "somebody else is at work there",
     "413": "more was asked for than can be given",
+    "429": "more at once than is worked on for one person",
     "500": "stored data is damaged, or something went wrong",
     "503": "the store does not answer",
     "507": "there is no room",
@@ -50,7 +51,10 @@ def document() -> bytes:
         "paths": paths,
         "components": {
             "schemas": components | {"Error": _ERROR},
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "host": {"type": "http", "scheme": "bearer", "description": "the token of a host"},
+            },
         },
         "security": [{"token": []}],
     }
@@ -77,6 +81,8 @@ def _operation(one: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, 
         "parameters": [*_of_path(one), *map(_parameter, one.parameters)],
         "responses": responses,
     }
+    if one.by_host:
+        described["security"] = [{"host": []}]
     if one.body is not None:
         described["requestBody"] = {
             "required": True,

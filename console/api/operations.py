@@ -12,14 +12,14 @@ import msgspec
 from msgspec import Struct
 from starlette.responses import Response
 
-from console.api import finding, returning
+from console.api import finding, hosts, keeping, returning
 from console.api.finding import AT, PATH, SOURCE
+from console.api.returning import Nothing
 from console.api.routing import PROJECT, Call, Operation, Parameter, answered
 from console.gateway import asking, home, previews, proofs, watching
 from console.gateway.asking import Answer, Asked
 from console.gateway.previews import ItemPlace, TableView
-from console.gateway.proofs import HoldLine, LogQuestion, ShownLog
-from console.gateway.watching import NewHold
+from console.gateway.proofs import LogQuestion, ShownLog
 from console.pages import previews as preview_pages
 from console.pages.prove import TYPES as LOG_TYPES
 from console.pages.prove import download
@@ -63,30 +63,6 @@ class EvidenceBody(Struct, frozen=True, forbid_unknown_fields=True):
     period: str
 
 
-class HoldBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """A hold; without kind, period and path it is on the whole project."""
-
-    reason: str
-    kind: str = ""
-    period: str = ""
-    path: str = ""
-    until: str = ""
-
-
-class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """hold: its id."""
-
-    hold: str
-    reason: str
-
-
-class ReleasedAnswer(Struct, frozen=True):
-    """released: whether it is; else a second person must approve it first · request: the id of what waits for that."""
-
-    released: bool
-    request: str
-
-
 class RunBody(Struct, frozen=True, forbid_unknown_fields=True):
     """job: by its whole name, as `backup reports`."""
 
@@ -98,10 +74,6 @@ class AcceptBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     snapshots: list[str]
     reason: str
-
-
-class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
-    """An empty object."""
 
 
 class ProjectLine(Struct, frozen=True):
@@ -119,13 +91,6 @@ class ProjectList(Struct, frozen=True):
     """The projects that may be seen."""
 
     projects: list[ProjectLine]
-
-
-class HoldList(Struct, frozen=True):
-    """Holds, the newest first."""
-
-    holds: list[HoldLine]
-    problems: list[str]
 
 
 class VerifiedLogAnswer(Struct, frozen=True):
@@ -231,23 +196,6 @@ def _evidence(call: Call) -> Response:
     return download(file, name, "application/zip")
 
 
-def _holds(call: Call) -> HoldList:
-    lines, problems = proofs.project_holds(call.visit, call.project)
-    return HoldList(list(lines), list(problems))
-
-
-def _place_hold(call: Call) -> object:
-    body: HoldBody = call.body
-    placed = watching.place_hold(call.visit, call.project, NewHold(body.kind, body.period, body.path, body.until, body.reason))
-    return placed.as_json()
-
-
-def _release(call: Call) -> ReleasedAnswer:
-    body: ReleaseBody = call.body
-    waiting = watching.release_hold(call.visit, call.project, body.hold, body.reason)
-    return ReleasedAnswer(waiting is None, "" if waiting is None else waiting.id)
-
-
 def _overview(call: Call) -> object:
     found = watching.overview(call.visit)
     return {
@@ -258,6 +206,7 @@ def _overview(call: Call) -> object:
         "troubles": found.troubles,
         "sources": [one.as_json() for one in found.rows],
         "projects": found.projects,
+        "hosts": found.hosts,
     }
 
 
@@ -287,10 +236,6 @@ def _flagged(call: Call) -> object:
 def _accept(call: Call) -> AcceptedAnswer:
     done = watching.accept(call.visit, call.project, call.body.snapshots, call.body.reason)
     return AcceptedAnswer([one.snapshot for one in done.accepted], list(done.frozen))
-
-
-def _retention(call: Call) -> object:
-    return watching.planned_retention(call.visit, call.project, call.text("on")).as_json()
 
 
 def _asked(body: QuestionBody) -> Asked:
@@ -343,6 +288,8 @@ def _filters() -> tuple[Parameter, ...]:
 OPERATIONS: tuple[Operation, ...] = (
     *finding.OPERATIONS,
     *returning.OPERATIONS,
+    *hosts.OPERATIONS,
+    *keeping.OPERATIONS,
     Operation("GET", "/openapi.json", "document", "This description.", _document),
     Operation("GET", "/projects", "projects", "The projects that you may see.", _projects, answer=ProjectList),
     Operation(
@@ -400,17 +347,6 @@ OPERATIONS: tuple[Operation, ...] = (
         body=EvidenceBody,
         media_type="application/zip",
     ),
-    Operation("GET", f"{PROJECT}/holds", "holds", "Holds and their history.", _holds, answer=HoldList),
-    Operation("POST", f"{PROJECT}/holds", "place_hold", "Place a hold.", _place_hold, body=HoldBody),
-    Operation(
-        "POST",
-        f"{PROJECT}/holds/release",
-        "release_hold",
-        "Release a hold, or ask a second person for it.",
-        _release,
-        answer=ReleasedAnswer,
-        body=ReleaseBody,
-    ),
     Operation("GET", "/watch", "overview", "How everything is.", _overview),
     Operation("GET", f"{PROJECT}/watch", "watched", "One project: sources, jobs, drills, storage.", _watched),
     Operation(
@@ -426,14 +362,6 @@ OPERATIONS: tuple[Operation, ...] = (
         _accept,
         answer=AcceptedAnswer,
         body=AcceptBody,
-    ),
-    Operation(
-        "GET",
-        f"{PROJECT}/retention",
-        "retention",
-        "What retention would let go.",
-        _retention,
-        (Parameter("on", "a later day; left out: now"),),
     ),
     Operation("POST", f"{PROJECT}/ask", "ask", "Ask a question in SQL.", _ask, answer=Answer, body=QuestionBody),
     Operation(

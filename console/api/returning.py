@@ -13,7 +13,7 @@ from console.basket import Entry, entries_of
 from console.gateway import approvals, baskets, downloads, getting_back, tasks
 from console.gateway.listings import quoted
 from console.return_options import ReturnOptions, options_of
-from console.tasks.records import Outcome, Task
+from console.tasks.records import FoundPlan, Outcome, Task
 from vault.errors import RefusedByRule
 
 FORMATS = Literal["", "xlsx", "csv", "ods", "jsonl", "json", "parquet", "feather", "sqlite", "html"]
@@ -66,6 +66,13 @@ class DecisionBody(Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
+class ConfirmBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """replacing: of `to_confirm`, which was looked at · reason: for a second person, where one must approve it."""
+
+    replacing: int
+    reason: str = ""
+
+
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
     """An empty object."""
 
@@ -97,7 +104,8 @@ class TroubleLine(Struct, frozen=True):
 
 class PlanAnswer(Struct, frozen=True):
     """What getting it back would do. possible: whether it can be done as it is · approval: whether a second person must approve
-    it · moment, replacing: to be sent back with what is to be done."""
+    it · moment, replacing: to be sent back with what is to be done · hosted: a host carries it out, and finds out what is
+    in the way."""
 
     possible: bool
     approval: bool
@@ -107,6 +115,7 @@ class PlanAnswer(Struct, frozen=True):
     seconds: float
     moment: str
     replacing: int
+    hosted: bool
     already_there: int
     skipped: int
     in_the_way: list[TroubleLine]
@@ -115,7 +124,9 @@ class PlanAnswer(Struct, frozen=True):
 
 
 class TaskAnswer(Struct, frozen=True):
-    """A task. address: of its download, for a while; "" where there is none."""
+    """A task. goal: where it brings things back, or what else it does: `erasure` · address: of its download, for a while; ""
+    where there is none · hosted, host: a host carries it out, and which one · to_confirm: what that one would do, where it
+    waits to be confirmed."""
 
     id: str
     project: str
@@ -130,6 +141,9 @@ class TaskAnswer(Struct, frozen=True):
     approved_by: str
     outcome: Outcome
     address: str
+    hosted: bool
+    host: str
+    to_confirm: FoundPlan | None
 
 
 class TaskList(Struct, frozen=True):
@@ -204,6 +218,7 @@ def _plan(call: Call) -> PlanAnswer:
         seconds=found.seconds,
         moment=found.options.moment,
         replacing=found.replacing,
+        hosted=found.hosted,
         already_there=found.already_there,
         skipped=found.skipped,
         in_the_way=[TroubleLine(one.path, one.what, one.message) for one in found.in_the_way],
@@ -215,6 +230,9 @@ def _plan(call: Call) -> PlanAnswer:
 def _get_back(call: Call) -> TaskAnswer:
     body: ReturnBody = call.body
     options = _options(body)
+    before = getting_back.started(call.visit, call.project, options)
+    if before is not None:
+        return _task_answer(call, before)
     planned = getting_back.plan(call.visit, call.project, options)
     if planned.replacing > options.replacing:
         raise RefusedByRule(
@@ -232,7 +250,7 @@ def _task_answer(call: Call, task: Task) -> TaskAnswer:
     return TaskAnswer(
         id=task.id,
         project=task.project,
-        goal=task.options.goal,
+        goal=task.kind,
         state=task.state,
         created=task.created,
         ended=task.ended,
@@ -243,6 +261,9 @@ def _task_answer(call: Call, task: Task) -> TaskAnswer:
         approved_by=task.approved_by,
         outcome=task.outcome,
         address=address,
+        hosted=task.hosted,
+        host=task.host,
+        to_confirm=task.found if task.state == "confirm" else None,
     )
 
 
@@ -256,6 +277,11 @@ def _task(call: Call) -> TaskAnswer:
 
 def _cancel(call: Call) -> TaskAnswer:
     return _task_answer(call, tasks.cancel(call.visit, call.visit.value("task")))
+
+
+def _confirm(call: Call) -> TaskAnswer:
+    body: ConfirmBody = call.body
+    return _task_answer(call, tasks.confirm(call.visit, call.visit.value("task"), body.replacing, body.reason))
 
 
 def _again(call: Call) -> TaskAnswer:
@@ -304,6 +330,16 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/tasks/{task}", "task", "One of them.", _task, (), TaskAnswer),
     Operation("POST", "/tasks/{task}/cancel", "cancel", "End it soon.", _cancel, (), TaskAnswer, Nothing),
     Operation("POST", "/tasks/{task}/again", "again", "Go on with one that failed.", _again, (), TaskAnswer, Nothing),
+    Operation(
+        "POST",
+        "/tasks/{task}/confirm",
+        "confirm",
+        "Confirm what a host found that it would replace.",
+        _confirm,
+        (),
+        TaskAnswer,
+        ConfirmBody,
+    ),
     Operation("GET", "/approvals", "requests", "What waits for an approval.", _requests, (), RequestList),
     Operation("POST", "/approvals/{request}/decide", "decide", "Approve or refuse.", _decide, (), RequestLine, DecisionBody),
     Operation("POST", "/approvals/{request}/withdraw", "withdraw", "Take back your own.", _withdraw, (), RequestLine, Nothing),

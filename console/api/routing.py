@@ -6,6 +6,7 @@ tree, as JSON: `{"error": {"what": …, "message": …, "hint": …}}`, with the
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
@@ -19,7 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from console import routing
-from console.errors import ForgedRequest, NotSignedIn, TooLarge
+from console.errors import ForgedRequest, NotAllowed, NotSignedIn, TooLarge
+from console.hosts.records import Host, Hosts
 from console.responses import status_of
 from console.visit import Caller, Console, Visit
 from vault.errors import StrongroomError, UsageError
@@ -46,11 +48,20 @@ class Parameter(Struct, frozen=True):
 
 
 class Call(Struct, frozen=True):
-    """What an operation's function is given. values: of the parameters that were sent · body: as declared; None without one."""
+    """What an operation's function is given. values: of the parameters that were sent · body: as declared; None without one ·
+    by: the host that asks, of an operation for hosts."""
 
     visit: Visit
     values: dict[str, Any]
     body: Any
+    by: Host | None = None
+
+    @property
+    def host(self) -> Host:
+        """That asks. Raises `NotSignedIn`."""
+        if self.by is None:
+            raise NotSignedIn("no host is known to ask", hint="bring the token of a host: `Authorization: Bearer …`")
+        return self.by
 
     @property
     def project(self) -> str:
@@ -68,7 +79,8 @@ class Call(Struct, frozen=True):
 
 class Operation(Struct, frozen=True):
     """method, path: below `PREFIX` · name: unique · function: gives a value to write, or a response of its own · answer: its
-    type, where it is one that a schema can be made of · body: the type of what is sent."""
+    type, where it is one that a schema can be made of · body: the type of what is sent · by_host: only for hosts, with a token
+    of theirs, which is good for nothing else."""
 
     method: Method
     path: str
@@ -79,6 +91,7 @@ class Operation(Struct, frozen=True):
     answer: Any = None
     body: type[Struct] | None = None
     media_type: str = "application/json"
+    by_host: bool = False
 
 
 def route(console: Console, one: Operation) -> Route:
@@ -115,10 +128,15 @@ def refused(error: StrongroomError) -> Response:
 def _endpoint(console: Console, one: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         caller = await run_in_threadpool(console.authenticator.caller, request)
-        _require(one, caller)
+        host = await run_in_threadpool(_host, console, request) if one.by_host else None
+        if one.by_host:
+            _require_host(host, caller)
+        else:
+            _require(one, caller)
         body = await _body(request, one)
         visit = Visit(console, request, caller, routing.texts_of(console, request, caller), FormData())
-        return await run_in_threadpool(_answer, one, Call(visit, _values(visit, one.parameters), body))
+        async with console.turns.of(visit.who):
+            return await run_in_threadpool(_answer, one, Call(visit, _values(visit, one.parameters), body, host))
 
     return endpoint
 
@@ -129,6 +147,22 @@ def _require(one: Operation, caller: Caller | None) -> None:
         raise NotSignedIn("nobody is known to ask", hint="bring a token: `Authorization: Bearer …`")
     if one.method == "POST" and caller.by != "token":
         raise ForgedRequest("a session changes nothing here", hint="bring a token: `Authorization: Bearer …`")
+
+
+def _host(console: Console, request: Request) -> Host | None:
+    sent = request.headers.get("authorization", "")
+    if not sent.lower().startswith("bearer "):
+        return None
+    return Hosts(console.state).find(sent[7:].strip(), console.clock.now())
+
+
+def _require_host(host: Host | None, caller: Caller | None) -> None:
+    """Raises `NotSignedIn`; `NotAllowed` for persons, whatever they may."""
+    if host is not None:
+        return
+    if caller is not None:
+        raise NotAllowed("this is for hosts", hint="an administrator makes a token for a host")
+    raise NotSignedIn("no host is known to ask", hint="bring the token of a host, and see that its time is not over")
 
 
 def _answer(one: Operation, call: Call) -> Response:
@@ -142,10 +176,13 @@ async def _body(request: Request, one: Operation) -> Any:  # noqa: ANN401 (of th
         return None
     read = bytearray()
     try:
-        async for piece in request.stream():
-            read += piece
-            if len(read) > LARGEST_BODY:
-                raise TooLarge(f"more was sent than {LARGEST_BODY >> 20} MiB", hint="send less at once")
+        async with asyncio.timeout(routing.FORM_WITHIN):
+            async for piece in request.stream():
+                read += piece
+                if len(read) > LARGEST_BODY:
+                    raise TooLarge(f"more was sent than {LARGEST_BODY >> 20} MiB", hint="send less at once")
+    except TimeoutError as error:
+        raise UsageError("the body came too slowly", hint="send it again") from error
     except ClientDisconnect as error:
         raise UsageError("the body was not sent to its end") from error
     try:

@@ -84,7 +84,7 @@ class Requests:
 
     def get(self, request: str, now: datetime) -> Request:
         """One, as it is at a moment. Raises `NotThere`."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             row = database.execute("SELECT document FROM approval WHERE id = ?", (request,)).fetchone()
         if row is None:
             raise NotThere("there is no such request", hint="see the list of requests")
@@ -92,13 +92,13 @@ class Requests:
 
     def newest(self, now: datetime, most: int = 200) -> tuple[Request, ...]:
         """The newest ones, as they are at a moment."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             rows = database.execute("SELECT document FROM approval ORDER BY asked DESC, id LIMIT ?", (most,)).fetchall()
         return tuple(msgspec.json.decode(row["document"], type=Request).now(now) for row in rows)
 
     def of_action(self, person: str, project: str, action: Action, now: datetime) -> tuple[Request, ...]:
         """Somebody's for an action in a project, the newest first."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             rows = database.execute(
                 "SELECT document FROM approval WHERE person = ? AND project = ? ORDER BY asked DESC", (person, project)
             ).fetchall()

@@ -11,6 +11,8 @@ content, and calls the library. A page never sees what its reader may not.
     items       one item and its versions
     differences two versions of a table
     proofs      the log, evidence and holds, for auditors
+    hosting     restores that hosts carry out
+    planning    a restore as the library takes it
     asking      questions in SQL, within what somebody may see
     watching    how everything is, and what operators may do
     previews    the content of one item, for a browser

@@ -1,8 +1,8 @@
 """A second person's approval, where the settings ask for one.
 
-    if approvals.is_needed(visit, Action.ERASE):
-        approvals.use(visit, Action.ERASE, "parcelo", what)         raises `NeedsApproval` where nobody has approved this yet
-    approvals.ask(visit, Action.ERASE, "parcelo", what, reason)
+    with approvals.approved(visit, Action.ERASE, "parcelo", what, reason) as waits:
+        if waits is None:                                           nobody needs to approve it, or somebody has
+            ...
 
 Whoever may do a thing themselves may approve it for others, and nobody for themselves. Each request and each decision is an
 entry of the log with its person's name.
@@ -10,7 +10,8 @@ entry of the log with its person's name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from console.access.rights import Action, Person, Scope
 from console.approvals.records import Request, Requests
 from console.errors import NeedsApproval, NotAllowed, NotThere
 from console.gateway import checks
-from console.tasks.records import State, Task, Tasks
+from console.tasks.records import Task, Tasks, begun_anew
 from console.visit import Console, Visit
 from strongroom.command_log import recorded
 from vault.errors import UsageError
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 LONGEST_REASON = 2000
 TO_DO_IT = timedelta(days=1)
 """For so long an approval is good for what somebody does by hand."""
-
-_WHY = {"expired": "nobody has decided in time", "withdrawn": "the request was taken back"}
 
 What = Mapping[str, str | int | list[str]]
 
@@ -78,6 +77,25 @@ def use(visit: Visit, action: Action, project: str, what: What) -> Request:
             if requests.change(used, only_in=["approved"]):
                 return used
     raise NeedsApproval("a second person must approve this", hint="ask for it with your reason, and do it once it is approved")
+
+
+@contextmanager
+def approved(visit: Visit, action: Action, project: str, what: What, reason: str) -> Iterator[Request | None]:
+    """Gives None where the block may do it now: nobody needs to approve it, or somebody has; else the request that waits, which
+    is made where there is none. What the block raises leaves an approval as it was. Raises as `ask`."""
+    if not is_needed(visit, action):
+        yield None
+        return
+    try:
+        used = use(visit, action, project, what)
+    except NeedsApproval:
+        yield _waiting(visit, action, project, what) or ask(visit, action, project, what, reason)
+        return
+    try:
+        yield None
+    except BaseException:
+        Requests(visit.console.state).change(replace(used, state="approved"), only_in=["used"])
+        raise
 
 
 def mine(visit: Visit) -> tuple[Request, ...]:
@@ -179,6 +197,12 @@ def _deciders(console: Console, request: Request) -> list[str]:
     return found
 
 
+def _waiting(visit: Visit, action: Action, project: str, what: What) -> Request | None:
+    """One's own request for this very thing that nobody has decided."""
+    found = Requests(visit.console.state).of_action(visit.person.name, project, action, visit.now)
+    return next((one for one in found if one.state == "open" and one.what == dict(what)), None)
+
+
 def _newest(visit: Visit) -> tuple[Request, ...]:
     return Requests(visit.console.state).newest(visit.now)
 
@@ -233,7 +257,12 @@ def _to_task(console: Console, request: Request, *, approve: bool) -> None:
     if task.state != "asked":
         return
     if approve:
-        state: State = "ready" if task.is_download else "queued"
-        tasks.change(replace(task, state=state, due=now, approved_by=request.decided_by))
+        tasks.change(replace(task, state=begun_anew(task), due=now, approved_by=request.decided_by))
     else:
-        tasks.change(replace(task, state="refused", ended=now, error=request.note or _WHY.get(request.state, "")))
+        late = request.state == "expired"
+        hint = "put it into the basket again, and ask anew" if late else ""
+        tasks.change(
+            replace(
+                task, state="refused", ended=now, error="nobody has approved it in time" if late else request.note, hint=hint
+            )
+        )

@@ -23,13 +23,25 @@ from console.questions.records import LONGEST_SQL, Question, Questions, chosen
 from console.visit import Visit
 from strongroom.query import ProjectTables, TableInfo, open_tables
 from strongroom.selection import SelectionOptions
-from vault.errors import Busy, NothingFound, TargetError, UsageError
+from vault.errors import NothingFound, TargetError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from _typeshed import ReadableBuffer
 
-__all__ = ["Answer", "Asked", "TableInfo", "answer", "answer_file", "keep", "question", "questions", "remove", "tables"]
+__all__ = [
+    "Answer",
+    "Asked",
+    "TableInfo",
+    "answer",
+    "answer_file",
+    "can_ask",
+    "keep",
+    "question",
+    "questions",
+    "remove",
+    "tables",
+]
 
 MOST_ROWS = 500
 LONGEST_CELL = 400
@@ -101,6 +113,12 @@ def questions(visit: Visit, project: str) -> tuple[Question, ...]:
     return Questions(visit.console.state).seen(visit.person.name, project)
 
 
+def can_ask(visit: Visit, project: str) -> bool:
+    """Whether this console can answer any. Raises as `questions`."""
+    checks.allowed(visit, Action.ASK, project)
+    return checks.reads_content(visit, project)
+
+
 def question(visit: Visit, project: str, id_: str) -> Question | None:
     """One of them. Raises as `questions`."""
     return chosen(questions(visit, project), id_)
@@ -125,19 +143,12 @@ def remove(visit: Visit, project: str, id_: str) -> None:
 def _opened(visit: Visit, project: str, asked: Asked, *actions: Action) -> Iterator[ProjectTables]:
     """The tables in which whoever asks may do all of this, for a while."""
     scopes = [checks.allowed(visit, one, project) for one in actions]
-    if not visit.console.asking.acquire(timeout=WAIT):
-        raise Busy("others are asking at this moment", hint="try again in a minute")
-    try:
-        with checks.opened(visit, project) as (repository, opened):
-            context = repository.context
-            query = SelectionOptions(at=asked.at[:100] or None).query(context, opened.stored)
-            made = open_tables(
-                context, opened.stored, query, sheets=asked.sheet_names, only=lambda table: _within(table, scopes)
-            )
-            with made as found, _in_time(found):
-                yield found
-    finally:
-        visit.console.asking.release()
+    with visit.console.asking.taken(visit.person.name, WAIT), checks.opened_content(visit, project) as (repository, opened):
+        context = repository.context
+        query = SelectionOptions(at=asked.at[:100] or None).query(context, opened.stored)
+        made = open_tables(context, opened.stored, query, sheets=asked.sheet_names, only=lambda table: _within(table, scopes))
+        with made as found, _in_time(found):
+            yield found
 
 
 def _within(table: pa.Table, scopes: list[Scope]) -> pa.Table:

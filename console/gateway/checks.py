@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from console.access.rights import Action, Scope
-from console.errors import NotAllowed, NotThere
+from console.errors import LacksContent, LacksKey, NotAllowed, NotThere
 from console.visit import Visit
 from strongroom import command_log
 from vault.errors import UsageError
@@ -60,6 +60,43 @@ def opened(visit: Visit, name: str) -> Iterator[tuple[Repository, Project]]:
         except UsageError as error:
             raise no_project() from error
         yield repository, project
+
+
+@contextmanager
+def opened_content(visit: Visit, name: str) -> Iterator[tuple[Repository, Project]]:
+    """The same, for what reads content. Raises `LacksContent` where this console cannot."""
+    with opened(visit, name) as (repository, project):
+        require_content(project)
+        yield repository, project
+
+
+def require_content(project: Project) -> None:
+    """Raises `LacksContent` where this console has no key to the content of a project."""
+    if not has_content(project):
+        raise LacksContent(
+            "this console has no key to the content of this project",
+            hint="names, sizes and times are here; what you put into the basket comes back by a host that has the key",
+        )
+
+
+def has_content(project: Project) -> bool:
+    """Whether this console has the key to the content of a project."""
+    return project.stored.capability.content_identity is not None
+
+
+def reads_content(visit: Visit, name: str) -> bool:
+    """The same, of a project by its name, for what is offered at all. Raises as `opened`."""
+    with opened(visit, name) as (_, project):
+        return has_content(project)
+
+
+def require_log(project: Project) -> None:
+    """Raises `LacksKey` where this console has no key to the log of a project."""
+    if project.stored.capability.audit_identity is None:
+        raise LacksKey(
+            "this console has no key to the log of this project",
+            hint="`strongroom audit show` shows it on a machine that may audit the project",
+        )
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""Two versions of an item beside each other; of a table, which rows were added, taken away and changed, cell by cell."""
+"""Two versions of an item beside each other: of a table, which rows were added, taken away and changed, cell by cell; of a text
+or a message, its lines; of a picture, both."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ from msgspec.structs import replace
 
 from console.access.rights import Action
 from console.errors import NotAllowed
-from console.gateway import checks, items, listings
+from console.gateway import checks, items, listings, previews
 from console.gateway.items import ItemEvent, ItemView
+from console.gateway.previews import ItemPlace, Preview
+from console.previews.texts import LinePair, side_by_side
 from console.visit import Visit
 from restore.history.table_diff import same
 from strongroom.diff import DiffOptions, RowOptions
@@ -74,13 +77,15 @@ class ShownTable(Struct, frozen=True):
 
 class DifferenceView(Struct, frozen=True):
     """Two versions of an item. before, after: the versions · tables: of the file, by name · problem: why they could not be
-    compared."""
+    compared · sides: of what is no table, what can be shown of both · lines: of these, where both have text."""
 
     item: ItemView
     before: ItemEvent
     after: ItemEvent
     tables: tuple[ShownTable, ...]
     problem: Problem | None
+    sides: tuple[Preview, ...] = ()
+    lines: tuple[LinePair, ...] | None = None
 
 
 def compare(visit: Visit, name: str, path: bytes, *, since: str, until: str, source: str = "") -> DifferenceView:
@@ -96,17 +101,32 @@ def compare(visit: Visit, name: str, path: bytes, *, since: str, until: str, sou
         raise UsageError("choose two different versions", hint="go back, and choose an older and a newer one")
     after, before = chosen
     if not view.is_table:
-        return DifferenceView(view, before, after, (), None)
+        return _of_no_tables(visit, name, view, before, after)
     known, _ = listings.known_items(visit, name)
     since_at, until_at = (known.moment(one.at, visit.now) for one in (before, after))
     options = DiffOptions(since_at, until_at, rows=RowOptions(most_rows=MOST_ROWS, most_cells=0))
-    with checks.opened(visit, name) as (_, project):
+    with checks.opened_content(visit, name) as (_, project):
         pattern = path.decode("utf-8", "surrogateescape")
         found = project.diff(options, patterns=[pattern], source=view.row.source).rows
     mine = next((one for one in found.items if one.path == path), None) if found is not None else None
     cells = TableView(masked=visit.console.masked)
     tables = () if mine is None else tuple(shown_table(one, cells) for one in mine.tables)
     return DifferenceView(view, before, after, tables, None if mine is None else mine.problem)
+
+
+def _of_no_tables(visit: Visit, name: str, view: ItemView, before: ItemEvent, after: ItemEvent) -> DifferenceView:
+    places = (ItemPlace(name, view.row.path, one.at, view.row.source) for one in (before, after))
+    sides = tuple(previews.preview(visit, one, TableView()) for one in places)
+    old, new = (_text_of(one) for one in sides)
+    lines = None if old is None or new is None else side_by_side(old, new)
+    return DifferenceView(view, before, after, (), None, sides, lines)
+
+
+def _text_of(side: Preview) -> str | None:
+    """What people read of it."""
+    if side.mail is not None:
+        return "\n".join([*(f"{name}: {value}" for name, value in side.mail.headers), "", side.mail.text])
+    return None if side.text is None else side.text.text
 
 
 def shown_table(found: TableDifference, cells: TableView) -> ShownTable:

@@ -16,9 +16,8 @@ from msgspec.structs import replace
 
 from console.access.rights import Scope
 from console.errors import NotAllowed, NotThere
-from console.gateway import picking
-from console.gateway.getting_back import restore_options
-from console.gateway.restoring import outcome_of
+from console.gateway import checks, picking
+from console.gateway.planning import outcome_of, restore_options
 from console.pipes import Pipe
 from console.tasks.records import State, Task, Tasks
 from console.tasks.signals import RunningTask
@@ -132,6 +131,7 @@ class _Sender(Struct, frozen=True):
         task, console, running = self.task, self.console, self.running
         with command_log.acting_as(task.person, "console"), console.repositories.lent() as repository:
             project = repository.project(task.project)
+            checks.require_content(project)
             found = picking.selected(project, task.entries, self.scopes, sources_apart=False, stop=running)
             options = task.options
             self.plans.append(plan_download(project.context, found, restore_options(options), compressed=options.compressed))

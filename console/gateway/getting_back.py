@@ -8,9 +8,7 @@ A plan writes nothing. What may be done is checked for each item: what lies outs
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,17 +19,14 @@ from msgspec.structs import replace
 from console.access.rights import Action, Scope
 from console.approvals.records import Requests
 from console.basket import Baskets, Entry
-from console.gateway import approvals, checks, picking
+from console.gateway import approvals, checks, hosting, picking
+from console.gateway.planning import destination_of, folder_name, restore_options
 from console.return_options import ReturnOptions
-from console.tasks.records import State, Task, Tasks, Trouble
+from console.tasks.records import State, Task, Tasks, Trouble, begun_anew
 from console.visit import Visit
-from restore.planning.conflict_policy import ConflictPolicy
-from restore.tables.write_options import Audience
-from strongroom.destinations import Folder, InPlace, project_folder
 from strongroom.download import PlannedDownload, plan_download
-from strongroom.restore_plan import PlannedRestore, RestoreOptions, plan_restore
-from strongroom.table_options import TableOptions
-from vault.errors import NothingFound, RefusedByRule, TargetError, UsageError
+from strongroom.restore_plan import PlannedRestore, plan_elsewhere, plan_restore
+from vault.errors import NothingFound, RefusedByRule
 from vault.problems import printable
 
 if TYPE_CHECKING:
@@ -67,7 +62,8 @@ class Plan(Struct, frozen=True):
     exist and would be replaced · kept_newer, skipped, beside: that exist and stay; with the last what comes back gets another
     name · attributes_only: that only get their times and modes · in_the_way: what nothing can be done about with these options
     · missing: whose content is gone · inconsistent: whose content may be of several moments · notes: what else there is to know
-    · shortage: of the disk · left: names of what stays, and why · approval: a second person must approve it
+    · shortage: of the disk · left: names of what stays, and why · approval: a second person must approve it · hosted: a
+    host carries it out, as this console cannot read content: what is in the way is not known here
     """
 
     project: str
@@ -95,6 +91,7 @@ class Plan(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     shortage: Shortage | None = None
     left: tuple[Trouble, ...] = ()
+    hosted: bool = False
 
     @property
     def is_possible(self) -> bool:
@@ -120,6 +117,9 @@ def plan(visit: Visit, project: str, options: ReturnOptions) -> Plan:
             raise NothingFound("the basket is empty", hint="tick what you want back")
         options = replace(options, moment=options.moment or visit.now.isoformat())
         asked = picking.pinned(entries, options.moment)
+        needs = approvals.is_needed(visit, action)
+        if not checks.has_content(opened):
+            return _for_a_host(visit, opened, replace(options, replacing=0), action, scope, asked, needs=needs)
         apart = options.goal == "place"
         found = picking.selected(opened, asked, (scope,), sources_apart=apart)
         if options.goal == "download" and picking.is_whole_project(found):
@@ -142,14 +142,26 @@ def plan(visit: Visit, project: str, options: ReturnOptions) -> Plan:
         )
 
 
+def started(visit: Visit, project: str, options: ReturnOptions) -> Task | None:
+    """The task that this very plan has begun already: a form may be sent twice. options: of the plan. Raises nothing of its
+    own."""
+    if not options.moment:
+        return None
+    asked = replace(options, replacing=0)
+    entries = picking.pinned(Baskets(visit.console.state).entries(visit.person.name, project), options.moment)
+    found = (one for one in Tasks(visit.console.state).of_person(visit.person.name) if one.project == project)
+    same = (one for one in found if replace(one.options, replacing=0) == asked and (not entries or one.entries == entries))
+    return next(same, None)
+
+
 def start(visit: Visit, planned: Plan, reason: str = "") -> Task:
-    """Write down the task that does it; the basket is empty then. reason: for the second person, where one must approve.
+    """Write down the task that does it, or give the one that this very plan has begun; the basket is empty then. reason: for
+    the second person, where one must approve.
 
     Raises `NotAllowed` where it cannot be done, `UsageError` for a reason that is missing, `TooLarge`."""
     if not planned.is_possible:
         raise RefusedByRule("this plan cannot be carried out as it is", hint="choose what becomes of what is in the way")
     console, now = visit.console, visit.now
-    state: State = "asked" if planned.approval else "ready" if planned.options.goal == "download" else "queued"
     task = Task(
         id=console.randomness.token(16).hex(),
         person=visit.person.name,
@@ -160,13 +172,21 @@ def start(visit: Visit, planned: Plan, reason: str = "") -> Task:
         entries=planned.entries,
         created=now,
         due=now,
-        state=state,
         name=planned.name,
         files=planned.files,
         size=planned.size,
+        hosted=planned.hosted,
     )
+    state: State = "asked" if planned.approval else begun_anew(task)
+    task = replace(task, state=state)
+    if task.hosted:
+        hosting.require_sendable(task)
     request = approvals.for_task(visit, task, reason) if planned.approval else None
+    approvals.expire(visit.console)
     with console.state.transaction():
+        before = started(visit, planned.project, planned.options)
+        if before is not None:
+            return before
         Tasks(console.state).add(task, console.limits.tasks_by_person)
         if request is not None:
             Requests(console.state).add(request)
@@ -177,38 +197,42 @@ def start(visit: Visit, planned: Plan, reason: str = "") -> Task:
     return task
 
 
-def restore_options(options: ReturnOptions) -> RestoreOptions:
-    """What options mean to the library."""
-    policy = None
+def _for_a_host(
+    visit: Visit,
+    project: Project,
+    options: ReturnOptions,
+    action: Action,
+    scope: Scope,
+    entries: tuple[Entry, ...],
+    *,
+    needs: bool,
+) -> Plan:
+    """As far as it can be made without content, and without what exists where it goes. Raises `LacksContent` for a download."""
+    if options.goal == "download":
+        checks.require_content(project)
+    found = picking.selected(project, entries, (scope,), sources_apart=options.goal == "place", names_only=True)
     if options.goal == "folder":
-        policy = ConflictPolicy.REPLACE  # the folder is this task's own: what stands there is of its earlier tries
-    elif options.existing:
-        policy = ConflictPolicy(options.existing)
-    tables = TableOptions(
-        format=options.format or None,
-        merge=options.merge,
-        profile=Audience.PEOPLE if options.people and options.converts else None,
+        hosting.require_folder(visit, project.name, options.folder)
+    planned = plan_elsewhere(project.context, found, restore_options(options))
+    missing = (*planned.plan.missing, *planned.plan.given_up)
+    return Plan(
+        project=project.name,
+        options=options,
+        action=action,
+        scope=scope,
+        entries=entries,
+        where=options.folder,
+        name=folder_name(project, options, visit.person.name) if options.goal == "folder" else "",
+        files=planned.plan.files,
+        size=planned.plan.bytes_to_write,
+        by_period=planned.estimate.rows,
+        seconds=planned.estimate.seconds,
+        approval=needs,
+        missing=_troubles((one.path, one.what, one.message) for one in missing),
+        missing_count=len(missing),
+        inconsistent=_inconsistent([planned.plan]),
+        hosted=True,
     )
-    return RestoreOptions(
-        on_conflict=policy, tables=tables, incomplete=options.incomplete, verify=options.verify and not options.converts
-    )
-
-
-def destination_of(folders: Mapping[str, Path], project: Project, options: ReturnOptions, person: str) -> InPlace | Folder:
-    """Where options mean: each goes to a new folder below that of the settings, the same for the same options. Raises
-    `UsageError`, `TargetError` where the folder is not there."""
-    if options.goal == "place":
-        return InPlace()
-    base = folders.get(options.folder)
-    if base is None:
-        raise UsageError("the settings name no such folder", hint="choose one that the page offers")
-    if not base.is_dir():
-        raise TargetError(
-            f"the folder {options.folder} is not there", hint="a disk may not be mounted; tell whoever runs the console"
-        )
-    when = datetime.fromisoformat(options.moment)
-    mark = hashlib.sha256(f"{person}\0{options.moment}".encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    return Folder(base / f"{project_folder(project.stored)}-{when:%Y-%m-%d-%H%M%S}-{mark}")
 
 
 def _of_download(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from console.errors import NotThere
-from console.gateway import listings
+from console.gateway import checks, listings
 from console.gateway.browsing import Crumb, crumbs_of
 from console.gateway.listings import Row
 from console.visit import Visit
@@ -47,7 +47,8 @@ class ItemEvent(Struct, frozen=True):
 
 class ItemView(Struct, frozen=True):
     """An item. row: of its newest version · crumbs: the folders that lead to it · zone: in which moments are shown · events:
-    the newest first · is_table: whether its versions can be compared row by row · at: the snapshot that the page is about."""
+    the newest first · is_table: whether its versions can be compared row by row · at: the snapshot that the page is about ·
+    content_here: whether this console can read content of the project."""
 
     row: Row
     crumbs: tuple[Crumb, ...]
@@ -55,6 +56,7 @@ class ItemView(Struct, frozen=True):
     events: tuple[ItemEvent, ...]
     is_table: bool
     at: str
+    content_here: bool
 
     @property
     def versions(self) -> tuple[ItemEvent, ...]:
@@ -78,7 +80,9 @@ def item(visit: Visit, name: str, path: bytes, *, at: str = "", source: str = ""
         raise NotThere("there is no such item", hint="look for it with a search")
     histories = known.events(path, row.source)
     events = tuple(reversed([one for history in histories for one in _events(history, known)]))
-    return ItemView(row, crumbs_of(path), known.zone, events, is_table(row.format), _version_at(events, known, at, visit.now))
+    shown = _version_at(events, known, at, visit.now)
+    content_here = checks.reads_content(visit, name)
+    return ItemView(row, crumbs_of(path), known.zone, events, is_table(row.format), shown, content_here)
 
 
 def _row(known: ProjectItems, path: bytes, source: str) -> Row | None:

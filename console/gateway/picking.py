@@ -49,15 +49,18 @@ def selected(
     scopes: Sequence[Scope],
     *,
     sources_apart: bool,
+    names_only: bool = False,
     stop: Callable[[], None] = lambda: None,
 ) -> SelectedItems:
-    """The items of a project that entries mean, within all of the scopes. Raises `NothingFound`, and what selecting raises."""
+    """The items of a project that entries mean, within all of the scopes. names_only: see `select_picked`. Raises
+    `NothingFound`, and what selecting raises."""
     return select_picked(
         project.context,
         project.stored,
         picks_of(entries),
         within=lambda table: reduce(within, scopes, table),
         sources_apart=sources_apart,
+        names_only=names_only,
         stop=stop,
     )
 

@@ -49,7 +49,7 @@ LONGEST_PATH = 16_384
 LONGEST_TEXT = 300
 MOST_ATTACHMENTS = 200
 
-__all__ = ["Bytes", "ItemPlace", "Preview", "TableView", "content", "preview", "quoted_path", "shown_name"]
+__all__ = ["Bytes", "ItemPlace", "Preview", "TableView", "WantedRange", "content", "preview", "quoted_path", "shown_name"]
 
 _BY_LINES = frozenset({"csv", "jsonl"})
 
@@ -84,6 +84,21 @@ class ItemPlace(Struct, frozen=True):
         return printable(self.path)
 
 
+class WantedRange(Struct, frozen=True):
+    """A range of bytes as it is asked for. first: None for the last `last` ones · last: None for all that follow."""
+
+    first: int | None
+    last: int | None
+
+    def within(self, size: int) -> tuple[int, int]:
+        """Half-open, of what has this size: at most what one answer has, and nothing where it lies behind the end."""
+        if self.first is None:
+            return max(0, size - min(self.last or 0, RANGE)), size
+        start = min(self.first, size)
+        last = size - 1 if self.last is None else self.last
+        return start, max(start, min(last + 1, size, start + RANGE))
+
+
 class Preview(Struct, frozen=True):
     """What there is to show.
 
@@ -108,13 +123,14 @@ class Preview(Struct, frozen=True):
 
 
 class Bytes(Struct, frozen=True):
-    """Bytes of an item. size: of all of it · start, end: half-open · content: these, or an open file with them."""
+    """Bytes of an item. tag: of all of them, as they are · size: of all of it · start, end: half-open; None where it is no
+    range · content: these, or an open file with them."""
 
     media_type: str
     sort: str
+    tag: str
     size: int
-    start: int
-    end: int
+    range: tuple[int, int] | None
     content: bytes | BinaryIO
 
 
@@ -131,7 +147,7 @@ def shown_name(path: bytes) -> str:
 def preview(visit: Visit, place: ItemPlace, view: TableView, record: int | None = None) -> Preview:
     """What can be shown of an item. record: this row of a table, in full.
 
-    Raises `NotThere`, `NotAllowed`, `KeyRefused` where this host may not read content, `Damaged`, `StorageError`. That its
+    Raises `NotThere`, `NotAllowed`, `LacksContent` where this console may not read content, `Damaged`, `StorageError`. That its
     format cannot be shown, or is broken, is part of the result."""
     with ExitStack() as stack:
         with _opened(visit, place) as found:
@@ -157,19 +173,18 @@ def preview(visit: Visit, place: ItemPlace, view: TableView, record: int | None 
             return _as_text(visit, made, head, str(error), error.hint or "")
 
 
-def content(visit: Visit, place: ItemPlace, wanted: tuple[int, int | None] | None) -> Bytes:
-    """Bytes of an item that a browser may have. wanted: first and last byte of a range, or None for all of them; of a range as
-    many as one answer has. Raises as `preview`, `UsageError` for a type that is not shown, `TooLarge`."""
+def content(visit: Visit, place: ItemPlace, wanted: WantedRange | None, only_of: str = "") -> Bytes:
+    """Bytes of an item that a browser may have. wanted: None for all of them; of a range as many as one answer has · only_of: a
+    range is meant of the content with this tag alone. Raises as `preview`, `UsageError` for a type that is not shown,
+    `TooLarge`."""
     with _opened(visit, place) as found:
         head = found.read(0, sorts.HEAD_BYTES)
         sort, size = sorts.sort_of(head, found.item.size, place.path), found.item.size
         if not sort.media_type or not _embedded(Preview(place, found.item, "", sort), head).may_embed:
             raise UsageError("this is not shown in a browser", hint="restore it, or download it")
-        if wanted is not None:
-            start = min(wanted[0], size)
-            last = size - 1 if wanted[1] is None else wanted[1]
-            end = max(start, min(last + 1, size, start + RANGE))
-            return Bytes(sort.media_type, sort.sort, size, start, end, found.read(start, end - start))
+        if wanted is not None and only_of in ("", found.tag):
+            start, end = wanted.within(size)
+            return Bytes(sort.media_type, sort.sort, found.tag, size, (start, end), found.read(start, end - start))
         if size > LARGEST_BYTES[sort.sort]:
             raise TooLarge("it is too large to be shown in one piece", hint="restore it, or download it")
         whole: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (whoever answers closes it)
@@ -179,7 +194,7 @@ def content(visit: Visit, place: ItemPlace, wanted: tuple[int, int | None] | Non
             whole.close()
             raise TargetError(f"there is no room for the preview: {error.strerror}", hint="free some room") from error
         whole.seek(0)
-        return Bytes(sort.media_type, sort.sort, size, 0, size, whole)
+        return Bytes(sort.media_type, sort.sort, found.tag, size, None, whole)
 
 
 @contextmanager
@@ -190,7 +205,7 @@ def _opened(visit: Visit, place: ItemPlace) -> Iterator[ItemContent]:
     look = (visit.person.name, place.project, place.path, f"{place.at}\0{place.source}")
     options = SelectionOptions(at=place.at or None, source=place.source or None, with_deleted=True)
     is_new = visit.console.views.is_new(look)
-    with checks.opened(visit, place.project) as (repository, project):
+    with checks.opened_content(visit, place.project) as (repository, project):
         try:
             with item_content(repository.context, project.stored, place.path, options, record=is_new) as found:
                 if is_new:
@@ -260,14 +275,14 @@ def _cut_at_line(out: BinaryIO) -> None:
 
 def _asked(visit: Visit, made: Preview, file: BinaryIO, view: TableView, record: int | None) -> Preview:
     """By a process that may be ended."""
-    workers = visit.console.previews
+    workers, person = visit.console.previews, visit.person.name
     path = file.name if isinstance(file.name, str) else f"/proc/{os.getpid()}/fd/{file.fileno()}"
     if made.sort.sort == "mail":
-        return replace(made, mail=workers.ask(Request("mail", path), ShownMail))
+        return replace(made, mail=workers.ask(Request("mail", path), ShownMail, person))
     if record is not None:
         asked = Request("record", path, made.sort.table, replace(view, first=record))
-        return replace(made, thread=threads.thread_of(workers.ask(asked, ShownRecord)))
-    return replace(made, table=workers.ask(Request("table", path, made.sort.table, view), ShownTable))
+        return replace(made, thread=threads.thread_of(workers.ask(asked, ShownRecord, person)))
+    return replace(made, table=workers.ask(Request("table", path, made.sort.table, view), ShownTable, person))
 
 
 def _attachments(visit: Visit, found: ItemContent, made: Preview) -> tuple[Item, ...]:

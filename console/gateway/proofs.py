@@ -154,6 +154,7 @@ def verified_log(visit: Visit, project: str) -> VerifiedLog:
     where it takes too long, `StorageError`."""
     checks.allowed_whole(visit, Action.AUDIT, project)
     with checks.opened(visit, project) as (repository, opened):
+        checks.require_log(opened)
         audited = [AuditedProject.of_project(opened.stored)]
         return audit.verify_log(repository.context, audited, stop=_in_time(visit))
 
@@ -186,6 +187,7 @@ def project_holds(visit: Visit, project: str) -> tuple[tuple[HoldLine, ...], tup
 def _entries(visit: Visit, project: str, question: LogQuestion, last: int | None) -> tuple[audit.ReadLog, bool]:
     checks.allowed_whole(visit, Action.AUDIT, project)
     with checks.opened(visit, project) as (repository, opened):
+        checks.require_log(opened)
         selection = _selection(visit, question, repository.context.zone(project), _one(question.action), last)
         audited = AuditedProject.of_project(opened.stored)
         read = audit.read_log if last is None else audit.read_newest

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from console.errors import NotAllowed
-from console.gateway import picking
-from console.gateway.getting_back import destination_of, restore_options
-from console.tasks.records import PROBLEMS_KEPT, Outcome, Task, Trouble
+from console.gateway.planning import destination_of, outcome_of, planned_restore
+from console.tasks.records import Outcome, Task
 from strongroom import command_log
 from strongroom.restore import restore
-from strongroom.restore_plan import PlannedRestore, plan_restore
-from vault.errors import RefusedByRule
-from vault.problems import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +16,6 @@ if TYPE_CHECKING:
     from console.access.rights import Scope
     from console.tasks.signals import RunningTask
     from console.visit import Console
-    from strongroom.repository import Project
-    from strongroom.restore_result import RestoreResult
 
 
 def carry_out(console: Console, task: Task, running: RunningTask) -> Outcome:
@@ -30,7 +23,9 @@ def carry_out(console: Console, task: Task, running: RunningTask) -> Outcome:
     would replace more than they have confirmed, `Interrupted`, and what planning and restoring raise."""
     with command_log.acting_as(task.person, "console"), console.repositories.lent() as repository:
         project = repository.project(task.project)
-        planned = _planned(console, task, project, running)
+        scopes = scopes_of(console, task)
+        destination = destination_of(console.folders, project, task.options, task.person)
+        planned = planned_restore(project, task.entries, scopes, task.options, destination, running)
         about = {"task": task.id, "approved_by": task.approved_by}
         with command_log.recorded(project.context, "restore", [project.stored], about):
             result = restore(planned, stop=running, progress=running)
@@ -46,25 +41,3 @@ def scopes_of(console: Console, task: Task) -> Sequence[Scope]:
     if not now:
         raise NotAllowed(f"{task.person} may not do this any more", hint="ask whoever administers the console for the role")
     return (task.scope, now)
-
-
-def outcome_of(result: RestoreResult, where: str) -> Outcome:
-    """For people."""
-    problems = result.problems
-    troubles = tuple(Trouble(printable(one.path), one.what, one.message) for one in islice(problems, PROBLEMS_KEPT))
-    verified = sum(one.files for one in result.verifications) if result.verifications else None
-    return Outcome(result.files, result.bytes, result.already_there, len(problems), troubles, where, verified)
-
-
-def _planned(console: Console, task: Task, project: Project, running: RunningTask) -> PlannedRestore:
-    apart = task.options.goal == "place"
-    found = picking.selected(project, task.entries, scopes_of(console, task), sources_apart=apart, stop=running)
-    destination = destination_of(console.folders, project, task.options, task.person)
-    planned = plan_restore(project.context, found, destination, restore_options(task.options))
-    if apart and planned.replacing > task.options.replacing:
-        confirmed = task.options.replacing
-        raise RefusedByRule(
-            f"{planned.replacing} items would be replaced by now, and {confirmed} were when you confirmed the plan",
-            hint="put them into the basket again, and look at the new plan",
-        )
-    return planned

@@ -1,4 +1,4 @@
-"""What operators are shown and may do: how everything is, runs with their logs, flagged snapshots, drills, storage, retention.
+"""What operators are shown and may do: how everything is, runs with their logs, flagged snapshots, drills, storage, holds.
 
 All of it is about whole projects; content is none of it.
 """
@@ -12,14 +12,14 @@ from msgspec import Struct
 
 from console.access.rights import Action
 from console.charts import Chart, chart
-from console.errors import NeedsApproval, NotThere
-from console.gateway import approvals, checks
+from console.errors import NotThere
+from console.gateway import approvals, checks, hosting
+from console.hosts.messages import HostLine
 from console.visit import Visit
-from strongroom import daemon_jobs, drill_history, holds, retention, run_request, snapshot_review, storage_history, time_parsing
+from strongroom import daemon_jobs, drill_history, holds, run_request, snapshot_review, storage_history, time_parsing
 from strongroom.daemon_jobs import DaemonJob, RunLog
 from strongroom.holds import PlacedHold
 from strongroom.project_status import ProjectStatus, SourceStatus
-from strongroom.retention import ProjectRetention
 from vault.errors import StrongroomError, UsageError
 from vault.problems import printable
 
@@ -53,7 +53,7 @@ class Trouble(Struct, frozen=True):
 
 class Overview(Struct, frozen=True):
     """How everything is, of the projects that whoever asks may watch. level: ok, warning, critical · daemon: its state; ""
-    where whoever asks may not watch everything."""
+    where whoever asks may not watch everything · hosts: that carry out restores of these projects."""
 
     level: str
     backed_up: int
@@ -63,6 +63,7 @@ class Overview(Struct, frozen=True):
     troubles: tuple[Trouble, ...]
     rows: tuple[SourceStatus, ...]
     projects: tuple[str, ...]
+    hosts: tuple[HostLine, ...] = ()
 
 
 class WatchedProject(Struct, frozen=True):
@@ -117,6 +118,7 @@ def overview(visit: Visit) -> Overview:
         troubles=tuple(sorted(troubles, key=lambda one: one.severity != "critical")),
         rows=found.sources,
         projects=tuple(one.project for one in found.projects),
+        hosts=tuple(hosting.watched_hosts(visit, names)),
     )
 
 
@@ -167,7 +169,7 @@ def accept(visit: Visit, name: str, snapshots: list[str], reason: str) -> Accept
     """Accept flagged snapshots, in the name of whoever asks. Raises `NotThere`, `NotAllowed`, `UsageError` without a reason, or
     for a snapshot that is not flagged; `StorageError`."""
     checks.allowed_whole(visit, Action.OPERATE, name)
-    reason = _reason(reason)
+    reason = said_reason(reason)
     if not snapshots:
         raise UsageError("no snapshot was chosen", hint="tick the snapshots that are as they should be")
     with checks.opened(visit, name) as (_, project):
@@ -181,21 +183,12 @@ def run_now(visit: Visit, name: str, job: str) -> str:
         return run_request.request_run(repository.context, project.stored, job)
 
 
-def planned_retention(visit: Visit, name: str, on: str) -> ProjectRetention:
-    """What retention would let go. on: a later day as people write it; "" for now. Nothing is changed. Raises `NotThere`,
-    `NotAllowed`, `UsageError`, `StorageError`."""
-    checks.allowed_whole(visit, Action.WATCH, name)
-    with checks.opened(visit, name) as (repository, project):
-        moment = time_parsing.moment(on[:LONGEST_TEXT], repository.context.zone(name), visit.now) if on else None
-        return retention.plan_retention(repository.context, project.stored, on=moment)
-
-
 def place_hold(visit: Visit, name: str, wanted: NewHold) -> PlacedHold:
     """Place a hold, in the name of whoever asks. Raises `NotThere`, `NotAllowed`, `UsageError`, `StorageError`."""
     from vault.format.hold import Scope
 
     checks.allowed_whole(visit, Action.HOLD, name)
-    reason = _reason(wanted.reason)
+    reason = said_reason(wanted.reason)
     with checks.opened(visit, name) as (repository, project):
         zone = repository.context.zone(name)
         scope = Scope(
@@ -212,26 +205,15 @@ def release_hold(visit: Visit, name: str, hold: str, reason: str) -> Request | N
     gives the request that was made for that instead. Raises `NotThere`, `NotAllowed`, `UsageError` where no such hold binds,
     `StorageError`."""
     checks.allowed_whole(visit, Action.RELEASE_HOLD, name)
-    reason = _reason(reason)
+    reason = said_reason(reason)
     with checks.opened(visit, name) as (repository, project):
         binding = [one.hold.id for one in holds.list_holds(project.stored).holds]
         if hold not in binding:
             raise UsageError("there is no such hold that binds", hint="look at the list of holds again")
-        what: dict[str, str | int | list[str]] = {"hold": hold}
-        if approvals.is_needed(visit, Action.RELEASE_HOLD):
-            try:
-                approvals.use(visit, Action.RELEASE_HOLD, name, what)
-            except NeedsApproval:
-                return _waiting(visit, name, what) or approvals.ask(visit, Action.RELEASE_HOLD, name, what, reason)
-        holds.release_hold(repository.context, project.stored, hold, reason=reason)
-    return None
-
-
-def _waiting(visit: Visit, name: str, what: dict[str, str | int | list[str]]) -> Request | None:
-    """One's own request for this very thing that nobody has decided."""
-    return next(
-        (one for one in approvals.mine(visit) if one.state == "open" and one.project == name and one.what == what), None
-    )
+        with approvals.approved(visit, Action.RELEASE_HOLD, name, {"hold": hold}, reason) as waits:
+            if waits is None:
+                holds.release_hold(repository.context, project.stored, hold, reason=reason)
+            return waits
 
 
 def shown_path(path: bytes) -> str:
@@ -253,7 +235,7 @@ def _level(troubles: list[Trouble]) -> str:
     return "warning" if troubles else "ok"
 
 
-def _reason(text: str) -> str:
+def said_reason(text: str) -> str:
     """Raises `UsageError` without one."""
     reason = " ".join(text.split())[:LONGEST_REASON]
     if not reason:

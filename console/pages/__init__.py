@@ -6,7 +6,9 @@ ask         questions in SQL
 basket      what was ticked, and the plan of getting it back
 browse      a project: folders, periods, snapshots, what vanished
 home        my projects
+hosts       hosts that carry out restores, and their tokens
 item        one item: versions, and how two of them differ
+keeping     how long things are kept: retention, placing and releasing holds, erasing
 login       signing in and out
 passkeys    registering and removing one's own
 people      the accounts of others
@@ -14,7 +16,7 @@ previews    what is in an item
 prove       the log, evidence, holds
 search      in a project
 tasks       how far it is, downloads
-watch       how everything is, runs, drills, storage, retention
+watch       how everything is, runs, drills, storage
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from console.pages import (
     basket,
     browse,
     home,
+    hosts,
     item,
+    keeping,
     login,
     passkeys,
     people,
@@ -45,7 +49,9 @@ PAGES: tuple[Page, ...] = (
     *basket.ROUTES,
     *browse.ROUTES,
     *home.ROUTES,
+    *hosts.ROUTES,
     *item.ROUTES,
+    *keeping.ROUTES,
     *login.ROUTES,
     *passkeys.ROUTES,
     *people.ROUTES,

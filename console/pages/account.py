@@ -79,7 +79,7 @@ def make_token(visit: Visit) -> Response:
     chosen = [one for one in allowed if one in visit.form.getlist("action")]
     projects = [one.strip() for one in visit.sent("projects").split(",") if one.strip()]
     identity = Identity(visit.person.name, visit.person.title, visit.person.groups, visit.caller.way)
-    made = visit.console.accounts.tokens.make(identity, visit.sent("label"), chosen, projects, _end_of(visit, "until"))
+    made = visit.console.accounts.tokens.make(identity, visit.sent("label"), chosen, projects, end_of_day(visit, "until"))
     return account_page(visit, made=made)
 
 
@@ -151,7 +151,7 @@ def own_local(visit: Visit) -> str:
     return visit.person.name
 
 
-def _end_of(visit: Visit, name: str) -> datetime:
+def end_of_day(visit: Visit, name: str) -> datetime:
     """The end of a day that was sent. Raises `UsageError`."""
     try:
         day = datetime.fromisoformat(visit.sent(name)).date()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from console.gateway import approvals
+from console.gateway import approvals, approved
 from console.routing import page
 from console.visit import Visit
 from vault.errors import UsageError
@@ -23,7 +23,8 @@ def requests(visit: Visit) -> Response:
 def request(visit: Visit) -> Response:
     """One, with its reason, and what becomes of it."""
     found = approvals.get(visit, visit.value("request"))
-    return visit.render("getting_back/request.html", request=found, may_decide=approvals.may_decide(visit, found))
+    may = {"may_decide": approvals.may_decide(visit, found), "may_do": approved.by_hand(visit, found)}
+    return visit.render("getting_back/request.html", request=found, **may)
 
 
 def decide_request(visit: Visit) -> Response:
@@ -41,9 +42,15 @@ def withdraw_request(visit: Visit) -> Response:
     return visit.redirect(visit.path_to("approvals", found.id))
 
 
+def do_approved(visit: Visit) -> Response:
+    """Do what was approved."""
+    return visit.redirect(visit.path_to(*approved.carry_out(visit, visit.value("request"))))
+
+
 ROUTES = (
     page("GET", "/approvals", requests),
     page("GET", "/approvals/{request}", request),
     page("POST", "/approvals/{request}/decide", decide_request),
     page("POST", "/approvals/{request}/withdraw", withdraw_request),
+    page("POST", "/approvals/{request}/carry-out", do_approved),
 )

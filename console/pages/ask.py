@@ -5,11 +5,14 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from console.access.rights import Action
+from console.errors import NotThere
 from console.gateway import asking
 from console.gateway.asking import Answer, Asked, TableInfo
 from console.pages.prove import download
+from console.responses import status_of
 from console.routing import page
 from console.visit import Visit
+from vault.errors import Busy, NothingFound, StrongroomError, UsageError
 
 TYPES = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 FIRST = "select * from reports limit 100"
@@ -28,7 +31,15 @@ def ask(visit: Visit) -> Response:
     """Answer a question, as a page or a file; or keep it."""
     project = visit.value("project")
     asked = Asked(visit.sent("sql"), visit.sent("at"), visit.sent("sheets"))
-    wanted = visit.sent("do")
+    try:
+        return _answered(visit, project, asked, visit.sent("do"))
+    except NotThere:
+        raise
+    except (UsageError, NothingFound, Busy) as error:
+        return _page(visit, project, asked, title=visit.sent("title"), problem=error)
+
+
+def _answered(visit: Visit, project: str, asked: Asked, wanted: str) -> Response:
     if wanted in ("csv", "xlsx"):
         found = asking.answer_file(visit, project, asked, "csv" if wanted == "csv" else "xlsx")
         return download(found, f"{project}.{wanted}", TYPES[wanted])
@@ -53,13 +64,18 @@ def _page(
     answer: Answer | None = None,
     tables: list[TableInfo] | None = None,
     title: str = "",
+    problem: StrongroomError | None = None,
 ) -> Response:
+    """problem: why there is no answer; what was typed stays."""
     return visit.render(
         "ask/ask.html",
+        200 if problem is None else status_of(problem),
+        problem=problem,
         project=project,
         asked=asked,
         first=FIRST,
         questions=asking.questions(visit, project),
+        can_ask=asking.can_ask(visit, project),
         may_download=visit.may(Action.DOWNLOAD, project),
         answer=answer,
         tables=tables,

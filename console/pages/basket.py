@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from console.access.rights import Action
 from console.basket import entries_of
-from console.gateway import baskets, getting_back
+from console.gateway import baskets, checks, getting_back, hosting
 from console.return_options import FORMATS, options_of
 from console.routing import page
 from console.visit import Visit
@@ -35,16 +35,20 @@ def basket(visit: Visit) -> Response:
     """What was ticked, and where it can go."""
     project = visit.value("project")
     entries = baskets.entries(visit, project)
+    offers = None if checks.reads_content(visit, project) else hosting.offers(visit, project)
+    folders = sorted(visit.console.folders) if offers is None else list(offers.folders)
+    downloads = visit.may(Action.DOWNLOAD, project) or visit.may(Action.EXPORT_PROJECT, project)
     return visit.render(
         "getting_back/basket.html",
         project=project,
         entries=entries[:SHOWN],
         more=max(0, len(entries) - SHOWN),
         formats=[one for one in FORMATS if one],
-        folders=sorted(visit.console.folders),
+        folders=folders,
+        offers=offers,
         may_place=visit.may(Action.RESTORE_IN_PLACE, project),
-        may_folder=visit.may(Action.RESTORE_TO_FOLDER, project) and bool(visit.console.folders),
-        may_download=visit.may(Action.DOWNLOAD, project) or visit.may(Action.EXPORT_PROJECT, project),
+        may_folder=visit.may(Action.RESTORE_TO_FOLDER, project) and bool(folders),
+        may_download=downloads and offers is None,
     )
 
 
@@ -67,6 +71,9 @@ def plan(visit: Visit) -> Response:
 def get_back(visit: Visit) -> Response:
     """Do what the plan says; it is shown again where it has changed since."""
     options = options_of(visit.sent)
+    before = getting_back.started(visit, visit.value("project"), options)
+    if before is not None:
+        return visit.redirect(visit.path_to("tasks", before.id))
     planned = getting_back.plan(visit, visit.value("project"), options)
     if planned.replacing > options.replacing or not planned.is_possible:
         return _shown(visit, planned, status=409)
@@ -81,6 +88,7 @@ def _shown(visit: Visit, planned: getting_back.Plan, status: int = 200) -> Respo
         "getting_back/plan.html",
         status,
         plan=planned,
+        offers=hosting.offers(visit, planned.project) if planned.hosted else None,
         options=planned.options,
         changed=status == 409,
         reason_missing=status == 400,

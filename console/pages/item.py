@@ -22,7 +22,8 @@ def item_page(visit: Visit) -> Response:
         project=name,
         view=view,
         gets_back=may_get_back(visit, name),
-        reads=visit.may(Action.READ, name),
+        reads=visit.may(Action.READ, name) and view.content_here,
+        no_content=not view.content_here,
     )
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from starlette.responses import Response, StreamingResponse
 
 from console.gateway import previews
-from console.gateway.previews import Bytes, ItemPlace, TableView
+from console.gateway.previews import Bytes, ItemPlace, TableView, WantedRange
 from console.routing import page
 from console.visit import Visit
 
@@ -17,7 +17,7 @@ LONGEST_NAME = 200
 LARGEST_NUMBER = 1_000_000_000
 PIECE = 1 << 16
 
-_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'self'"
 _PDF = "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'; frame-ancestors 'self'"
 """A browser's own viewer of PDF does not run in a sandbox: what comes is a PDF by its type and its first bytes, and nothing in
@@ -43,21 +43,32 @@ def preview_page(visit: Visit) -> Response:
 
 def content(visit: Visit) -> Response:
     """The bytes of an item of a type that a browser may have."""
-    asked = _RANGE.fullmatch(visit.request.headers.get("range", "").strip())
-    wanted = (int(asked[1]), int(asked[2]) if asked[2] else None) if asked else None
-    found = previews.content(visit, _place(visit), wanted)
+    asked = visit.request.headers
+    found = previews.content(visit, _place(visit), wanted_range(asked.get("range", "")), asked.get("if-range", "").strip('"'))
     headers = {
         "content-security-policy": _PDF if found.sort == "pdf" else _SANDBOX,
         "x-frame-options": "SAMEORIGIN",
         "content-disposition": "inline",
         "accept-ranges": "bytes",
+        "etag": f'"{found.tag}"',
     }
-    if wanted is not None and found.end <= found.start:
+    if found.range is None:
+        return _answer(found, 200, headers | {"content-length": str(found.size)})
+    start, end = found.range
+    if end <= start:
         return Response(status_code=416, headers=headers | {"content-range": f"bytes */{found.size}"})
-    headers["content-length"] = str(found.end - found.start)
-    if wanted is not None:
-        headers["content-range"] = f"bytes {found.start}-{found.end - 1}/{found.size}"
-    return _answer(found, 200 if wanted is None else 206, headers)
+    headers["content-length"] = str(end - start)
+    return _answer(found, 206, headers | {"content-range": f"bytes {start}-{end - 1}/{found.size}"})
+
+
+def wanted_range(header: str) -> WantedRange | None:
+    """What a request's `Range` says; None for all of it. Several ranges, and what makes no sense, count for nothing: RFC 9110
+    lets them."""
+    found = _RANGE.fullmatch(header.strip())
+    if found is None or not (found[1] or found[2]):
+        return None
+    first, last = (int(one) if one else None for one in found.groups())
+    return None if first is not None and last is not None and last < first else WantedRange(first, last)
 
 
 def _answer(found: Bytes, status: int, headers: dict[str, str]) -> Response:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from console.access.rights import Action
-from console.gateway import proofs
+from console.gateway import erasing, proofs
 from console.gateway.proofs import LogQuestion
 from console.routing import page
 from console.visit import Visit
@@ -22,7 +22,7 @@ TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 def prove(visit: Visit) -> Response:
     """The projects whose log may be read."""
     accounts = proofs.may_read_accounts(visit)
-    return visit.render("prove/prove.html", projects=proofs.auditable(visit), accounts=accounts)
+    return visit.render("prove/prove.html", projects=proofs.auditable(visit), accounts=accounts, erased=erasing.erased(visit))
 
 
 def account_log(visit: Visit) -> Response:
@@ -64,8 +64,16 @@ def holds(visit: Visit) -> Response:
     """The holds of a project and their history."""
     project = visit.value("project")
     lines, problems = proofs.project_holds(visit, project)
+    items = visit.asked("items")
     return visit.render(
-        "prove/holds.html", project=project, lines=lines, problems=problems, may_release=visit.may(Action.RELEASE_HOLD, project)
+        "prove/holds.html",
+        project=project,
+        lines=lines,
+        problems=problems,
+        may_release=visit.may(Action.RELEASE_HOLD, project),
+        may_hold=visit.may(Action.HOLD, project),
+        placed=visit.asked("placed"),
+        items=int(items) if items.isascii() and items.isdigit() and len(items) < 10 else 0,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from console.gateway import downloads, tasks
+from console.gateway import approvals, downloads, hosting, tasks
 from console.routing import page
 from console.streams import StreamedFile
 from console.visit import Visit
@@ -23,12 +23,27 @@ def task(visit: Visit) -> Response:
         made = downloads.address_of(visit, found)
         address = visit.path_to("downloads", made.task, made.name or "download", until=made.until, key=made.key)
     template = "getting_back/task_state.html" if visit.is_fragment else "getting_back/task.html"
-    return visit.render(template, task=found, progress=tasks.progress(visit, found), address=address)
+    return visit.render(
+        template,
+        task=found,
+        progress=tasks.progress(visit, found),
+        address=address,
+        hosting=hosting.hosting(visit, found),
+        needs_approval=approvals.is_needed(visit, found.action),
+    )
 
 
 def cancel_task(visit: Visit) -> Response:
     """End it soon."""
     found = tasks.cancel(visit, visit.value("task"))
+    return visit.redirect(visit.path_to("tasks", found.id))
+
+
+def confirm_task(visit: Visit) -> Response:
+    """Let a host replace what it found. `replacing`: the number that was shown · `reason`: for a second person."""
+    replacing = visit.sent("replacing")
+    number = int(replacing) if replacing.isascii() and replacing.isdigit() and len(replacing) < 12 else -1
+    found = tasks.confirm(visit, visit.value("task"), number, visit.sent("reason"))
     return visit.redirect(visit.path_to("tasks", found.id))
 
 
@@ -50,6 +65,7 @@ ROUTES = (
     page("GET", "/tasks", my_tasks),
     page("GET", "/tasks/{task}", task),
     page("POST", "/tasks/{task}/cancel", cancel_task),
+    page("POST", "/tasks/{task}/confirm", confirm_task),
     page("POST", "/tasks/{task}/again", try_task_again),
     page("GET", "/downloads/{task}/{name}", download),
 )

@@ -1,4 +1,4 @@
-"""For operators: how everything is, and each project's sources, jobs, runs, drills, storage, flagged snapshots, retention."""
+"""For operators: how everything is, and each project's sources, jobs, runs, drills, storage, flagged snapshots."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from starlette.responses import Response
 
 from console.access.rights import Action
 from console.gateway import watching
-from console.gateway.watching import NewHold
 from console.routing import page
 from console.texts import marked
 from console.visit import Visit
@@ -71,7 +70,7 @@ def project(visit: Visit) -> Response:
     """One project."""
     name = visit.value("project")
     found = watching.watched(visit, name)
-    may = {one: visit.may(one, name) for one in (Action.OPERATE, Action.HOLD)}
+    may = {one: visit.may(one, name) for one in (Action.OPERATE, Action.HOLD, Action.ERASE)}
     return visit.render(
         "watch/project.html",
         found=found,
@@ -80,6 +79,7 @@ def project(visit: Visit) -> Response:
         capabilities=CAPABILITIES,
         operates=may[Action.OPERATE],
         holds=may[Action.HOLD],
+        erases=may[Action.ERASE],
     )
 
 
@@ -113,28 +113,6 @@ def accept(visit: Visit) -> Response:
     return visit.redirect(visit.path_to("projects", name, "flagged"))
 
 
-def retention(visit: Visit) -> Response:
-    """What retention would let go."""
-    name, on = visit.value("project"), visit.asked("on")
-    return visit.render("watch/retention.html", project=name, on=on, found=watching.planned_retention(visit, name, on))
-
-
-def place_hold(visit: Visit) -> Response:
-    """Place a hold."""
-    name = visit.value("project")
-    watching.place_hold(visit, name, NewHold(*(visit.sent(one) for one in NewHold.__struct_fields__)))
-    return visit.redirect(visit.path_to("projects", name, "holds"))
-
-
-def release_hold(visit: Visit) -> Response:
-    """Release a hold, or ask a second person for it."""
-    name = visit.value("project")
-    waiting = watching.release_hold(visit, name, visit.sent("hold"), visit.sent("reason"))
-    if waiting is not None:
-        return visit.redirect(visit.path_to("approvals", waiting.id))
-    return visit.redirect(visit.path_to("projects", name, "holds"))
-
-
 ROUTES = (
     page("GET", "/watch", overview),
     page("GET", "/projects/{project}/watch", project),
@@ -142,7 +120,4 @@ ROUTES = (
     page("POST", "/projects/{project}/runs", run_now),
     page("GET", "/projects/{project}/flagged", flagged),
     page("POST", "/projects/{project}/flagged", accept),
-    page("GET", "/projects/{project}/retention", retention),
-    page("POST", "/projects/{project}/holds", place_hold),
-    page("POST", "/projects/{project}/holds/release", release_hold),
 )

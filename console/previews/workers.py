@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from console.previews.worker import Refusal, Request
+from console.turns import Room
 from strongroom import environment
 from vault.clock import Clock, SystemClock
-from vault.errors import Busy, Damaged, NothingFound
+from vault.errors import Damaged, NothingFound
 
 MOST_WORKERS = 2
 SECONDS = 30.0
@@ -45,20 +46,16 @@ class PreviewWorkers:
         self._clock = clock or SystemClock()
         self._seconds = seconds
         self._wait = wait
-        self._free = threading.BoundedSemaphore(MOST_WORKERS)
+        self._room = Room(MOST_WORKERS)
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
         self._closed = False
 
-    def ask(self, request: Request, shown: type[Shown]) -> Shown:
-        """An answer of this type. Raises `Damaged` where the file cannot be read, or not within bounds; `NothingFound`; `Busy`
-        where nobody is free."""
-        if not self._free.acquire(timeout=self._wait):
-            raise Busy("too many previews are made at this moment", hint="try again in a minute")
-        try:
+    def ask(self, request: Request, shown: type[Shown], person: str = "") -> Shown:
+        """An answer of this type. person: who asks; one of theirs is made at a time. Raises `Damaged` where the file cannot be
+        read, or not within bounds; `NothingFound`; `TooManyAtOnce` where nobody is free."""
+        with self._room.taken(person, self._wait):
             return self._asked(request, shown)
-        finally:
-            self._free.release()
 
     def close(self) -> None:
         """End those that are idle; the others end with their answers."""

@@ -49,11 +49,10 @@ class Questions:
 
     def __init__(self, state: ConsoleState) -> None:
         self._state = state
-        state.migrate(AREA, TABLES)
 
     def seen(self, person: str, project: str) -> tuple[Question, ...]:
         """Those of a project that somebody may use, by title."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             rows = database.execute(
                 "SELECT * FROM question WHERE project = ? AND (person = ? OR shared) ORDER BY title, id LIMIT 1000",
                 (project, person),

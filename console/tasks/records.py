@@ -1,9 +1,13 @@
-"""Tasks as values, and where they are written down.
+"""Tasks as values, and where they are written down. What a task does is to get a basket back, or its `work`.
 
     asked -> queued -> running -> done | partly | failed | cancelled       a restore; `asked` where a second person must approve
     asked -> ready -> running -> done | partly | ready                     a download, which can be fetched as long as it stands
+    asked -> waiting -> running -> done | partly | failed | cancelled      a restore that a host carries out
+                                -> confirm -> asked | waiting              it would replace what nobody has confirmed
+    queued -> running -> done | partly | failed | cancelled                other work: erasing
 
-A task that ran when the console was killed is `queued` again when it starts, or `ready`: restores go on where they were.
+A task that ran when the console was killed is `queued` again when it starts, or `ready`: restores go on where they were. One
+that a host carries out goes on there (see `console.hosts`).
 """
 
 from __future__ import annotations
@@ -41,8 +45,8 @@ KEPT = timedelta(days=90)
 
 PROBLEMS_KEPT = 200
 
-State = Literal["asked", "queued", "ready", "running", "done", "partly", "failed", "cancelled", "refused"]
-UNFINISHED: tuple[State, ...] = ("asked", "queued", "running")
+State = Literal["asked", "queued", "waiting", "confirm", "ready", "running", "done", "partly", "failed", "cancelled", "refused"]
+UNFINISHED: tuple[State, ...] = ("asked", "queued", "waiting", "confirm", "running")
 OVER: tuple[State, ...] = ("done", "partly", "failed", "cancelled", "refused")
 
 
@@ -52,6 +56,15 @@ class Trouble(Struct, frozen=True):
     path: str
     what: str
     message: str
+
+
+class ErasureWork(Struct, frozen=True, tag="erasure"):
+    """The erasing of a project. reason: as it was asked for, where one person is enough."""
+
+    reason: str = ""
+
+
+Work = ErasureWork
 
 
 class Outcome(Struct, frozen=True):
@@ -67,12 +80,30 @@ class Outcome(Struct, frozen=True):
     verified: int | None = None
 
 
+class FoundPlan(Struct, frozen=True):
+    """What a host found that it would do. files, size: that it would write · replacing: that exist, and would be replaced ·
+    kept_newer, skipped, beside: that exist and stay · already_there: right already · where: the place · names: of the first of
+    those that would be replaced."""
+
+    files: int = 0
+    size: int = 0
+    replacing: int = 0
+    kept_newer: int = 0
+    skipped: int = 0
+    beside: int = 0
+    already_there: int = 0
+    where: str = ""
+    names: tuple[str, ...] = ()
+
+
 class Task(Struct, frozen=True):
     """Work that somebody asked for.
 
     id: nobody can guess it · action: that it is · scope: what the person might do it with when they asked · entries: of the
     basket · name: of a download, for the file · files, size: as the plan said · state: see this module's text · due: not before
-    then · attempts: how often it was begun · error, hint: why it failed · approved_by: a second person
+    then · attempts: how often it was begun · error, hint: why it failed · approved_by: a second person ·
+    hosted: a host carries it out, as this console cannot read content · host: which one does, or did · found: what that one
+    would do · ending: its person wants it to end · work: what it does where that is not to get the basket back
     """
 
     id: str
@@ -94,6 +125,16 @@ class Task(Struct, frozen=True):
     hint: str = ""
     approved_by: str = ""
     outcome: Outcome = field(default_factory=Outcome)
+    hosted: bool = False
+    host: str = ""
+    found: FoundPlan | None = None
+    ending: bool = False
+    work: Work | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it does: a goal of getting back, or `erasure`."""
+        return self.options.goal if self.work is None else "erasure"
 
     @property
     def is_over(self) -> bool:
@@ -103,7 +144,7 @@ class Task(Struct, frozen=True):
     @property
     def is_download(self) -> bool:
         """Whether it goes to a browser."""
-        return self.options.goal == "download"
+        return self.work is None and self.options.goal == "download"
 
 
 class Tasks:
@@ -125,7 +166,7 @@ class Tasks:
 
     def get(self, task: str, person: str | None = None) -> Task:
         """One. person: whose it must be. Raises `NotThere`."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             row = database.execute("SELECT document FROM task WHERE id = ?", (task,)).fetchone()
         found = None if row is None else _read(row)
         if found is None or person not in (None, found.person):
@@ -134,7 +175,7 @@ class Tasks:
 
     def of_person(self, person: str, most: int = 50) -> tuple[Task, ...]:
         """Somebody's, the newest first."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             rows = database.execute(
                 "SELECT document FROM task WHERE person = ? ORDER BY created DESC, id LIMIT ?", (person, most)
             ).fetchall()
@@ -142,7 +183,7 @@ class Tasks:
 
     def unseen(self, person: str) -> int:
         """How many are over that they have not looked at since."""
-        with self._state.transaction() as database:
+        with self._state.reading() as database:
             row = database.execute(
                 "SELECT count(*) FROM task WHERE person = ? AND ended <> '' AND seen = 0", (person,)
             ).fetchone()
@@ -183,9 +224,10 @@ class Tasks:
             return taken
 
     def revive(self) -> int:
-        """What ran when the console ended goes on: gives how many restores do."""
+        """What ran here when the console ended goes on: gives how many restores do."""
         with self._state.transaction() as database:
             found = [_read(row) for row in database.execute("SELECT document FROM task WHERE state = 'running'").fetchall()]
+            found = [one for one in found if not one.hosted]
             for one in found:
                 self.change(replace(one, state="ready" if one.is_download else "queued"))
         return sum(not one.is_download for one in found)
@@ -197,12 +239,17 @@ class Tasks:
             return bytes(database.execute("SELECT value FROM download_key").fetchone()[0])
 
 
+def begun_anew(task: Task) -> State:
+    """In which state a task is that may begin."""
+    return "ready" if task.is_download else "waiting" if task.hosted else "queued"
+
+
 def _written(moment: datetime | None) -> str:
     return "" if moment is None else moment.isoformat()
 
 
 def _row(task: Task) -> tuple[Any, ...]:
-    facts = (task.id, task.person, task.project, task.options.goal, task.state)
+    facts = (task.id, task.person, task.project, task.kind, task.state)
     return (*facts, _written(task.created), _written(task.due), _written(task.ended), 0, msgspec.json.encode(task))
 
 

@@ -1,14 +1,11 @@
 """The threads that do tasks: as many as the limits allow, the next task of whoever has fewest running.
 
-A lock on a file beside the state says which process does them: a second console over the same state waits until the first one
-is gone, and then goes on with what that one left. The kernel lets go of the lock, also of a process that was killed.
+Only one console serves with a state (see `console.state.alone`): what runs when it begins was left by one that is gone.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -38,8 +35,7 @@ Work = Callable[["Console", Task, RunningTask], Outcome]
 
 
 class TaskRunner:
-    """Begun by `start`, ended by `stop`. work: does a task · tend: is called now and then by the
-    process that does them."""
+    """Begun by `start`, ended by `stop`. work: does a task · tend: is called now and then."""
 
     def __init__(self, console: Console, work: Work, tend: Callable[[Console], None] = lambda _: None) -> None:
         self._console = console
@@ -48,8 +44,8 @@ class TaskRunner:
         self._tasks = Tasks(console.state)
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._lock: int | None = None
-        self._locking = threading.Lock()
+        self._revived = False
+        self._reviving = threading.Lock()
 
     def start(self) -> None:
         """Begin to do tasks, with those that were left first."""
@@ -65,41 +61,29 @@ class TaskRunner:
         self._console.tasks.wake.set()
         for thread in self._threads:
             thread.join(PATIENCE)
-        if self._lock is not None and not any(thread.is_alive() for thread in self._threads):
-            os.close(self._lock)
-            self._lock = None
 
     def _serve(self) -> None:
         while not self._ending.is_set():
             seen = self._console.tasks.wake.number
             try:
-                ours = self._is_ours()
-                if ours:
-                    self._tend(self._console)
-                busy = ours and self._do_next()
+                self._revive()
+                self._tend(self._console)
+                busy = self._do_next()
             except StrongroomError as error:  # the state cannot be read: nothing is lost, it is tried again
                 _log.error("tasks: %s", error)
                 busy = False
             if not busy:
                 self._console.tasks.wake.wait(seen, LOOK)
 
-    def _is_ours(self) -> bool:
-        """Whether this process is the one that does tasks; what another one has left is taken up then."""
-        with self._locking:
-            if self._lock is not None:
-                return True
-            file = self._console.state.file.with_suffix(".tasks")
-            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                os.close(descriptor)
-                return False
-            self._lock = descriptor
-            revived = self._tasks.revive()
-            if revived:
-                _log.info("%d tasks go on that were interrupted", revived)
-            return True
+    def _revive(self) -> None:
+        """Take up what a console has left that ended; once."""
+        with self._reviving:
+            if self._revived:
+                return
+            found = self._tasks.revive()
+            self._revived = True
+        if found:
+            _log.info("%d tasks go on that were interrupted", found)
 
     def _do_next(self) -> bool:
         task = self._tasks.take(self._console.clock.now())

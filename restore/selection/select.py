@@ -14,7 +14,7 @@ from vault.errors import Damaged, NothingFound, UsageError
 from vault.format import manifest
 from vault.problems import Problem
 from vault.progress import release_memory
-from vault.repository import snapshots
+from vault.repository import listed_range, snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.orphan_packs import repaired_index
@@ -55,7 +55,7 @@ def select(project: Project, query: ItemQuery) -> Selection:
     import pyarrow as pa
 
     index = repaired_index(project, ChunkIndex.load(project))
-    committed = snapshots.committed(project, rolled=True)
+    committed = listed_range.committed(project)
     reader = MetaReader(project, index, heads=len(committed.records) >= snapshots.WORTH_TABLES)
     tables, lost = _manifests(project, reader, _records(project, query, committed), committed.records)
     records = [record for record, _ in tables]

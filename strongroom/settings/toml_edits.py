@@ -154,6 +154,42 @@ def with_values(text: str, values: Mapping[str, Mapping[str, object]]) -> str:
         raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
 
 
+def with_retention(text: str, project: str, keep: Mapping[str, object], items: Mapping[str, object]) -> str:
+    """The text with the tables `keep` and `item_retention` of a project as they are given, comments of what stays included.
+    Raises `ByHand`."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    by_hand = retention_by_hand(project, keep, items)
+    try:
+        wanted, document = tomllib.loads(text), cast("Any", tomlkit.parse(text))
+        for name, values in (("keep", keep), ("item_retention", items)):
+            if not values and name not in wanted["projects"][project]:
+                continue
+            wanted["projects"][project][name] = dict(values)
+            table = document["projects"][project]
+            if name not in table:
+                table[name] = tomlkit.table()
+            for key in [key for key in table[name] if key not in values]:
+                del table[name][key]
+            for key, value in values.items():
+                if table[name].get(key) != value:
+                    table[name][key] = value
+        return _verified(tomlkit.dumps(document), wanted, by_hand)
+    except (TOMLKitError, tomllib.TOMLDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
+
+
+def retention_by_hand(project: str, keep: Mapping[str, object], items: Mapping[str, object]) -> str:
+    """The same for a person to write."""
+
+    def table(values: Mapping[str, object]) -> str:
+        return ", ".join(f"{written_key(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
+
+    said = f"keep = {{ {table(keep)} }}" + (f" and item_retention = {{ {table(items)} }}" if items else "")
+    return f"write into [projects.{written_key(project)}]: {said}"
+
+
 def replace(file: Path, before: str, after: str) -> None:
     """Write the new text in the file's place, at once, with its rights; through a link, where the link leads. before: what it
     must still hold. Raises `RefusedByRule` where it has changed meanwhile, `UsageError`."""

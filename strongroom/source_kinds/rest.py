@@ -106,8 +106,8 @@ def described(url: str, folder: Path) -> Description:
     """The description that a URL names. folder: that relative paths count from. Raises `SettingsError`."""
     from strongroom.settings.errors import PlacedFault, SettingsFault, SettingsInvalid, placed
     from strongroom.settings.toml_positions import places
-    from vault.source.rest.description import parse
     from vault.source.rest.description_faults import DescriptionError
+    from vault.source.rest.description_parsing import parse
 
     file, text = _text(_named(url), folder)
     try:

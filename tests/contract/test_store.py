@@ -11,7 +11,7 @@ import pytest
 from tests.support.store_fixtures import CACHING, COUNTING, LOCAL, MEMORY, RETRYING
 from tests.support.stores import StorePlace
 from vault.errors import ObjectExists, ObjectNotFound, StorageError
-from vault.storage.contract import LARGEST_OBJECT, ObjectInfo, Store
+from vault.storage.contract import LARGEST_OBJECT, ObjectInfo, Store, list_after
 
 BODY = bytes(range(256)) * 8
 OUTSIDE_THE_GRAMMAR = (
@@ -107,6 +107,17 @@ class TestStoreContract:
         for start, length in ((-1, 5), (0, -1), (0, LARGEST_OBJECT + 1)):
             with pytest.raises(StorageError):
                 store.get_range("a", start, length)
+
+    def test_what_is_listed_after_a_name_is_the_end_of_the_folder(self, store: Store) -> None:
+        for leaf in "abcde":
+            store.put(f"folder/{leaf}", BODY)
+            store.put(f"folder-of-others/{leaf}", BODY)
+        rows = list_after(store, "folder", "folder/b")
+        assert rows is not None
+        assert {row.name for row in rows} == {"folder/c", "folder/d", "folder/e"}
+        nothing = list_after(store, "folder", "folder/e")
+        assert nothing is not None
+        assert list(nothing) == []
 
     def test_a_listing_has_every_object_once_at_any_depth(self, store: Store) -> None:
         names = {"top", "a/one", "a/two", "a/deep/er/leaf", "ab/other", "a-b/x", "b/deep"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from strongroom.source_kinds import registry, rest
-from vault.source.rest.description import parse
+from vault.source.rest.description_parsing import parse
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "sources.md").read_text()

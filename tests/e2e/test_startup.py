@@ -11,7 +11,9 @@ import pytest
 from benchmarks.startup import LISTED
 from tests.support.desk import Desk
 
-NEVER = frozenset({"boto3", "botocore", "numpy", "pandas", "pathspec", "pyarrow.dataset", "rich", "smtplib", "http.client"})
+NEVER = frozenset(
+    {"boto3", "botocore", "numpy", "pandas", "pathspec", "pyarrow.dataset", "pydoc", "rich", "smtplib", "http.client"}
+)
 """On a folder, without a terminal and without notifications."""
 
 SETTINGS_ONLY = NEVER | {"pyarrow"}

@@ -22,6 +22,7 @@ from tests.support.small_disk import MB, make_room, small_disk
 from tests.support.tree_facts import tree_facts, write_files
 
 ANNA = person("anna", Role.RESTORER, Role.EXPORTER)
+OPERATOR = person("anna", Role.OPERATOR)
 ROOT = Path(__file__).parents[2]
 NOT_RUN = ConsoleLimits(tasks_at_once=0)
 HURRIED = ConsoleLimits(retry=0.05)
@@ -73,6 +74,29 @@ def test_a_console_that_is_killed_in_the_middle_of_a_restore_goes_on_with_it(des
     after_all = tree_facts(reports)
     assert {path: after_all[path] for path in before if path} == {path: before[path] for path in before if path}
     assert not [path for path in after_all if _is_half(path)]
+
+
+def test_a_console_that_is_killed_while_it_erases_goes_on_to_the_end_and_called_nothing_done_before(desk: Desk) -> None:
+    desk.settings.write_text(desk.settings.read_text() + "\n[erasure]\napprovals = 1\n")
+    form = {"step": "ask", "reason": "contract ended", "confirm": "acme"}
+    with console_of(desk, OPERATOR, limits=NOT_RUN, approvals=frozenset()) as console:
+        task = console.post("/projects/acme/erase", form).headers["location"]
+    for after in (0, 3):
+        killed(desk, after)
+        state = ConsoleState(desk.folder / "console" / "console.sqlite")
+        assert Tasks(state).get(task.removeprefix("/tasks/")).state == "running"
+        state.close()
+    left = list((desk.folder / "repository/projects").glob("*/*/*"))
+    assert left, "nothing was left to be done"
+    with console_of(desk, OPERATOR, limits=NOT_RUN) as console:
+        begun = text_of(console.get("/projects/acme/erase"))
+        assert "The erasing has begun, and there is no way back" in begun and "Completed by" not in begun
+        refused = console.post(f"{task}/cancel")
+        assert refused.status_code == 400 and "goes on to its end" in refused.text
+    with console_of(desk, OPERATOR) as console:
+        until(console, task, "is done")
+        assert "Completed by" in text_of(console.get("/projects/acme/erasure"))
+    assert not [one for one in (desk.folder / "repository/projects").rglob("*") if one.is_file()]
 
 
 def _is_half(path: bytes) -> bool:

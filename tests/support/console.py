@@ -14,18 +14,22 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
 import strongroom
+from console import server
 from console.access.rights import Assignment, Person, Role
 from console.accounts import accounts
 from console.accounts.passwords import Work
 from console.app import application, templates
 from console.known_items import KnownItems
+from console.live_settings import ConsoleRules
 from console.repositories import RepositoryPool
 from console.state import ConsoleState
 from console.visit import Caller, Console
@@ -79,6 +83,11 @@ class ConsoleClient:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._client.post(f"/api/v1{path}", content=content, headers=headers, follow_redirects=False)
 
+    def as_host(self, path: str, token: str, body: object) -> httpx.Response:
+        """An operation for hosts."""
+        headers = {"authorization": f"Bearer {token}"}
+        return self._client.post(f"/api/v1/host{path}", content=json.dumps(body).encode(), headers=headers)
+
     def post(
         self, path: str, form: Mapping[str, str | Sequence[str]] | None = None, *, csrf: str = CSRF, **headers: str
     ) -> httpx.Response:
@@ -92,22 +101,41 @@ class ConsoleClient:
 
 @contextmanager
 def console_of(
-    desk: Desk, *persons: Person, clock: Clock | None = None, fresh_for: float = 0.0, **more: Any
+    desk: Desk,
+    *persons: Person,
+    clock: Clock | None = None,
+    fresh_for: float = 0.0,
+    identity: Sequence[Path] = (),
+    **more: Any,
 ) -> Iterator[ConsoleClient]:
     """The console of a desk; the first person asks until another one is named. fresh_for: seconds in which it believes what it
-    remembers of a project · more: other parts of the console."""
+    remembers of a project · identity: in place of the desk's own · more: what the settings say (see `ConsoleRules`), and other
+    parts of the console."""
+    rules = ConsoleRules(**{name: more.pop(name) for name in ConsoleRules.__struct_fields__ if name in more})
     clock = clock or SystemClock()
     with desk.surroundings(["console"]):
-        pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
+        pool = RepositoryPool(
+            lambda: strongroom.open_repository(desk.settings, identity=identity), clock, lambda: desk.settings.read_bytes()
+        )
         settings = ConsoleSettings.model_construct()
         state = ConsoleState(desk.folder / "console" / "console.sqlite")
         people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)
         known = KnownItems(clock, fresh_for=fresh_for)
-        console = Console(
-            pool, state, people, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), known=known, **more
-        )
+        parts = {"rules": lambda: rules, "known": known, **more}
+        console = Console(pool, state, people, FakeAuthenticator(persons), templates(), clock, SystemRandomness(), **parts)
         with TestClient(application(console), base_url="http://console.example", raise_server_exceptions=False) as client:
             yield ConsoleClient(client, persons[0].name if persons else "")
+
+
+@contextmanager
+def live_console_of(desk: Desk, *persons: Person) -> Iterator[ConsoleClient]:
+    """As `console_of`, made from the desk's settings file, which it reads again whenever that is another one."""
+    with desk.surroundings(["console"]):
+        where = server.Listening(("127.0.0.1", 0), "http://console.example", None)
+        with server.opened(desk.settings, (), where, SystemClock(), SystemRandomness()) as made:
+            console = replace(made, authenticator=FakeAuthenticator(persons))
+            with TestClient(application(console), base_url=where.url, raise_server_exceptions=False) as client:
+                yield ConsoleClient(client, persons[0].name)
 
 
 def text_of(page: httpx.Response | str) -> str:

@@ -92,14 +92,16 @@ class LoginConsole(Struct, frozen=True):
 
 
 @contextmanager
-def login_console(desk: Desk, *, clock: StillClock | None = None, secure: bool = False, **table: Any) -> Iterator[LoginConsole]:
-    """The console of a desk. table: of the settings, [console]."""
+def login_console(
+    desk: Desk, *, clock: StillClock | None = None, secure: bool = False, identity: Sequence[Path] = (), **table: Any
+) -> Iterator[LoginConsole]:
+    """The console of a desk. identity: in the place of the desk's own · table: of the settings, [console]."""
     clock = clock or StillClock()
     settings = reader.made(ConsoleSettings, table)
     with desk.surroundings(["console"]):
         state = ConsoleState(Path(mkdtemp(dir=desk.folder)) / "console.sqlite")
         people = accounts.opened(state, lambda: settings, clock, SystemRandomness(), CHEAP)
-        pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings), clock)
+        pool = RepositoryPool(lambda: strongroom.open_repository(desk.settings, identity=identity), clock)
         console = Console(
             pool,
             state,

@@ -23,7 +23,8 @@ from vault.source.contract import never
 from vault.source.rest import exact_json
 from vault.source.rest.client import RestClient
 from vault.source.rest.credentials import Credentials
-from vault.source.rest.description import Description, parse
+from vault.source.rest.description import Description
+from vault.source.rest.description_parsing import parse
 
 
 class Killed(BaseException):

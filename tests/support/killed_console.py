@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import strongroom
-from console.gateway.restoring import carry_out
+from console.gateway.working import carry_out
 from console.repositories import RepositoryPool
 from console.state import ConsoleState
 from console.tasks import records

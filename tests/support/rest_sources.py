@@ -12,7 +12,8 @@ from vault.clock import Clock
 from vault.source.contract import Scan, never
 from vault.source.rest.client import RestClient
 from vault.source.rest.credentials import Credentials
-from vault.source.rest.description import Description, parse
+from vault.source.rest.description import Description
+from vault.source.rest.description_parsing import parse
 from vault.source.rest.source import RestOptions, RestSource
 
 PREFIX = b"tickets"

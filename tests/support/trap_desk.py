@@ -22,7 +22,8 @@ from typing import Any
 from tests.support.clock import StillClock
 from tests.support.rest_double import Answered, Asked, ModelDesk, form
 from tests.support.rest_sources import PAGING
-from vault.source.rest.description import Description, parse
+from vault.source.rest.description import Description
+from vault.source.rest.description_parsing import parse
 
 TRAPS = {
     "request-bucket": "a bucket of requests that empties slowly, then 503 with an error's name and no Retry-After",

@@ -118,8 +118,8 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
         )
         profiles = table_profiles.profile_tables(tools.reader, scan.table, results, tools.profiler, tools.stop)
     finally:
-        tools.session.packs.finish_sealing()
-        if processes is not None:
+        if processes is not None:  # without them, the manifest is made while the last packs are sealed
+            tools.session.packs.finish_sealing()
             processes.close()
     failed = frozenset(one.path for one in work.problems if one.what not in unreadable_items.READ_WITH_PROBLEM)
     grown = tuple(Grown(*one) for one in work.grown)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
@@ -20,9 +20,9 @@ from vault.copying.read_both import FirstStore, SecondStore, with_unnamed
 from vault.copying.small_objects import read_surely
 from vault.errors import Damaged, ObjectNotFound, StorageError
 from vault.format import envelope, layout
-from vault.format.snapshot_record import decode_stored
+from vault.format.snapshot_record import Record, StoredRecord, decode_stored
 from vault.problems import Problem
-from vault.repository import rollups, stored_packs
+from vault.repository import listed_range, record_gathering, rollups, stored_packs
 from vault.repository.chunk_index import is_among
 from vault.repository.claims import evicted_error
 from vault.repository.gc import marks
@@ -76,25 +76,46 @@ def commit(
         moved_packs.take_back(pair.second, second.moves, batch.back)
     put_notes(pair.second, forgotten_before(first, second, batch.records), NOT_COPIED)
     written: list[str] = []
+    tables = _write_late(pair, second, batch)
     try:
         for one in batch.records:
             stop()
             name = layout.snapshot_name(pair.first.id, one.id)
             try:
-                data = stored_record(pair.first, one.id)
+                data = stored_record(pair.first, one.id).data
             except Damaged as error:
                 batch.problems.append(Problem(one.id.encode(), "damaged-record", f"snapshot {one.id} is not copied: {error}"))
                 continue
             pair.put(name, data)
             written.append(name)
-        _verify(pair, session, written)
+        _verify(pair, session, written, tables)
     except FirstStoreChanged:
-        _verify(pair, session, written)
+        _verify(pair, session, written, tables)
         raise
     return written
 
 
-def stored_record(project: Project, snapshot: str) -> bytes:
+def _write_late(pair: CopyPair, second: SecondStore, batch: Batch) -> list[str]:
+    """Put the records that tables of the second store may say do not exist into one that says they do, before they do; gives
+    its name."""
+    newest = listed_range.reference({*second.usable, *second.notes.by_id})
+    found: list[Record] = []
+    for one in batch.records:
+        if listed_range.is_late(one.id, newest):
+            with suppress(Damaged):
+                value = stored_record(pair.first, one.id).value
+                found += [value] if isinstance(value, Record) else []
+    return record_gathering.write_late(pair.second, found)
+
+
+class StoredBytes(NamedTuple):
+    """What is stored under a snapshot's name, and what it says."""
+
+    data: bytes
+    value: StoredRecord
+
+
+def stored_record(project: Project, snapshot: str) -> StoredBytes:
     """A record as it is stored, once it is clear that it can be read. Raises `FirstStoreChanged` where it is gone,
     `Damaged`."""
     name = layout.snapshot_name(project.id, snapshot)
@@ -106,8 +127,8 @@ def stored_record(project: Project, snapshot: str) -> bytes:
             raise FirstStoreChanged from None
         with suppress(Damaged):
             plain = project.open_catalogue(data)
-            decode_stored(envelope.decode(plain, project.capability.tag_key, name, project.id, what), snapshot)
-            return data
+            value = envelope.decode(plain, project.capability.tag_key, name, project.id, what)
+            return StoredBytes(data, decode_stored(value, snapshot))
     raise Damaged(f"{what} cannot be read")
 
 
@@ -135,14 +156,14 @@ def _require_packs(pair: CopyPair, session: Session, batch: Batch) -> None:
         raise WriteLost(f"{which} not in the copy at {pair.target.describe()}, such as {min(gone).hex()}")
 
 
-def _verify(pair: CopyPair, session: Session, written: Sequence[str]) -> None:
-    """Raises `Busy` where a prune has taken the claim away meanwhile: then these records are taken back. Raises `WriteLost`
-    where one is not there."""
+def _verify(pair: CopyPair, session: Session, written: Sequence[str], tables: Sequence[str]) -> None:
+    """Raises `Busy` where a prune has taken the claim away meanwhile: then these records, and the tables with some of them, are
+    taken back. Raises `WriteLost` where one is not there."""
     if not written:
         return
     evicted = session.id in marks.read(pair.second).evicted() or not session.claim_exists()
     if evicted:
-        for name in reversed(written):
+        for name in (*tables, *reversed(written)):
             with suppress(StorageError):
                 pair.target.delete(name)
         raise evicted_error(session.id)

@@ -16,12 +16,12 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import accumulate, chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blake3 import blake3
 
 from vault.errors import Damaged
-from vault.format import parquet, strict_json
+from vault.format import layout, parquet, strict_json
 from vault.format.claim_eviction import Eviction
 from vault.format.envelope import LARGEST
 from vault.format.moved_packs import MovedPacks
@@ -44,6 +44,13 @@ ROWS_IN_GROUP = 1024
 """Of what is written here: to get at one record, so many are expanded."""
 
 WHAT = "a table of records"
+
+MOST_BESIDE = 16
+MOST_TABLES = 1024
+"""Records, and tables, that a coverage names: each of these records is a request for who reads."""
+
+MOMENT_SIZE = 16
+"""Characters of a moment as names begin with it."""
 NONCE_SIZE = 16
 
 _HEAD = b"strongroom.records"
@@ -68,6 +75,24 @@ class Row(NamedTuple):
     def is_snapshot(self) -> bool:
         """Whether it is one, not a record of moved packs."""
         return self.source != "" or self.taken_at != 0
+
+
+class Coverage(NamedTuple):
+    """What a table says of all records whose names come before a moment: each that stands is in it, in another of these
+    tables, or named here.
+
+    - `before`: the moment, as names begin with it
+    - `beside`: ids of records that are in no table
+    - `tables`: ids of the other tables (32 bytes each)
+    """
+
+    before: str
+    beside: tuple[str, ...] = ()
+    tables: tuple[bytes, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """For the note of a table."""
+        return {"before": self.before, "beside": list(self.beside), "tables": [one.hex() for one in self.tables]}
 
 
 def moment(taken_at: int) -> datetime:
@@ -105,7 +130,7 @@ def _row(stored: Record | MovedPacks, size: int) -> Row:
     return Row(stored.id, stored.source, (stored.taken_at - _EPOCH) // _MICROSECOND, " ".join(stored.parents), size)
 
 
-def encode(rows: Sequence[tuple[Row, bytes]], nonce: bytes) -> bytes:
+def encode(rows: Sequence[tuple[Row, bytes]], nonce: bytes, covers: Coverage | None = None) -> bytes:
     """The plain bytes of a table. rows: in whatever order; at most `LARGEST_TEXT` bytes of records · nonce: `NONCE_SIZE`
     random bytes."""
     import pyarrow as pa
@@ -114,7 +139,8 @@ def encode(rows: Sequence[tuple[Row, bytes]], nonce: bytes) -> bytes:
     columns = list(zip(*(row for row, _ in ordered), strict=True)) or [()] * len(_TELLING)
     table = pa.table([*columns, [text for _, text in ordered]], schema=schema())
     groups = [table.slice(start, ROWS_IN_GROUP) for start in range(0, len(ordered), ROWS_IN_GROUP)] or [table]
-    notes = {_HEAD: strict_json.dump({"version": VERSION, "nonce": nonce.hex()})}
+    stated = {} if covers is None else {"covers": covers.as_json()}
+    notes = {_HEAD: strict_json.dump({"version": VERSION, "nonce": nonce.hex(), **stated})}
     options = {"compression": "zstd", "compression_level": 1, "use_dictionary": ["source"], "write_statistics": False}
     return bytes(parquet.write(table, groups=groups, notes=notes, **options))
 
@@ -139,6 +165,20 @@ def decode(data: bytes | bytearray, key: bytes, table_id: bytes) -> list[Row] | 
     if any(row.taken_at < _FIRST or row.taken_at > _LAST for row in rows) or len({row.id for row in rows}) != len(rows):
         raise Damaged(f"{WHAT} holds times that there are not, or a snapshot twice")
     return rows
+
+
+def coverage(data: bytes | bytearray) -> Coverage | None:
+    """What a table that `decode` has read says that it covers; None where it says nothing. Raises `Damaged`."""
+    head = strict_json.load(parquet.note(data, _HEAD, WHAT), WHAT, largest=LARGEST)
+    stated = strict_json.optional(head, "covers", dict, WHAT)
+    if stated is None:
+        return None
+    before = strict_json.field(stated, "before", str, WHAT)
+    beside = strict_json.texts(stated, "beside", WHAT, most=MOST_BESIDE)
+    tables = strict_json.texts(stated, "tables", WHAT, most=MOST_TABLES)
+    if layout.moment_of(before) is None or len(before) != MOMENT_SIZE or not all(map(layout.is_snapshot_id, beside)):
+        raise Damaged(f"{WHAT} covers a moment that there is not, or names what is no record")
+    return Coverage(before, beside, tuple(strict_json.from_hex(one, 32, WHAT) for one in tables))
 
 
 def texts(data: bytes | bytearray, rows: Collection[int]) -> dict[int, bytes]:

@@ -55,7 +55,7 @@ class MetaReader:
         self.index = index or ChunkIndex.load(project, tier=META_TIER)
         self._sorted = SortedIndex(self.index) if many else None
         self._search_lock = threading.Lock()
-        self._searched_orphans = self._searched_copies = False
+        self._read_anew = self._searched_orphans = self._searched_copies = False
         self.found_orphans = False
         """Whether needed chunks were found in packs that no index segment names."""
         self._packs = PackReader(project, self.index)
@@ -144,7 +144,7 @@ class MetaReader:
         index = whole.split(frozenset(unusable))[0] if unusable else self._sorted or whole
         found = places(index.locate(pa.array(wanted, pa.binary(ID_SIZE))))
         missing = len(wanted) - len(found)
-        if missing and (self._find_orphans(whole) or self._find_in_copies(whole)):
+        if missing and (self._find_in_new_segments(whole) or self._find_orphans(whole) or self._find_in_copies(whole)):
             return self._locate(wanted, what, unusable)
         if missing and unusable:
             why, cause = next(iter(unusable.values()))
@@ -153,9 +153,22 @@ class MetaReader:
             raise Damaged(f"{what} cannot be read: {missing} of its {len(wanted)} chunks are in no index segment")
         return found
 
+    def _find_in_new_segments(self, searched: ChunkIndex) -> bool:
+        """Read the index once more: another run may have stored and named a chunk since then. searched: the index in which a
+        chunk was not found. Returns whether there is another index now."""
+        with self._search_lock:
+            if not self._read_anew:
+                self._read_anew = True
+                now = ChunkIndex.load(self._project, tier=META_TIER)
+                added = now.without_packs(searched.packs())
+                if added.num_rows:
+                    self.index = searched.with_rows([added])
+                    if self._sorted is not None:
+                        self._sorted = SortedIndex(self.index)
+            return self.index is not searched
+
     def _find_orphans(self, searched: ChunkIndex) -> bool:
-        """Read, once, the packs that no segment names. searched: the index in which a chunk was not found. Returns whether
-        there is another index now."""
+        """Read, once, the packs that no segment names. searched, and what is returned: as for `_find_in_new_segments`."""
         with self._search_lock:
             if not self._searched_orphans:
                 self._searched_orphans = True
@@ -166,7 +179,8 @@ class MetaReader:
             return self.index is not searched
 
     def _find_in_copies(self, searched: ChunkIndex) -> bool:
-        """Add, once, what the index of copies says that stand behind the store. searched: as for `_find_orphans`."""
+        """Add, once, what the index of copies says that stand behind the store. searched, and what is returned: as for
+        `_find_in_new_segments`."""
         with self._search_lock:
             if not self._searched_copies:
                 self._searched_copies = True

@@ -110,6 +110,12 @@ class ChunkIndex(Struct, frozen=True):
         rows = self.table.filter(is_among(self.table["chunk"], chunks))
         return rows.filter(pc.invert(is_among(rows["pack"], packs)))
 
+    def without_packs(self, packs: frozenset[bytes]) -> pa.Table:
+        """Every row that is in none of these packs."""
+        import pyarrow.compute as pc
+
+        return self.table.filter(pc.invert(is_among(self.table["pack"], packs)))
+
     def packs(self) -> frozenset[bytes]:
         """Every pack that a row names."""
         return frozenset(self.table["pack"].unique().to_pylist())

@@ -17,6 +17,7 @@ committed. Where it was evicted, or something is gone, the snapshot is taken bac
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -27,7 +28,7 @@ from vault.format.claim_eviction import Eviction
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, decode_stored
-from vault.repository import snapshots, stored_packs
+from vault.repository import record_gathering, snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.claims import evicted_error, is_evicted
 from vault.repository.gc import forget, marks
@@ -85,6 +86,9 @@ def verify(session: Session, record: Record | MovedPacks, sealed: Buffer, needed
         _take_back(session, record, "the store has lost what it needs")
         which = counted(len(gone), "pack that this run stored is", "packs that this run stored are")
         raise WriteLost(f"{which} not in the store, such as {min(gone).hex()}; the snapshot was taken back")
+    if was_evicted and isinstance(record, Record):  # whoever has seen the eviction took the name for covered
+        with suppress(StorageError, Damaged):
+            record_gathering.write_late(session.project, [record])
 
 
 def _read_back(session: Session, sealed: Buffer) -> None:

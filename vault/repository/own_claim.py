@@ -33,12 +33,20 @@ class OwnClaim:
         self._refreshed_at = self._tried_at = self._now()
 
     @classmethod
-    def put(cls, project: Project, source: str, announce: Callable[[str], None] | None = None) -> OwnClaim:
-        """Put a new claim, under an id that is never used again. announce: hears the id before anything is put."""
+    def put(
+        cls,
+        project: Project,
+        source: str,
+        announce: Callable[[str], None] | None = None,
+        not_before: datetime | None = None,
+    ) -> OwnClaim:
+        """Put a new claim, under an id that is never used again. announce: hears the id before anything is put · not_before:
+        the moment that the id states is not earlier, whatever this machine's clock says."""
         services = project.services
         now = services.clock.now()
+        named = now if not_before is None else max(now, not_before)
         claim = Claim(
-            id=layout.snapshot_id(now, services.randomness.token(8)),
+            id=layout.snapshot_id(named, services.randomness.token(8)),
             source=source,
             host=services.host,
             writer=services.writer,

@@ -1,7 +1,8 @@
 """Record tables in the store: read in place of the records that they hold.
 
 They are derived from records: nothing is lost with one that is missing or damaged, which `check` names and a prune takes away.
-What they say counts only of records that the store lists. Who joins tables writes the new one before the old ones are deleted.
+What they say counts only of records that the store lists, or that a table covers (see `listed_range`). Who joins tables writes
+the new one before the old ones are deleted.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import record_table, strict_json
 from vault.format.chunks import ID_SIZE
-from vault.format.record_table import Row
+from vault.format.record_table import Coverage, Row
 from vault.format.snapshot_record import StoredRecord
 from vault.problems import Problem
 from vault.repository.project import Project
@@ -25,11 +26,17 @@ ASKED = 3
 
 
 class StoredTable(NamedTuple):
-    """name: in the store · plain: its bytes · rows: what it holds, without the records."""
+    """name: in the store · plain: its bytes · rows: what it holds, without the records · covers: what it says that it does."""
 
     name: str
     plain: bytearray
     rows: list[Row]
+    covers: Coverage | None
+
+    @property
+    def id(self) -> bytes:
+        """In its name."""
+        return bytes.fromhex(self.name.rpartition("/")[2])
 
 
 class RecordTables:
@@ -45,6 +52,13 @@ class RecordTables:
     def ids(self) -> Collection[str]:
         """Of all snapshots, and records of moved packs, that are in tables."""
         return self._places.keys()
+
+    @property
+    def coverage(self) -> Coverage | None:
+        """Of what tables say that they cover, what reaches furthest; it counts only where each table is there that it names."""
+        there = {table.id for table in self.tables}
+        found = [table.covers for table in self.tables if table.covers is not None and there.issuperset(table.covers.tables)]
+        return max(found, default=None)
 
     def rows(self) -> Iterable[Row]:
         """All rows, a snapshot once for each table that has it."""
@@ -107,7 +121,7 @@ class _Gone(NamedTuple):
 def _read(project: Project, name: str) -> StoredTable | Problem | _Gone | None:
     def decode(plain: bytearray) -> StoredTable | None:
         rows = record_table.decode(plain, project.capability.record_table_key, table_id)
-        return None if rows is None else StoredTable(name, plain, rows)
+        return None if rows is None else StoredTable(name, plain, rows, record_table.coverage(plain))
 
     try:
         table_id = strict_json.from_hex(name.rpartition("/")[2], ID_SIZE, f"the name {name}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -66,10 +67,16 @@ class Session:
         self.claim_stays = False
 
     @classmethod
-    def begin(cls, project: Project, source: str, announce: Callable[[str], None] | None = None) -> Session:
+    def begin(
+        cls,
+        project: Project,
+        source: str,
+        announce: Callable[[str], None] | None = None,
+        not_before: datetime | None = None,
+    ) -> Session:
         """Put the claim. A prune waits for it, so whatever is read from the store afterwards may be referred to. announce:
-        hears the claim's id before it is put."""
-        return cls(project, OwnClaim.put(project, source, announce))
+        hears the claim's id before it is put · not_before: as for `OwnClaim.put`."""
+        return cls(project, OwnClaim.put(project, source, announce, not_before))
 
     @property
     def id(self) -> str:

@@ -129,20 +129,27 @@ def committed(project: Project, *, rolled: bool = False) -> Committed:
     return remaining(project, stored_ids(project), gone, rolled=rolled)
 
 
-def remaining(project: Project, listed: Iterable[str], gone: ForgetNotes, *, rolled: bool = False) -> Committed:
-    """Those of the listed snapshots that no note says were forgotten; otherwise as `committed`."""
+def remaining(
+    project: Project,
+    listed: Iterable[str],
+    gone: ForgetNotes,
+    *,
+    rolled: bool = False,
+    tables: RecordTables | None = None,
+) -> Committed:
+    """Those of the listed snapshots that no note says were forgotten; otherwise as `committed`. tables: where they were read
+    before."""
     wanted = [snapshot for snapshot in listed if snapshot not in gone.by_id]
     if rolled and len(wanted) >= WORTH_TABLES:
-        return _out_of_tables(project, wanted, gone)
+        return _out_of_tables(project, wanted, gone, record_tables.load(project) if tables is None else tables)
     found = read_records(project, wanted)
     records = [replace(one, parents=gone.parents_of(one.parents)) for one in found.records]
     return found._replace(records=records, damaged=(*found.damaged, *gone.damaged), given_up=gone.items)
 
 
-def _out_of_tables(project: Project, wanted: Sequence[str], gone: ForgetNotes) -> Committed:
+def _out_of_tables(project: Project, wanted: Sequence[str], gone: ForgetNotes, tables: RecordTables) -> Committed:
     """The records of wanted snapshots out of tables, those in none out of roll-ups where they are many, and the rest from the
     store."""
-    tables = record_tables.load(project)
     there = frozenset(wanted)
     rest = [one for one in wanted if one not in tables.ids]
     known = _in_rollups(project, rest) if len(rest) >= WORTH_ROLLUPS else {}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -22,7 +23,7 @@ from vault.errors import Damaged
 from vault.format.layout import META_TIER
 from vault.format.snapshot_record import Record
 from vault.problems import Problem
-from vault.repository import snapshots, stored_packs
+from vault.repository import forget_notes, listed_range, snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex, SegmentCache
 from vault.repository.claims import evicted_error
@@ -101,7 +102,10 @@ class WriterView:
     - `avoided`: the packs that new content must not refer to, whatever the index says of them: those under marks (every pack
       while a mark cannot be read), those whose content has moved, those that are known to be gone or damaged
     - `catalogue`: reads the manifests of earlier snapshots
+    - `reference`: of all that is listed and noted (see `listed_range`)
     """
+
+    reference: datetime | None = None
 
     def __init__(self, session: Session, known_gone: frozenset[bytes], seen: Marks, committed: Committed) -> None:
         self._session = session
@@ -124,8 +128,13 @@ class WriterView:
     def read(cls, session: Session, *, known_gone: frozenset[bytes] = frozenset()) -> WriterView:
         """Read marks, records and catalogue. known_gone: packs that are gone or damaged, whatever the index says. Raises
         `StorageError`."""
-        seen = marks.read(session.project)
-        return cls(session, known_gone, seen, snapshots.committed(session.project, rolled=True))
+        project = session.project
+        seen = marks.read(project)
+        gone = forget_notes.read_all(project)
+        listed = snapshots.stored_ids(project)
+        view = cls(session, known_gone, seen, snapshots.remaining(project, listed, gone, rolled=True))
+        view.reference = listed_range.reference({*listed, *gone.by_id})
+        return view
 
     def read_index(self, base: BasePacks) -> UsableIndex:
         """The whole index, read once. Where a segment is damaged or missing, or another run may have died, packs that no

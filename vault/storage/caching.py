@@ -28,7 +28,7 @@ from typing import Protocol, runtime_checkable
 
 from vault.errors import ObjectNotFound
 from vault.randomness import Randomness
-from vault.storage.contract import Buffer, ObjectInfo, Store
+from vault.storage.contract import Buffer, ObjectInfo, Store, list_after
 from vault.storage.object_locks import Locks, locks_of
 from vault.storage.object_versions import OffersVersions, Versions
 from vault.storage.saved_copies import SavedCopies
@@ -115,8 +115,16 @@ class CachingStore:
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
         """Always asked of the store."""
+        return self._noted(folder, self._inner.list(folder))
+
+    def list_after(self, folder: str, name: str) -> Iterator[ObjectInfo] | None:
+        """Always asked of the store."""
+        rows = list_after(self._inner, folder, name)
+        return None if rows is None else self._noted(folder, rows)
+
+    def _noted(self, folder: str, rows: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
         whole = _is_kept(f"{folder}/")  # of a long history there are thousands in one folder
-        for info in self._inner.list(folder):
+        for info in rows:
             if whole or _is_kept(info.name):
                 self._listed[info.name] = info.size
             yield info

@@ -82,6 +82,21 @@ class Store(Protocol):
 
 
 @runtime_checkable
+class ListsAfter(Protocol):
+    """A store that can be asked for the end of a folder."""
+
+    def list_after(self, folder: str, name: str) -> Iterator[ObjectInfo] | None:
+        """As `list`, for the objects whose names sort after `name`, a whole one, and perhaps others. None where the store
+        cannot be asked so. Stores are known that leave some out: whoever relies on it looks for names that must be there."""
+        ...
+
+
+def list_after(store: Store, folder: str, name: str) -> Iterator[ObjectInfo] | None:
+    """See `ListsAfter`; None for a store that is none."""
+    return store.list_after(folder, name) if isinstance(store, ListsAfter) else None
+
+
+@runtime_checkable
 class ChoosesChecksum(Protocol):
     """A store whose checksum can be chosen once the descriptor is read."""
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct, field
 
-from vault.storage.contract import Buffer, ObjectInfo, Store
+from vault.storage.contract import Buffer, ObjectInfo, Store, list_after
 from vault.storage.object_locks import Locks, LockState, Retention, locks_of
 from vault.storage.object_versions import OffersVersions, Versions
 
@@ -87,8 +87,15 @@ class CountingStore:
         return self._inner.size(name)
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
+        return self._counted(folder, self._inner.list(folder))
+
+    def list_after(self, folder: str, name: str) -> Iterator[ObjectInfo] | None:
+        rows = list_after(self._inner, folder, name)
+        return None if rows is None else self._counted(folder, rows)
+
+    def _counted(self, folder: str, rows: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
         self._count("list", folder)
-        for number, row in enumerate(self._inner.list(folder)):
+        for number, row in enumerate(rows):
             if number and number % LIST_PAGE == 0:
                 self._count("list", folder)
             yield row

@@ -88,8 +88,15 @@ class FallbackStore(ReadOnlyStore):
         return self._read(name, lambda store: store.size(name))
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
+        return self._with_unlisted(folder, self._inner.list(folder))
+
+    def list_after(self, folder: str, name: str) -> Iterator[ObjectInfo] | None:
+        rows = super().list_after(folder, name)
+        return None if rows is None else self._with_unlisted(folder, rows)
+
+    def _with_unlisted(self, folder: str, rows: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
         listed = set()
-        for info in self._inner.list(folder):
+        for info in rows:
             listed.add(info.name)
             yield info
         for name, size in self._unlisted.items():

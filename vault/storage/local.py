@@ -97,6 +97,9 @@ class LocalStore:
             waiting += inner
             yield from rows
 
+    def list_after(self, folder: str, name: str) -> Iterator[ObjectInfo]:
+        return (info for info in self.list(folder) if info.name > name)
+
     def delete(self, name: str) -> None:
         with contextlib.suppress(ObjectNotFound), self._reading(name, verb="delete"):
             path = self._root / name

@@ -57,6 +57,9 @@ class MemoryStore:
             found = [ObjectInfo(name, len(data)) for name, data in self._objects.items() if name.startswith(start)]
         return iter(found)
 
+    def list_after(self, folder: str, name: str) -> Iterator[ObjectInfo]:
+        return (info for info in self.list(folder) if info.name > name)
+
     def delete(self, name: str) -> None:
         with self._lock:
             if self._objects.pop(validate(name), None) is not None:

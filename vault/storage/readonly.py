@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from vault.errors import RefusedByRule
-from vault.storage.contract import Buffer, ObjectInfo, Store
+from vault.storage.contract import Buffer, ObjectInfo, Store, list_after
 
 
 class ReadOnlyStore:
@@ -35,6 +35,9 @@ class ReadOnlyStore:
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
         return self._inner.list(folder)
+
+    def list_after(self, folder: str, name: str) -> Iterator[ObjectInfo] | None:
+        return list_after(self._inner, folder, name)
 
     def describe(self) -> str:
         return self._inner.describe()

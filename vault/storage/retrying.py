@@ -25,7 +25,7 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.errors import ObjectExists, ObjectNotFound, StorageDenied, StorageError, TransientStorageError
 from vault.randomness import Randomness
-from vault.storage.contract import Buffer, ObjectInfo, Store
+from vault.storage.contract import Buffer, ObjectInfo, Store, list_after
 from vault.storage.object_locks import Locks, LockState, Retention, locks_of
 from vault.storage.object_versions import OffersVersions, Versions
 
@@ -226,12 +226,19 @@ class RetryingStore:
         return self._retries.run(lambda: self._inner.size(name), doubts=(StorageDenied,))
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
+        return self._listed(lambda: self._inner.list(folder))
+
+    def list_after(self, folder: str, name: str) -> Iterator[ObjectInfo] | None:
+        first = list_after(self._inner, folder, name)
+        return None if first is None else self._listed(lambda: list_after(self._inner, folder, name) or iter(()))
+
+    def _listed(self, begin: Callable[[], Iterator[ObjectInfo]]) -> Iterator[ObjectInfo]:
         attempts = self._retries.attempts()
         given: set[str] = set()
         behind = False  # rows of an earlier attempt come again
         while True:
             try:
-                for row in self._inner.list(folder):
+                for row in begin():
                     if row.name not in given:
                         given.add(row.name)
                         if behind:  # it has come further than before: patience begins anew

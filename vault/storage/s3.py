@@ -92,12 +92,20 @@ class S3Store:
         return size
 
     def list(self, folder: str) -> Iterator[ObjectInfo]:
+        return self._list(folder, {})
+
+    def list_after(self, folder: str, name: str) -> Iterator[ObjectInfo]:
+        return self._list(folder, {"StartAfter": self._key(name)})
+
+    def _list(self, folder: str, first: Mapping[str, str]) -> Iterator[ObjectInfo]:
+        """first: parameters of the first request alone; the others go on from where it ended."""
         start = self._prefix + (f"{validate_folder(folder)}/" if folder else "")
         what = folder or self.describe()
 
         def request(parameters: Mapping[str, str]) -> Answer:
             with s3_errors("list", what):
-                return self._client.list_objects_v2(Bucket=self._bucket, Prefix=start, MaxKeys=self._page, **parameters)
+                more = parameters or first
+                return self._client.list_objects_v2(Bucket=self._bucket, Prefix=start, MaxKeys=self._page, **more)
 
         seen: set[str] = set()  # some stores repeat keys at the edges of pages, and their order cannot be relied on
         for page in listing_pages(request, what):

@@ -15,12 +15,12 @@ from console.access.rights import Action
 
 class Line(Struct, frozen=True):
     """needs: one of these actions, in the project of the path where there is one; without any: see `who` · who: `public`, also
-    those who have not signed in; `signed-in`, everybody else, as it is about what is their own · whole: only for those who may
-    it in all of the project · query, form, body: of a request that makes sense · kinds: queries that name an item, by its
-    kind · empty: what is said to whoever may it, and finds nothing there in these tests."""
+    those who have not signed in; `signed-in`, everybody else, as it is about what is their own; `host`, no person at all ·
+    whole: only for those who may it in all of the project · query, form, body: of a request that makes sense · kinds: queries
+    that name an item, by its kind · empty: what is said to whoever may it, and finds nothing there in these tests."""
 
     needs: tuple[Action, ...] = ()
-    who: Literal["public", "signed-in", ""] = ""
+    who: Literal["public", "signed-in", "host", ""] = ""
     whole: bool = False
     query: str = ""
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -30,12 +30,15 @@ class Line(Struct, frozen=True):
 
 
 PUBLIC, SIGNED_IN = Line(who="public"), Line(who="signed-in")
+NO_SUCH_WORK = '{"lease": "none", "result": "failed"}'
 ITEM = {"reports": "path=reports%2F2024-05.csv", "tickets": "path=tickets%2F2024-05.jsonl"}
 PICTURE = {"reports": "path=reports%2Flogo.png", "tickets": "path=tickets%2Flogo.png"}
 VERSIONS = {kind: f"{one}&since=x&until=y" for kind, one in ITEM.items()}
 SEE, READ, ASK, WATCH = Line((Action.SEE,)), Line((Action.READ,)), Line((Action.ASK,)), Line((Action.WATCH,), whole=True)
 AUDIT = Line((Action.AUDIT,), whole=True)
 HOLDS = Line((Action.AUDIT, Action.HOLD), whole=True)
+ERASE = Line((Action.ERASE,), whole=True)
+ACT = Line((Action.ERASE, Action.AUDIT), whole=True, empty="this project was not erased")
 QUESTION = '{"sql": "select 1 as one"}'
 
 LINES: Mapping[str, Line] = {
@@ -65,6 +68,9 @@ LINES: Mapping[str, Line] = {
     "GET /people": Line((Action.ADMINISTER,)),
     "POST /people": Line((Action.ADMINISTER,)),
     "POST /people/change": Line((Action.ADMINISTER,), form={"name": "x", "what": "nothing"}),
+    "GET /hosts": Line((Action.ADMINISTER,)),
+    "POST /hosts": Line((Action.ADMINISTER,), form={"name": "backup1"}),
+    "POST /hosts/end": Line((Action.ADMINISTER,), form={"name": "none"}),
     # browsing
     "GET /projects/{project}": SEE,
     "GET /projects/{project}/periods": SEE,
@@ -86,6 +92,7 @@ LINES: Mapping[str, Line] = {
     "GET /tasks": SIGNED_IN,
     "GET /tasks/{task}": SIGNED_IN,
     "POST /tasks/{task}/cancel": SIGNED_IN,
+    "POST /tasks/{task}/confirm": SIGNED_IN,
     "POST /tasks/{task}/again": SIGNED_IN,
     "GET /downloads/{task}/{name}": SIGNED_IN,
     "GET /approvals": SIGNED_IN,
@@ -106,6 +113,13 @@ LINES: Mapping[str, Line] = {
     "GET /projects/{project}/retention": WATCH,
     "POST /projects/{project}/holds": Line((Action.HOLD,), whole=True),
     "POST /projects/{project}/holds/release": Line((Action.RELEASE_HOLD,), whole=True, form={"hold": "none", "reason": "x"}),
+    # keeping
+    "POST /projects/{project}/retention": Line((Action.SHORTEN_RETENTION,), whole=True, form={"reason": "x"}),
+    "GET /projects/{project}/erase": ERASE,
+    "POST /projects/{project}/erase": Line((Action.ERASE,), whole=True, form={"step": "ask", "confirm": "no", "reason": "x"}),
+    "GET /projects/{project}/erasure": ACT,
+    "GET /projects/{project}/erasure/file": ACT,
+    "POST /approvals/{request}/carry-out": SIGNED_IN,
     # proving
     "GET /prove": SIGNED_IN,  # the projects whose log one may read
     "GET /prove/accounts": SIGNED_IN,  # for auditors of everything: test_account_log.py
@@ -114,6 +128,10 @@ LINES: Mapping[str, Line] = {
     "POST /projects/{project}/log/verify": AUDIT,
     "POST /projects/{project}/evidence": Line((Action.AUDIT,), whole=True, form={"period": "nothing"}),
     "GET /projects/{project}/holds": HOLDS,
+    # hosts that carry out restores
+    "POST /api/v1/host/work": Line(who="host", body='{"machine": "backup1", "projects": {}}'),
+    "POST /api/v1/host/progress": Line(who="host", body='{"lease": "none"}'),
+    "POST /api/v1/host/outcome": Line(who="host", body=NO_SUCH_WORK),
     # scripts
     "GET /api/v1/openapi.json": SIGNED_IN,
     "GET /api/v1/projects": SIGNED_IN,
@@ -129,6 +147,13 @@ LINES: Mapping[str, Line] = {
     "POST /api/v1/projects/{project}/holds/release": Line(
         (Action.RELEASE_HOLD,), whole=True, body='{"hold": "none", "reason": "x"}'
     ),
+    "POST /api/v1/projects/{project}/retention/try": WATCH,
+    "POST /api/v1/projects/{project}/retention": Line((Action.SHORTEN_RETENTION,), whole=True, body='{"reason": "x"}'),
+    "GET /api/v1/projects/{project}/erase": ERASE,
+    "POST /api/v1/projects/{project}/erase": Line((Action.ERASE,), whole=True, body='{"step": "ask", "confirm": "no"}'),
+    "GET /api/v1/projects/{project}/erasure": ACT,
+    "GET /api/v1/projects/{project}/erasure/file": ACT,
+    "POST /api/v1/approvals/{request}/carry-out": SIGNED_IN,
     "GET /api/v1/projects/{project}/items": SEE,
     "GET /api/v1/projects/{project}/periods": SEE,
     "GET /api/v1/projects/{project}/snapshots": SEE,
@@ -148,6 +173,7 @@ LINES: Mapping[str, Line] = {
     "GET /api/v1/tasks": SIGNED_IN,
     "GET /api/v1/tasks/{task}": SIGNED_IN,
     "POST /api/v1/tasks/{task}/cancel": SIGNED_IN,
+    "POST /api/v1/tasks/{task}/confirm": Line(who="signed-in", body='{"replacing": 0}'),
     "POST /api/v1/tasks/{task}/again": SIGNED_IN,
     "GET /api/v1/approvals": SIGNED_IN,
     "POST /api/v1/approvals/{request}/decide": Line(who="signed-in", body='{"decision": "approve"}'),

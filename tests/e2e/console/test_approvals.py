@@ -12,6 +12,7 @@ import pytest
 
 from console.access.rights import Action, Role
 from console.accounts import accounts
+from console.limits import ConsoleLimits
 from console.post import Write, no_readers
 from console.state import ConsoleState
 from console.texts import Texts
@@ -139,6 +140,15 @@ def test_a_request_that_nobody_decides_in_time_is_over(still: Desk) -> None:
         assert console.post(f"{address}/decide", {"decision": "approve"}).status_code == 403
         console.person = "anna"
         assert "expired" in text_of(console.get(address)) and "is done" not in text_of(console.get(task))
+        assert "was refused" in text_of(console.get(task)) and "nobody has approved it in time" in text_of(console.get(task))
+
+
+def test_requests_that_expired_are_in_nobodys_way(still: Desk) -> None:
+    clock = StillClock(SystemClock().now())
+    with console_of(still, ANNA, BORIS, approvals=BOTH, clock=clock, limits=ConsoleLimits(tasks_by_person=1)) as console:
+        asked(console)
+        clock.sleep(timedelta(days=1, seconds=1).total_seconds())
+        assert "waits for a second person" in text_of(console.get(asked(console)))
 
 
 def test_a_whole_project_waits_and_a_part_of_it_does_not(still: Desk) -> None:
@@ -193,5 +203,5 @@ def test_those_who_may_decide_are_told_and_whoever_asked_hears_what_came_of_it(s
         assert post.told == [("the channels", subject), ("boris@example.org", subject)]
         clock.sleep(timedelta(days=1).total_seconds())
         page = until(console, task, "was refused")
-        assert "nobody has decided in time" in text_of(page)
+        assert "nobody has approved it in time" in text_of(page)
     assert post.told[2:] == [("anna@example.org", "Your request in acme has expired")]

@@ -17,6 +17,7 @@ from tests.support.tree_facts import write_files
 
 MAY = {f"2024/05/calls-2024-05-{day:02}.csv": f"agent,calls\nolena,{day}\n".encode() for day in range(1, 32) if day != 9}
 JUNE = {f"2024/06/calls-2024-06-{day:02}.csv": f"agent,calls\nivan,{day}\n".encode() for day in range(1, 31)}
+NOTES = ({"notes.txt": b"Dear client,\nall is well.\nOlena\n"}, {"notes.txt": b"Dear client,\nall is <b>lost</b>.\nOlena\n"})
 STRANGE = {'strange/\u202eevil <b>&".csv': b"x\n", "strange/new\nline.csv": b"y\n"}
 TICKS = re.compile(r'<input type="checkbox" name="(item|folder|period)" value="([^"]*)"[^>]*?( checked)?>')
 
@@ -25,7 +26,7 @@ TICKS = re.compile(r'<input type="checkbox" name="(item|folder|period)" value="(
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """Reports of two months and raw calls; then a day is written again, and May is deleted."""
     made = Desk(tmp_path_factory.mktemp("finding") / "desk", Place("repository"))
-    write_files(made.folder / "reports", MAY | JUNE | STRANGE)
+    write_files(made.folder / "reports", MAY | JUNE | STRANGE | NOTES[0])
     (made.folder / "reports" / "strange").joinpath("bytes-\udcff.csv").write_bytes(b"z\n")
     write_files(made.folder / "raw", {"secret-2024-05-01.json": b"{}"})
     made.init()
@@ -33,6 +34,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     made.add("other", f"reports={made.folder / 'raw'}")
     made.call("backup")
     (made.folder / "reports/2024/06/calls-2024-06-03.csv").write_bytes(b"agent,calls\nivan,333\nolena,4\n")
+    write_files(made.folder / "reports", NOTES[1])
     made.call("backup", "parcelo")
     shutil.rmtree(made.folder / "reports/2024/05")
     made.call("backup", "parcelo")
@@ -154,6 +156,18 @@ def test_two_versions_of_a_table_are_compared_cell_by_cell_and_it_is_recorded(co
     assert same.status_code == 400
     shown = desk.call("audit", "show", "--action", "diff", "--json").text
     assert '"manager"' in shown
+
+
+def test_two_versions_of_a_text_are_side_by_side_and_that_they_were_looked_at_is_recorded(
+    console: ConsoleClient, desk: Desk
+) -> None:
+    page = console.get("/projects/parcelo/item?path=reports/notes.txt")
+    since, until = (re.findall(rf'name="{name}" value="([^"]+)"[^>]* checked', page.text)[0] for name in ("since", "until"))
+    found = console.get(f"/projects/parcelo/item/differences?path=reports/notes.txt&since={since}&until={until}")
+    assert "1 Dear client, 1 Dear client, 2 all is well. 2 all is <b>lost</b>. 3 Olena 3 Olena" in text_of(found)
+    assert "<del>all is well.</del>" in found.text and "<ins>all is &lt;b&gt;lost&lt;/b&gt;.</ins>" in found.text
+    shown = desk.call("audit", "show", "--action", "view", "--json").text
+    assert shown.count("reports/notes.txt") >= 2
 
 
 def test_columns_that_the_settings_mask_are_hidden_in_differences_too(desk: Desk) -> None:

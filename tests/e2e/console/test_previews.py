@@ -245,12 +245,37 @@ def test_a_recording_is_played_by_ranges(console: ConsoleClient) -> None:
         ("bytes=0-", 0, 2 << 20),
         ("bytes=100-199", 100, 200),
         ("bytes=3000000-9999999999", 3_000_000, len(whole)),
+        ("bytes=-100", len(whole) - 100, len(whole)),
+        ("bytes=-99999999999", len(whole) - (2 << 20), len(whole)),
     ):
         found = console.get(address, range=asked)
         assert (found.status_code, found.content) == (206, whole[start:end])
         assert found.headers["content-range"] == f"bytes {start}-{end - 1}/{len(whole)}"
-    assert console.get(address, range=f"bytes={len(whole)}-").status_code == 416
-    assert console.get(address, range="bytes=nonsense").content == whole
+    for asked in (f"bytes={len(whole)}-", "bytes=999999999999999999-", "bytes=-0"):
+        behind = console.get(address, range=asked)
+        assert (behind.status_code, behind.content, behind.headers["content-range"]) == (416, b"", f"bytes */{len(whole)}")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *("bytes=nonsense", "bytes=-", "bytes=9-5", "bytes=1-2-3", "items=0-1"),
+        *("bytes=0-1,5-9", "bytes=" + ",".join(["0-"] * 200), f"bytes={'9' * 40}-"),
+    ],
+)
+def test_ranges_that_make_no_sense_or_are_many_are_no_ranges(console: ConsoleClient, asked: str) -> None:
+    found = console.get(at("recordings/call.wav", "content"), range=asked)
+    assert found.status_code == 200 and found.content == wav(), "all of it, once"
+
+
+def test_a_range_goes_on_with_the_content_that_it_began_with_or_not_at_all(desk: Desk, console: ConsoleClient) -> None:
+    address = at("recordings/call.wav", "content")
+    tag = console.get(address, range="bytes=0-9").headers["etag"]
+    same = console.get(address, range="bytes=10-19", if_range=tag)
+    assert (same.status_code, same.content) == (206, wav()[10:20])
+    other = console.get(address, range="bytes=10-19", if_range='"another"')
+    assert other.status_code == 200 and other.headers["etag"] == tag
+    assert console.get(at("reports/chart.png", "content")).headers["etag"] != tag
 
 
 def test_a_ticket_is_a_thread_with_its_attachments(console: ConsoleClient) -> None:

@@ -15,7 +15,7 @@ import httpx2 as httpx
 import pytest
 
 from tests.support.console_login import FORM, PASSWORD
-from tests.support.console_process import running
+from tests.support.console_process import Running, running
 from tests.support.desk import Desk
 from tests.support.server_certificates import authority
 
@@ -52,6 +52,7 @@ def sign_in(client: httpx.Client) -> httpx.Response:
 
 def test_somebody_signs_in_over_a_socket_and_it_ends_without_a_failure(desk: Desk) -> None:
     with running(desk) as console:
+        _refused_while(console, desk)
         with httpx.Client(base_url=console.url) as client:
             assert sign_in(client).status_code == 303
             page = client.get("/")
@@ -59,8 +60,15 @@ def test_somebody_signs_in_over_a_socket_and_it_ends_without_a_failure(desk: Des
             assert "server" not in page.headers and page.headers["x-frame-options"] == "DENY"
             assert client.get("/static/console.css").headers["content-type"].startswith("text/css")
             assert client.get("/login", headers={"host": "evil.example"}).status_code == 421
+        assert "are those of the start" in console.log.read_text()
         console.process.send_signal(signal.SIGTERM)
         assert console.process.wait(30) == 0
+
+
+def _refused_while(console: Running, desk: Desk) -> None:
+    """A second one of the same state is."""
+    refused = desk.call("console", "--listen", "127.0.0.1:0", exits=11)
+    assert f"another console (process {console.process.pid}) serves with" in refused.err and "state folder" in refused.err
 
 
 def test_rights_that_are_taken_away_in_the_settings_are_gone_with_the_next_request(desk: Desk) -> None:
@@ -100,8 +108,21 @@ def test_it_speaks_https_with_a_certificate_and_its_cookies_are_of_this_host(des
                 answer = sign_in(client)
                 assert "__Host-session" in client.cookies and answer.headers["strict-transport-security"]
                 assert client.get("/").status_code == 200
+            first = _certificate_at(console.port)
+            new_certificate, new_key = trusted.issue(tmp_path, "localhost", days=2)
+            certificate.write_bytes(new_certificate.read_bytes())
+            assert _certificate_at(console.port) == first, "its key is not there yet"
+            new_key.replace(key)
+            assert _certificate_at(console.port) == new_certificate.read_text() != first
+            with httpx.Client(base_url=f"https://localhost:{console.port}", verify=trust) as client:
+                assert client.get("/login").status_code == 200
     finally:
         desk.settings.write_text(before)
+
+
+def _certificate_at(port: int) -> str:
+    """That a client is shown which names no host."""
+    return ssl.get_server_certificate(("127.0.0.1", port))
 
 
 def test_clients_that_send_no_whole_header_are_sent_away(desk: Desk) -> None:

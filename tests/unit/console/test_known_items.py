@@ -172,3 +172,18 @@ def test_another_time_zone_in_the_settings_is_met(store: FakeStore) -> None:
     known.of("acme", store.opened)
     store.zone_now = "Europe/Kyiv"
     assert str(known.of("acme", store.opened).zone) == "Europe/Kyiv"
+
+
+def test_what_was_read_by_other_settings_is_read_again_before_anybody_sees_it(store: FakeStore) -> None:
+    settings = ["one"]
+    known = KnownItems(StillClock(), version=lambda: settings[0])
+    assert str(known.of("acme", store.opened).zone) == "UTC"
+    store.zone_now, settings[0] = "Europe/Kyiv", "two"
+    assert known.at_once("acme", store.opened) is None
+    assert str(known.of("acme", store.opened).zone) == "Europe/Kyiv" and store.loaded == 2
+    assert known.status("acme") is not None
+    settings[0] = "three"
+    assert known.soon("acme", store.opened) is None, "the first page does not wait, and shows nothing of before"
+    known.close()
+    assert store.loaded == 2, "the store has nothing new, and is not read again"
+    assert known.at_once("acme", store.opened) is not None

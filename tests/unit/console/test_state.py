@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from console.errors import StateError
-from console.state import ConsoleState
+from console.state import ConsoleState, alone
+from vault.errors import Busy
 
+ROOT = Path(__file__).parents[3]
+HOLDS = """
+import sys, time
+from pathlib import Path
+from console.state import alone
+with alone(Path(sys.argv[1])):
+    print("serves", flush=True)
+    time.sleep(600)
+"""
 TABLE = "CREATE TABLE note (text TEXT PRIMARY KEY)"
 
 
@@ -100,3 +112,26 @@ def test_a_closed_one_leaves_nothing_open(state: ConsoleState) -> None:
     assert not state._idle
     assert notes(state) == ["x"]
     assert not state._idle
+
+
+def test_one_process_at_a_time_is_the_console_of_a_state_and_one_that_is_killed_leaves_nothing_in_the_way(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "state" / "console.sqlite"
+    with subprocess.Popen([sys.executable, "-c", HOLDS, str(file)], cwd=ROOT, stdout=subprocess.PIPE) as first:
+        try:
+            assert first.stdout is not None and first.stdout.readline() == b"serves\n"
+            with pytest.raises(Busy, match=f"process {first.pid}"), alone(file):
+                pass
+            state = ConsoleState(file)  # a command beside it
+            state.migrate("notes", (TABLE,))
+            write(state, "beside")
+            state.close()
+        finally:
+            first.kill()
+    with alone(file) as state:
+        assert notes(state) == ["beside"]
+        with pytest.raises(Busy, match="another console"), alone(file):
+            pass
+    with alone(file):
+        pass

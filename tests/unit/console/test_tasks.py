@@ -17,6 +17,7 @@ from console.access.rights import Action, Scope
 from console.basket import Entry
 from console.errors import NotAllowed, NotThere, TooLarge
 from console.limits import ConsoleLimits
+from console.live_settings import ConsoleRules
 from console.post import Write, no_readers
 from console.return_options import ReturnOptions
 from console.state import ConsoleState
@@ -59,7 +60,7 @@ def console_at(folder: Path, limits: ConsoleLimits | None = None) -> Console:
         nothing,
         StillClock(),
         SystemRandomness(),
-        limits=limits or ConsoleLimits(),
+        lambda: ConsoleRules(limits=limits or ConsoleLimits()),
         post=Letters(),
     )
 
@@ -221,23 +222,6 @@ def test_what_ran_when_the_console_was_killed_goes_on_and_a_download_can_be_fetc
     with running(console, lambda console, task, running: Outcome(files=task.attempts)):
         assert reached(console, "one", "done").outcome.files == 2
     assert tasks.get("two").state == "ready"
-
-
-def test_a_second_console_waits_until_the_first_one_is_gone(tmp_path: Path) -> None:
-    first, second = console_at(tmp_path), console_at(tmp_path)
-    began = threading.Event()
-    added(first)
-    with running(first, until_ended(began)):
-        assert began.wait(PATIENCE)
-        other = TaskRunner(second, lambda console, task, running: Outcome(files=1))
-        other.start()
-        second.tasks.wake.set()
-        assert Tasks(second.state).get("one").state == "running"
-    second.tasks.wake.set()
-    try:
-        reached(second, "one", "done")
-    finally:
-        other.stop()
 
 
 def test_people_take_turns_and_one_has_only_so_many(tmp_path: Path) -> None:

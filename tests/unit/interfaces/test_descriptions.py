@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.creating_desk import DESCRIPTION
-from vault.source.rest.description import parse
 from vault.source.rest.description_faults import DescriptionError
+from vault.source.rest.description_parsing import parse
 from vault.source.rest.source import RestOptions
 
 CREATE = "resources.tickets.create"

@@ -24,16 +24,21 @@ def twice_stored() -> tuple[Project, Tree, list[str]]:
     in which the index has them."""
     project = made_on(MemoryStore())
     for _ in range(2):
-        session = Session.begin(project, "files")
-        writer = MetaWriter(
-            project, ChunkIndex.load(project).split(frozenset(list_packs(project, META_TIER)))[0], session.packs
-        )
-        root = writer.write(DATA)
-        writer.flush()
-        session.close_index()
-        session.packs.close()
+        root = stored(project, DATA)
     order = list(dict.fromkeys(ChunkIndex.load(project).table["pack"].to_pylist()))
     return project, root, [pack_name(project.id, META_TIER, pack) for pack in order]
+
+
+def stored(project: Project, data: bytes) -> Tree:
+    """A tree whose chunks are all stored in packs of their own, and named by the index."""
+    session = Session.begin(project, "files")
+    known = ChunkIndex.load(project).split(frozenset(list_packs(project, META_TIER)))[0]
+    writer = MetaWriter(project, known, session.packs)
+    root = writer.write(data)
+    writer.flush()
+    session.close_index()
+    session.packs.close()
+    return root
 
 
 @pytest.mark.parametrize("many", [False, True])
@@ -57,3 +62,26 @@ def test_what_is_in_no_pack_any_more_is_told_by_its_last_one() -> None:
         project.store.delete(name)
     with pytest.raises(Damaged, match=r"a list cannot be read: the pack [0-9a-f]{64} is gone"):
         MetaReader(project).read(root, "a list")
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_what_another_run_has_stored_since_the_index_was_read_is_found_and_no_segment_is_called_missing(*, many: bool) -> None:
+    project = made_on(MemoryStore())
+    before = stored(project, DATA)
+    reader = MetaReader(project, many=many)
+    since = stored(project, DATA[::-1])
+    assert reader.read(since, "a list") == DATA[::-1]
+    assert not reader.index.damaged and not reader.found_orphans
+    assert reader.read(before, "a list") == DATA
+
+
+def test_a_pack_that_no_segment_names_is_found_and_told_also_beside_new_segments() -> None:
+    project = made_on(MemoryStore())
+    reader = MetaReader(project)
+    lost = stored(project, DATA)
+    for info in list(project.store.list(project.folder("index"))):
+        project.store.delete(info.name)
+    since = stored(project, DATA[::-1])
+    assert reader.read(since, "a list") == DATA[::-1] and not len(reader.index.damaged)
+    assert reader.read(lost, "a list") == DATA
+    assert reader.found_orphans and [problem.what for problem in reader.index.damaged] == ["missing-index"]

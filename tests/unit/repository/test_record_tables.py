@@ -27,7 +27,7 @@ from vault.format import layout, record_table
 from vault.format.claim import Claim
 from vault.format.claim_eviction import Eviction
 from vault.format.moved_packs import MovedPacks
-from vault.format.record_table import Row
+from vault.format.record_table import Coverage, Row
 from vault.format.snapshot_record import Record
 from vault.repository import record_gathering, record_tables, snapshots
 from vault.repository.check import Depth, check
@@ -229,9 +229,9 @@ def test_tables_grow_in_few_sizes_and_a_record_is_written_again_a_few_times_only
     written: list[int] = []
     write = record_table.encode
 
-    def noted(rows: list[tuple[Row, bytes]], nonce: bytes) -> bytes:
+    def noted(rows: list[tuple[Row, bytes]], nonce: bytes, covers: Coverage | None) -> bytes:
         written.append(len(rows))
-        return write(rows, nonce)
+        return write(rows, nonce, covers)
 
     monkeypatch.setattr(record_table, "encode", noted)
     for hour in range(1, 41):

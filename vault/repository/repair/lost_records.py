@@ -23,7 +23,7 @@ from vault.format.claim_eviction import Eviction
 from vault.format.layout import META_TIER
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
-from vault.repository import forget_notes, object_proof, record_tables, rollups, snapshots, stored_packs
+from vault.repository import forget_notes, object_proof, record_gathering, record_tables, rollups, snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.client_memory import ClientMemory
@@ -110,9 +110,13 @@ def put_back(
     try:
         seen = marks.read(project)
         below = replace(project, store=uncached(project.store))
+        known = record_tables.load(project).ids
         for one in sorted(records, key=lambda one: isinstance(one.value, Record)):  # what has moved, snapshots follow
             claim.refresh_if_due()
-            why = withheld(below, one, seen, needed) or _store(project, memory, one)
+            why = withheld(below, one, seen, needed)
+            if not why and isinstance(one.value, Record) and one.value.id not in known:
+                record_gathering.write_late(project, [one.value])  # tables may cover its name
+            why = why or _store(project, memory, one)
             if why:
                 reasons[one.bad.name] = why
             else:

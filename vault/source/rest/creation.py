@@ -28,9 +28,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias
 
-from msgspec import Struct
-
-from vault.source.rest.description_faults import duration_faults, texts_in
+from vault.source.rest.description_faults import Table, duration_faults, texts_in
 
 Template: TypeAlias = Any
 Matches: TypeAlias = dict[str, str | list[str]]
@@ -45,15 +43,7 @@ _FORMATS = Literal["json", "form", "multipart"]
 _METHODS = Literal["POST", "PUT", "PATCH"]
 
 
-class Section(Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the file."""
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """What is wrong beyond types: a field, and a sentence behind its name."""
-        yield from ()
-
-
-class Pick(Section, frozen=True, forbid_unknown_fields=True):
+class Pick(Table, frozen=True, forbid_unknown_fields=True):
     """Something within a record that templates need by a name of its own.
 
     - `records`: where a list is: `record.messages`, `there.comments`
@@ -64,7 +54,7 @@ class Pick(Section, frozen=True, forbid_unknown_fields=True):
     match: Matches = {}
 
 
-class Files(Section, frozen=True, forbid_unknown_fields=True):
+class Files(Table, frozen=True, forbid_unknown_fields=True):
     """Files that belong to what is created.
 
     - `records`, `match`: where what describes them is, as with `Pick`; the resource's `attachments` says the rest
@@ -78,7 +68,7 @@ class Files(Section, frozen=True, forbid_unknown_fields=True):
     field: str = "file"
 
 
-class Upload(Section, frozen=True, forbid_unknown_fields=True):
+class Upload(Table, frozen=True, forbid_unknown_fields=True):
     """How a file is sent before what it is attached to.
 
     - `path`, `parameters`: templates, with `{file.name}`, `{file.type}`
@@ -91,7 +81,7 @@ class Upload(Section, frozen=True, forbid_unknown_fields=True):
     method: _METHODS = "POST"
 
 
-class Step(Section, frozen=True, forbid_unknown_fields=True):
+class Step(Table, frozen=True, forbid_unknown_fields=True):
     """A request that changes something.
 
     - `method`, `path`, `parameters`: the latter two templates
@@ -111,7 +101,7 @@ class Step(Section, frozen=True, forbid_unknown_fields=True):
     inside: str = ""
 
 
-class NewChild(Section, frozen=True, forbid_unknown_fields=True):
+class NewChild(Table, frozen=True, forbid_unknown_fields=True):
     """What belongs to a record, created after it, one after another.
 
     - `records`: pointer within the record to the list · `key`: pointer in one that tells them apart
@@ -147,7 +137,7 @@ class NewChild(Section, frozen=True, forbid_unknown_fields=True):
         return _step_of(self)
 
 
-class Find(Section, frozen=True, forbid_unknown_fields=True):
+class Find(Table, frozen=True, forbid_unknown_fields=True):
     """How a record that was created before is found by its marker.
 
     - `path`, `parameters`, `records`, `key`: of a listing; where nothing is said: as the resource has them. With `{finished}`
@@ -173,7 +163,7 @@ class Find(Section, frozen=True, forbid_unknown_fields=True):
         yield from _unknown("parameters", self.parameters, set())
 
 
-class Reference(Section, frozen=True, forbid_unknown_fields=True):
+class Reference(Table, frozen=True, forbid_unknown_fields=True):
     """A field that has the key of another record. resource: of which sort · by: pointer to the name by which the record of the
     other interface is found, for what is not created, such as queues."""
 
@@ -181,7 +171,7 @@ class Reference(Section, frozen=True, forbid_unknown_fields=True):
     by: str = ""
 
 
-class Create(Section, frozen=True, forbid_unknown_fields=True):
+class Create(Table, frozen=True, forbid_unknown_fields=True):
     """How records of a resource are created.
 
     - `method`, `path`, `parameters`, `format`, `body`, `fields`, `inside`: see `Step` · `id`: pointer in the answer to the new

@@ -1,4 +1,4 @@
-"""Descriptions of REST interfaces: what a TOML file says about one, checked.
+"""Descriptions of REST interfaces: what a TOML file says about one. `description_parsing` reads it.
 
     base = "https://desk.example.com/api/"
 
@@ -23,22 +23,14 @@ A *pointer* is the way to a value within an answer or a record: names of fields 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct
 
-from vault.source.rest.creation import Create, Files, Find, NewChild, Pick, Reference, Section, Step, Upload
-from vault.source.rest.description_faults import (
-    DescriptionError,
-    Key,
-    duration_faults,
-    in_words,
-    refuse_unknown,
-    template_faults,
-)
+from vault.source.rest.creation import Create
+from vault.source.rest.description_faults import Table, duration_faults, template_faults
 
 Scalar: TypeAlias = str | int | float | bool
 Parameters: TypeAlias = dict[str, Scalar | list[Scalar]]
@@ -47,14 +39,6 @@ TimeFormat: TypeAlias = str
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}\Z")
 MOST_RESOURCES, MOST_CHILDREN = 200, 20
-
-
-class Table(Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the file."""
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        """What is wrong beyond types: a field, and a sentence behind its name."""
-        yield from ()
 
 
 class Auth(Table, frozen=True, forbid_unknown_fields=True):
@@ -417,103 +401,3 @@ class Description(Table, frozen=True, forbid_unknown_fields=True):
             ZoneInfo(self.time_zone)
         except (KeyError, ValueError, OSError):
             yield "time_zone", "is not the name of a time zone"
-
-
-def parse(value: Mapping[str, Any]) -> Description:
-    """A description from what its TOML file has. Raises `DescriptionError` for the first thing that is wrong."""
-    resources = value.get("resources", {})
-    if not isinstance(resources, dict):
-        raise DescriptionError(("resources",), "must be a table")
-    own = {name: part for name, part in value.items() if name not in ("resources", "limits")} | {"resources": {}}
-    plain = _table(Description, own, (), inner={"auth": Auth, "errors": Errors}, checked=False)
-    if "limits" in value:
-        limits = _table(Limits, value["limits"], ("limits",), inner={"operating": Operating})
-        plain = msgspec.structs.replace(plain, limits=limits)
-    made = {name: _resource(part, ("resources", name)) for name, part in resources.items()}
-    description = msgspec.structs.replace(plain, resources=made)
-    _check(description, ())
-    return description
-
-
-def _resource(value: object, key: Key) -> Resource:
-    if not isinstance(value, dict):
-        raise DescriptionError(key, "must be a table")
-    children = value.get("children", {})
-    if not isinstance(children, dict):
-        raise DescriptionError((*key, "children"), "must be a table")
-    own = {name: part for name, part in value.items() if name not in ("children", "create")}
-    inner: dict[str, type[Table | Section]] = {
-        "paging": Paging,
-        "incremental": Incremental,
-        "attachments": Attachments,
-        "page": RecordPage,
-    }
-    made = {name: _table(Child, part, (*key, "children", name), inner={"paging": Paging}) for name, part in children.items()}
-    create = _create(value["create"], (*key, "create")) if "create" in value else None
-    resource = msgspec.structs.replace(_table(Resource, own, key, inner=inner, checked=False), children=made, create=create)
-    _check(resource, key)
-    return resource
-
-
-_INNER: Mapping[str, type[Section]] = {"find": Find, "files": Files, "upload": Upload}
-_NAMED: Mapping[str, type[Section]] = {"pick": Pick, "then": Step, "references": Reference}
-"""Tables of `create`: single ones, and those that have names of their own."""
-
-
-def _create(value: object, key: Key) -> Create:
-    if not isinstance(value, dict):
-        raise DescriptionError(key, "must be a table")
-    children = value.get("children", {})
-    if not isinstance(children, dict):
-        raise DescriptionError((*key, "children"), "must be a table")
-    made = {name: _with_named(NewChild, part, (*key, "children", name)) for name, part in children.items()}
-    own = {name: part for name, part in value.items() if name != "children"}
-    create = msgspec.structs.replace(_with_named(Create, own, key), children=made)
-    _check(create, key)
-    return create
-
-
-def _with_named(kind: type[AnySection], value: object, key: Key) -> AnySection:
-    if not isinstance(value, dict):
-        raise DescriptionError(key, "must be a table")
-    for name in _NAMED.keys() & value.keys():
-        if isinstance(value[name], dict):
-            for label, part in value[name].items():
-                _table(_NAMED[name], part, (*key, name, label), inner={})
-    inner = {name: one for name, one in _INNER.items() if name in kind.__struct_fields__}
-    return _table(kind, value, key, inner=inner, checked=False)
-
-
-AnySection = TypeVar("AnySection", bound=Section)
-AnyTable = TypeVar("AnyTable", bound="Table | Section")
-
-
-def _table(
-    kind: type[AnyTable], value: object, key: Key, *, inner: Mapping[str, type[Table | Section]], checked: bool = True
-) -> AnyTable:
-    """One table, its inner ones first, so that what is wrong is said where it stands. inner: tables by name · checked: whether
-    its `faults` are asked for, too. Raises `DescriptionError`."""
-    if not isinstance(value, dict):
-        raise DescriptionError(key, "must be a table")
-    for name in inner.keys() & value.keys():
-        _table(inner[name], value[name], (*key, name), inner={})
-    refuse_unknown(kind, value, key)
-    for field in msgspec.structs.fields(kind):
-        if field.name not in value:
-            if field.required:
-                raise DescriptionError((*key, field.name), "is missing")
-            continue
-        try:
-            msgspec.convert(value[field.name], field.type)
-        except msgspec.ValidationError as error:
-            raise DescriptionError((*key, field.name), in_words(error)) from error
-    made = msgspec.convert(value, kind)
-    if checked:
-        _check(made, key)
-    return made
-
-
-def _check(table: Table | Section, key: Key) -> None:
-    """Raises `DescriptionError` for the first fault of a table."""
-    for name, what in table.faults():
-        raise DescriptionError((*key, name), what)

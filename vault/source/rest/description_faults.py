@@ -1,4 +1,4 @@
-"""What may be wrong in a description, and how it is said: where it stands, what it is, what to write in its place."""
+"""What all tables of a description share, and how it is said what is wrong in one: where, what, what to write instead."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ class DescriptionError(ValueError):
     def __init__(self, key: Key, what: str, hint: str | None = None) -> None:
         super().__init__(f"{'.'.join(map(str, key))} {what}")
         self.key, self.what, self.hint = key, what, hint
+
+
+class Table(Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What is wrong beyond types: a field, and a sentence behind its name."""
+        yield from ()
 
 
 def duration(text: str) -> timedelta:

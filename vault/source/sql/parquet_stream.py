@@ -41,9 +41,9 @@ class _Sink:
     def close(self) -> None:
         """Nothing is open."""
 
-    def taken(self) -> bytes:
+    def taken(self) -> list[bytes]:
         pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+        return pieces
 
 
 def parquet_pieces(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Generator[bytes, None, None]:
@@ -64,11 +64,10 @@ def parquet_pieces(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Gene
     )
     for group in _groups(schema, batches):
         writer.write_table(group, row_group_size=max(1, group.num_rows))
-        if piece := sink.taken():
-            yield piece
+        yield from sink.taken()
     writer.close()
     buffered.close()
-    yield sink.taken()
+    yield from sink.taken()
 
 
 def _groups(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

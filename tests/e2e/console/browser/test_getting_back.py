@@ -129,7 +129,7 @@ def test_a_second_person_approves_it(strict: tuple[Desk, Running]) -> None:
         wait_for(anna, DONE["en"])
         look_at(anna)
     assert (desk.folder / "reports/2024/05.csv").read_bytes() == REPORTS["2024/05.csv"]
-    assert [action for action, _ in acts(desk, "boris")] == ["approve"]
+    assert [action for action, _ in acts(desk, "boris")] == ["sign-in", "approve"]
 
 
 def test_each_page_on_the_way_is_accessible_and_fits_a_telephone(desk: Desk, console: Running) -> None:

@@ -6,8 +6,8 @@ import tomllib
 
 import pytest
 
-from vault.source.rest.description import parse
 from vault.source.rest.description_faults import DescriptionError
+from vault.source.rest.description_parsing import parse
 
 GOOD = """
 title = "a desk"

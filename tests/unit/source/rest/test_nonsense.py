@@ -20,7 +20,7 @@ from vault.repository import snapshots
 from vault.source.contract import never
 from vault.source.rest.client import Question, RestClient
 from vault.source.rest.credentials import Credentials
-from vault.source.rest.description import parse
+from vault.source.rest.description_parsing import parse
 from vault.storage.memory import MemoryStore
 
 SECRET = "geheimes-wort-7291"

@@ -15,7 +15,7 @@ from tests.support.rest_double import Answered, Asked, ModelDesk, serving
 from tests.support.rest_sources import FILES, PREFIX, described, lines, read, source_of
 from vault.problems import Problem
 from vault.source.contract import Content, never
-from vault.source.rest.description import parse
+from vault.source.rest.description_parsing import parse
 
 SECRET = "geheimes-wort-7291"
 LOGIN = b"<!DOCTYPE html><title>Please log in</title>"

@@ -1,0 +1,157 @@
+"""Slow clients and broken connections cost nobody else anything: what was held for them is given back.
+
+A console of its own, with little patience and a download of 24 MB, so that it cannot lie in buffers of the system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from html import unescape
+from time import monotonic, sleep
+
+import httpx2 as httpx
+import pytest
+
+from tests.support.console_login import CSRF, FORM, PASSWORD
+from tests.support.console_process import Running, running
+from tests.support.desk import Desk, Place
+from vault.clock import SystemClock
+from vault.randomness import SystemRandomness
+
+IMPATIENT = """
+import functools
+from console import live_settings, routing, server
+routing.FORM_WITHIN = 1.0
+server.READ_WITHIN = 2.0
+live_settings.ConsoleLimits = functools.partial(live_settings.ConsoleLimits, stall=1.0)
+import sys
+from cli.start import run
+sys.argv = ["strongroom", *sys.argv[1:]]
+sys.exit(run())
+"""
+ROLES = """
+[[console.roles]]
+role = "exporter"
+people = ["anna"]
+"""
+PATIENCE = 60.0
+THREADS = 40
+"""That the console has for its pages."""
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    desk = Desk(tmp_path_factory.mktemp("slow") / "desk", Place("repository"))
+    desk.init()
+    source = desk.folder / "raw"
+    source.mkdir()
+    (source / "large.bin").write_bytes(SystemRandomness().token(24 << 20))
+    desk.add("acme", f"raw={source}")
+    desk.call("backup")
+    desk.settings.write_text(desk.settings.read_text() + ROLES)
+    password = desk.folder / "password"
+    password.write_text(f"{PASSWORD}\n")
+    desk.call("console", "user", "add", "anna", "--password-file", str(password))
+    with running(desk, program=[sys.executable, "-c", IMPATIENT]) as made:
+        yield made
+
+
+@pytest.fixture
+def anna(console: Running) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=console.url, timeout=PATIENCE) as client:
+        found = FORM.search(client.get("/login").text)
+        assert found is not None
+        client.post("/login", data={"form": found[1], "name": "anna", "password": PASSWORD, "back": "/"})
+        yield client
+
+
+def connected(console: Running) -> socket.socket:
+    """With little room for what comes."""
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.settimeout(PATIENCE)
+    made.connect(("127.0.0.1", console.port))
+    return made
+
+
+def test_bodies_that_do_not_come_take_no_thread_and_are_given_up(console: Running) -> None:
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connected(console)) for _ in range(THREADS + 10)]
+        for one in slow:
+            one.sendall(b"POST /login HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 1000\r\n\r\nname=")
+        with httpx.Client(base_url=console.url, timeout=PATIENCE) as other:
+            assert other.get("/login").status_code == 200
+        for one in slow:
+            assert b" 403 " in one.recv(100).partition(b"\r\n")[0]
+
+
+def test_scripts_whose_bodies_do_not_come_are_given_up_too(console: Running, anna: httpx.Client) -> None:
+    page = unescape(anna.get("/account").text)
+    token = CSRF.search(page)
+    assert token is not None
+    day = (SystemClock().now() + timedelta(days=30)).date()
+    form = {"csrf": token[1], "label": "slow", "action": "see", "projects": "*", "until": day.isoformat()}
+    made = anna.post("/account/tokens", data=form)
+    secret = re.search(r"strongroom_[\w.-]{30,}", made.text)
+    assert secret is not None, made.text
+    with connected(console) as slow:
+        head = f"POST /api/v1/projects/acme/basket HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {secret[0]}\r\n"
+        slow.sendall(f"{head}content-length: 1000\r\n\r\n".encode() + b'{"items"')
+        assert b" 400 " in slow.recv(100).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    "what", ["is gone", *(pytest.param(one, marks=pytest.mark.slow) for one in ("takes nothing", "takes a kilobyte a second"))]
+)
+def test_a_download_that_is_not_taken_gives_back_its_thread_and_its_room(
+    console: Running, anna: httpx.Client, what: str
+) -> None:
+    address = download(anna)
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connected(console)) for _ in range(2)]
+        for one in slow:
+            cookies = "; ".join(f"{name}={value}" for name, value in anna.cookies.items())
+            one.sendall(f"GET {address} HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: {cookies}\r\n\r\n".encode())
+            assert b" 200 " in one.recv(100).partition(b"\r\n")[0]
+        with anna.stream("GET", address) as third:
+            assert third.status_code == 409, "two of one person at a time"
+        if what == "is gone":
+            for one in slow:
+                one.close()
+        deadline = monotonic() + PATIENCE
+        while not fetched(anna, address):
+            assert monotonic() < deadline, "their room is not given back"
+            for one in slow if what == "takes a kilobyte a second" else []:
+                with contextlib.suppress(ConnectionResetError):
+                    one.recv(100)
+            sleep(0.1)
+
+
+def download(anna: httpx.Client) -> str:
+    """The address of a new download of the file."""
+    token = CSRF.search(anna.get("/account").text)
+    assert token is not None
+    csrf = unescape(token[1])
+    anna.post("/projects/acme/basket", data={"csrf": csrf, "item": "raw/large.bin"})
+    page = anna.get("/projects/acme/get-back?goal=download").text
+    moment = re.search(r'name="moment" value="([^"]*)"', page)
+    assert moment is not None, page
+    form = {"csrf": csrf, "goal": "download", "moment": unescape(moment[1])}
+    task = anna.post("/projects/acme/get-back", data=form).headers["location"]
+    found = re.search(r'class="button" href="([^"]*)" download', anna.get(task).text)
+    assert found is not None
+    return unescape(found[1])
+
+
+def fetched(anna: httpx.Client, address: str) -> bool:
+    """Whether there was room for a download; then it came whole."""
+    with anna.stream("GET", address) as answer:
+        if answer.status_code == 409:
+            return False
+        assert answer.status_code == 200 and sum(map(len, answer.iter_bytes())) == 24 << 20
+        return True
