@@ -6,9 +6,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # half as many workers again as processors, since tests wait for servers and time-outs for a third of their time; one that is
 # done takes over from the others
 WORKERS ?= $(shell $(PYTHON) -c "import os; print(max(2, (os.cpu_count() or 2) * 3 // 2))")
+PACKAGES := classify cli console policies restore strongroom vault
 SPREAD := --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: help demo demo-console test test-full check lint types layers bench clean
+.PHONY: help environment bytecode demo demo-console test test-full check lint types layers bench clean
 
 help:
 	@echo "make demo        a contact centre loses a client's reports and gets them back"
@@ -31,6 +32,14 @@ test-full: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SPREAD) -m "slow or not slow"
 
 check: lint types layers test
+
+environment: $(VENV)/.installed-dev
+
+# For `.ci/run`: a clean checkout has none, and where Python was told to write none each worker of the tests, and each process
+# that a test starts, would compile everything and rewrite every assertion for itself.
+bytecode: $(VENV)/.installed-dev
+	@$(BIN)/python -m compileall -q $(PACKAGES)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -qq > /dev/null
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

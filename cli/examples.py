@@ -393,6 +393,30 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("console --listen 127.0.0.1:9000", "elsewhere"),
         ("console --systemd", "a unit for systemd, on stdout"),
     ),
+    "console agent": _of(
+        (
+            "console agent --console https://console.example.org --token-file /etc/strongroom/agent.token",
+            "carry out what people ask for there, until it is ended",
+        ),
+        ("console agent --once", "carry out what waits now, by the settings, for cron"),
+        ("console agent --once --project acme --json", "of one project, for a script"),
+    ),
+    "console host": _of(
+        ("console host add backup1 --project acme --until 2027-03-31", "a token for a host, shown this once"),
+        ("console host list", "who asked for work when"),
+    ),
+    "console host add": _of(
+        ("console host add backup1 --project acme --until 2027-03-31", "it may take restores of one project"),
+        ("console host add backup1 --project 'acme-*' --project parcelo --until 2027-03-31 --json", "of several, for a script"),
+    ),
+    "console host list": _of(
+        ("console host list", "names, projects, when they asked for work"),
+        ("console host list --json", "for a script"),
+    ),
+    "console host remove": _of(
+        ("console host remove backup1", "its token ends at once"),
+        ("console host remove backup1 --yes", "without a question, for a script"),
+    ),
     "console user": _of(
         ("console user add olena --group parcelo-managers", "an account; its password is asked for"),
         ("console user list", "who has one"),

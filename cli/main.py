@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import MutableMapping
+from functools import cache
 from typing import Annotated, Any, cast
 
 import typer
@@ -94,7 +95,7 @@ def run() -> None:
     if sys.argv[1:2] == [COMPLETE]:
         from cli import completion
 
-        completion.run(get_command(app), sys.argv[2:])
+        completion.run(_command(), sys.argv[2:])
     signals.listen()
     daemon_parent.follow()
     code = _exit_code()
@@ -104,10 +105,15 @@ def run() -> None:
     os._exit(code)
 
 
+@cache
+def _command() -> Any:  # noqa: ANN401 (a class that typer keeps to itself)
+    return get_command(app)
+
+
 def _exit_code() -> int:
     """Run the command. Whatever is no error of ours is a bug: it is reported in one line, and its traceback is in a file."""
     try:
-        left = app(prog_name="strongroom", standalone_mode=False)
+        left = _command()(prog_name="strongroom", standalone_mode=False)
     except typer.TyperException as error:
         return _report(usage_errors.as_error(error))
     except typer.Abort:

@@ -8,6 +8,7 @@ Importing all of them costs 0.07 s of processor time, and reading all their opti
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -117,13 +118,8 @@ OTHERS = "Others"
 class CommandsByName(Mapping[str, object]):
     """The commands as typer wants them, by name; their class is one that typer keeps to itself."""
 
-    def __init__(self) -> None:
-        self._built: dict[str, object] = {}
-
     def __getitem__(self, name: str) -> object:
-        if name not in self._built:
-            self._built[name] = _built(name, *_PLACES[name])
-        return self._built[name]
+        return _built(name, *_PLACES[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(_PLACES)
@@ -139,6 +135,7 @@ def groups() -> dict[str, dict[str, str]]:
     return GROUPS | ({OTHERS: others} if others else {})
 
 
+@cache
 def _built(name: str, module: str, attribute: str) -> object:
     place = import_module(f"cli.commands.{module}")
     found = getattr(place, attribute)

@@ -13,13 +13,14 @@ before it asks for it. 20,000 small reports: 5.1 s with Python's own 5 ms, 4.2 s
 
 The locale may be of a time before UTF-8, or none.
 
-pydantic looks for plugins in every installed package before it makes its first model; there are none of ours.
+pydantic, which typer asks about options that look odd, looks for plugins in every installed package; there are none of ours.
 
 Where numpy and pandas are installed, Arrow imports them, the latter at the first array that is made of a list: a third of a
 short command's processor time and 60 MB, for nothing that a command needs. With its reader of Parquet come clients of four
-remote file systems, with its sums the reader of data sets. In a command's process all of these count as not installed. And
-`pyarrow.compute` takes the documentation of a hundred classes apart to write that of its functions, which nobody reads there:
-10 of its 19 ms; in a command's process there is none to take apart. Programs that use Strongroom as a library are left alone.
+remote file systems, with its sums the reader of data sets. In a command's process all of these count as not installed.
+`pyarrow.compute` takes the documentation of a hundred classes apart to write that of its functions, 10 of its 19 ms, and
+botocore brings a writer of documentation for each method, 12 of its 75 ms: nobody reads either there, and in a command's
+process there is none. Programs that use Strongroom as a library are left alone.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from cli.start import COLLECT_EVERY
 from strongroom import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from importlib.abc import Loader
     from types import ModuleType
 
@@ -61,33 +62,48 @@ NOT_NEEDED = frozenset(
 """Modules that libraries import where they are there, and do without where they are not."""
 
 
-_READS_DOCUMENTATION = "pyarrow.vendored.docscrape"
-
-
 class WithoutModules:
-    """`NOT_NEEDED` counts as not installed. None in `sys.modules` would not do: Cython takes that for the module. What reads
-    documentation finds none."""
+    """Knows of `NOT_NEEDED` that they are not installed. None in `sys.modules` would not do: Cython takes that for the module.
+    Of what reads or writes documentation it knows that there is nothing to it."""
 
-    def find_spec(self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None, _target: ModuleType | None = None) -> ModuleSpec | None:
         """Raises `ModuleNotFoundError` for these, knows nothing of others."""
         if name in NOT_NEEDED:
             raise ModuleNotFoundError(f"{name} is not used by Strongroom's commands", name=name)
-        return ModuleSpec(name, cast("Loader", _NoDocumentation())) if name == _READS_DOCUMENTATION else None
+        if name not in _DOCUMENTATION:
+            return None
+        found = ModuleSpec(name, cast("Loader", _NoDocumentation()), is_package=name == _PACKAGE)
+        if name == _PACKAGE:
+            found.submodule_search_locations = [f"{folder}/docs" for folder in path or ()]
+        return found
 
 
 class _NoDocumentation:
-    """Loads, for the module that Arrow takes documentation apart with, one that finds no parameters in it."""
+    """Loads modules that are about documentation, without any."""
 
     def create_module(self, _spec: ModuleSpec) -> None:
         """An ordinary one."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """With the one name that Arrow uses."""
-        module.__dict__["NumpyDocString"] = _without_parameters
+        """With the names that are asked for."""
+        vars(module).update(_DOCUMENTATION[module.__name__])
 
 
 def _without_parameters(_text: str) -> dict[str, tuple[()]]:
     return {"Parameters": ()}
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """The documentation of a method."""
+
+
+_PACKAGE = "botocore.docs"
+_DOCUMENTATION: Mapping[str, Mapping[str, object]] = {
+    "pyarrow.vendored.docscrape": {"NumpyDocString": _without_parameters},
+    _PACKAGE: {},
+    f"{_PACKAGE}.docstring": dict.fromkeys(("ClientMethodDocstring", "PaginatorDocstring", "WaiterDocstring"), _nothing),
+}
+"""Modules about documentation, with what libraries want of them."""
 
 
 def set_up() -> None:

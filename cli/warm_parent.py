@@ -28,7 +28,7 @@ from strongroom import environment
 
 MODULES = (
     "cli.main", "cli.commands.backup", "cli.commands.check", "cli.commands.copy", "cli.commands.drill", "cli.commands.prune",
-    "cli.commands.retention", "cli.commands.status", "pyarrow.acero", "pyarrow.compute", "pyarrow.parquet", "typer._adapters",
+    "cli.commands.retention", "cli.commands.status", "pyarrow.acero", "pyarrow.compute", "pyarrow.parquet",
     "strongroom.backup", "strongroom.checks", "strongroom.identities", "strongroom.prune", "strongroom.restore_drill",
     "strongroom.retention", "strongroom.rolling_check", "strongroom.settings.reader", "strongroom.settings_copy",
     "policies.monitoring.expected_files", "policies.monitoring.retention_freeze", "policies.monitoring.state_store",
@@ -40,9 +40,9 @@ MODULES = (
     "restore.execution.executor", "restore.local_fs.writer", "restore.planning.plan", "restore.selection.select",
     "classify.path_layout", "classify.path_patterns", "_strptime", "cryptography.hazmat.backends.openssl.backend",
     "restore.tables.profile", "sqlite3", "strongroom.command_log", "strongroom.settings_changes", "vault.repository.grants",
-    "vault.repository.audit.writer", "vault.repository.audit.draft", "vault.format.log_entry", "pydantic.main",
+    "vault.repository.audit.writer", "vault.repository.audit.draft", "vault.format.log_entry",
     "strongroom.copies", "strongroom.copy_repository", "strongroom.reading", "vault.copying.run", "vault.storage.fallback",
-    "pydantic.types", "dateutil.relativedelta", "pyfastcdc",
+    "strongroom.settings.value_readers", "dateutil.relativedelta", "pyfastcdc",
 )  # fmt: skip
 """What the runs of a daemon import."""
 
@@ -58,9 +58,6 @@ def serve() -> NoReturn:
     for name in (*MODULES, *(FOR_S3 if "s3" in sys.argv[1:-1] else ())):
         with suppress(ImportError):  # its child will say so
             import_module(name)
-    from strongroom.settings.document import Document
-
-    Document.model_rebuild()
     gc.collect()
     gc.freeze()  # a collection in a child leaves the pages that it shares as they are
     parent = _Parent(control)

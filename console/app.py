@@ -15,15 +15,17 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-from console import basket, routing, texts
+from console import basket, files, routing, texts
 from console.api import routing as api_routing
 from console.api.operations import OPERATIONS
 from console.approvals import records as approval_records
-from console.errors import NotThere
+from console.errors import NotThere, WrongMethod
 from console.gateway.approvals import expire
+from console.gateway.looks import LookWriter
 from console.gateway.working import carry_out
 from console.hosts import records as host_records
 from console.pages import PAGES
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _HERE = Path(__file__).parent
+ASSETS_FOR = 300
+"""Seconds: so soon a new version's style sheet is everybody's."""
 
 
 def application(console: Console) -> Starlette:
@@ -48,7 +52,7 @@ def application(console: Console) -> Starlette:
         routes=[
             *(routing.route(console, one) for one in PAGES),
             *(api_routing.route(console, one) for one in OPERATIONS),
-            Mount("/static", StaticFiles(directory=_HERE / "static"), name="static"),
+            Mount("/static", _Assets(directory=_HERE / "static"), name="static"),
         ],
         middleware=[Middleware(Headers, secure=console.secure), Middleware(Hosts, hosts=console.hosts)],
         exception_handlers={
@@ -58,6 +62,16 @@ def application(console: Console) -> Starlette:
         },
         lifespan=_closing(console),
     )
+
+
+class _Assets(StaticFiles):
+    """The style sheet and the script, which a browser need not ask for with every page."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """See `StaticFiles`."""
+        found = await super().get_response(path, scope)
+        found.headers["cache-control"] = f"public, max-age={ASSETS_FOR}"
+        return found
 
 
 def templates() -> Mapping[str, Environment]:
@@ -81,11 +95,15 @@ def templates() -> Mapping[str, Environment]:
 def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await run_in_threadpool(files.sweep, console)
         console.known.warm_up(console.repositories)
         runner = TaskRunner(console, carry_out, expire)
         runner.start()
+        looks = LookWriter(console)
+        looks.start()
         yield
         await run_in_threadpool(runner.stop)
+        await run_in_threadpool(looks.stop)
         await run_in_threadpool(console.known.close)
         await run_in_threadpool(console.repositories.close)
         await run_in_threadpool(console.previews.close)
@@ -95,17 +113,25 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
 
 
 def _handler(console: Console, show: Callable[[Visit, Exception], Response]) -> Callable[..., Awaitable[Response]]:
-    async def handler(request: Request, error: Exception) -> Response:
+    def answer(request: Request, error: Exception) -> Response:
         if api_routing.is_below(request.url.path):
             return _of_api(request, error)
+        caller = _caller_anyhow(console, request)
+        return show(Visit(console, request, caller, routing.texts_of(console, request, caller), FormData()), error)
 
-        def answer() -> Response:
-            caller = _caller_anyhow(console, request)
-            return show(Visit(console, request, caller, routing.texts_of(console, request, caller), FormData()), error)
-
-        return await run_in_threadpool(answer)
+    async def handler(request: Request, error: Exception) -> Response:
+        found = await run_in_threadpool(answer, request, error)
+        if found.status_code == 405:
+            found.headers["allow"] = ", ".join(_methods(request))
+        return found
 
     return handler
+
+
+def _methods(request: Request) -> list[str]:
+    """Those in which what was asked for can be asked for."""
+    routes = [one for one in request.app.routes if isinstance(one, Route) and one.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for one in routes for method in one.methods or ()})
 
 
 def _caller_anyhow(console: Console, request: Request) -> Caller | None:
@@ -133,4 +159,6 @@ def _of_http(error: Exception) -> StrongroomError:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 404:
         return NotThere("there is no such page", hint="go back to the beginning")
+    if status == 405:
+        return WrongMethod("this page is not asked for in this way", hint="go back to the beginning")
     return UsageError(str(getattr(error, "detail", error)))

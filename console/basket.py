@@ -31,6 +31,9 @@ TABLES = (
         UNIQUE (person, project, sort, name, kind))""",
 )
 
+LARGEST_NUMBER = (1 << 63) - 1
+"""That SQLite has."""
+
 LONGEST_NAME = 16 * 1024
 """Bytes of a path."""
 
@@ -138,7 +141,7 @@ class Baskets:
         with self._state.transaction() as database:
             database.executemany(
                 "DELETE FROM basket WHERE person = ? AND project = ? AND number = ?",
-                [(person, project, number) for number in numbers],
+                [(person, project, number) for number in numbers if 0 <= number <= LARGEST_NUMBER],
             )
 
     def clear(self, person: str, project: str) -> None:

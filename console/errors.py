@@ -61,8 +61,24 @@ class LeaseLost(Busy):
     """A host says something of a task that is no longer its own."""
 
 
+class ConsoleAway(StrongroomError):
+    """A console cannot be reached, or does not answer as it should for a while: worth another try."""
+
+
+class BadAnswer(StrongroomError):
+    """What answers at the address of a console is none, or one of another version."""
+
+
+class TokenRefused(KeyRefused):
+    """A console does not know the token of this host, or its time is over."""
+
+
 class TooLarge(UsageError):
     """More was sent than any form of the console holds."""
+
+
+class WrongMethod(UsageError):
+    """There is such a page, and it does not take what was sent to it in this way."""
 
 
 class StateError(StrongroomError):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from strongroom.project_items import ProjectItems, load_project_items, stored_version
+from strongroom.project_items import ProjectItems, expectations, load_project_items, stored_version
 from vault.clock import Clock, SystemClock
 from vault.errors import NothingFound, StrongroomError, UsageError
 
@@ -209,7 +209,9 @@ class KnownItems:
 
 
 def _is_current(items: ProjectItems, project: Project) -> bool:
-    return items.zone == project.context.zone(project.name) and items.version == stored_version(project.stored)
+    context, name = project.context, project.name
+    known = items.zone, items.expectations
+    return known == (context.zone(name), expectations(context, name)) and items.version == stored_version(project.stored)
 
 
 @contextmanager

@@ -10,21 +10,7 @@ from urllib.parse import quote
 
 from console.access.rights import ACTION_TITLES
 from console.post import Letter
-from console.texts import marked
 from vault.wording import quoted
-
-_RESTORES = {
-    "done": marked("Your restore in %(project)s is done"),
-    "partly": marked("Your restore in %(project)s is done, and not all is as you asked"),
-    "cancelled": marked("Your restore in %(project)s was cancelled"),
-    "failed": marked("Your restore in %(project)s did not work"),
-}
-_ERASINGS = {
-    "done": marked("The project %(project)s is erased"),
-    "partly": marked("The project %(project)s is erased, and not all is as you asked"),
-    "cancelled": marked("The erasing of %(project)s was cancelled"),
-    "failed": marked("The erasing of %(project)s did not work"),
-}
 
 if TYPE_CHECKING:
     from console.accounts.passkeys import Passkey
@@ -38,38 +24,37 @@ def task_is_over(task: Task) -> Write:
     """To whoever asked for it."""
 
     def write(texts: Texts) -> Letter:
-        subjects = _ERASINGS if task.kind == "erasure" else _RESTORES
-        subject = texts.gettext(subjects.get(task.state, subjects["failed"]), project=task.project)
+        subject = _SUBJECTS.get(task.kind, _restored)(texts, task)
         return Letter(subject, "\n".join(_outcome(texts, task)), f"/tasks/{task.id}")
 
     return write
 
 
-def task_waits(task: Task, replacing: int) -> Write:
-    """To whoever asked for it: a host found what they have not confirmed. replacing: things that exist."""
+def task_waits_to_be_confirmed(task: Task, replacing: int) -> Write:
+    """To whoever asked for it. replacing: how many items a host would replace that nobody has confirmed."""
 
     def write(texts: Texts) -> Letter:
-        what = texts.ngettext(
-            "%(num)s thing that exists would be replaced. Confirm that, or cancel it.",
-            "%(num)s things that exist would be replaced. Confirm that, or cancel it.",
+        text = texts.ngettext(
+            "%(num)s item that exists would be replaced. Confirm it on the page of the task, or cancel it.",
+            "%(num)s items that exist would be replaced. Confirm it on the page of the task, or cancel it.",
             replacing,
         )
         subject = texts.gettext("Your restore in %(project)s waits for you", project=task.project)
-        return Letter(subject, f"{what}\n{_asked(texts, task)}", f"/tasks/{task.id}")
+        return Letter(subject, text, f"/tasks/{task.id}")
 
     return write
 
 
-def erasure_is_asked(person: str, project: str, reason: str) -> Write:
-    """To whoever may approve it with another identity."""
+def erasing_is_asked(person: str, project: str, reason: str) -> Write:
+    """To everybody: somebody with another identity must approve it."""
 
     def write(texts: Texts) -> Letter:
         about = {"person": person, "project": project}
         lines = [
             texts.gettext("%(person)s asks for everything of the project %(project)s to be destroyed.", **about),
+            texts.gettext("The reason: %(reason)s", reason=reason),
             texts.gettext("Somebody with another identity must approve it:"),
             f"  strongroom project erase {quoted(project)} --approve",
-            texts.gettext("The reason: %(reason)s", reason=reason),
         ]
         subject = texts.gettext("%(person)s asks for %(project)s to be erased", **about)
         return Letter(subject, "\n".join(lines), f"/projects/{quote(project, safe='')}/erase")
@@ -147,6 +132,44 @@ def passkey_is_doubted(passkey: Passkey) -> Write:
     return write
 
 
+def _restored(texts: Texts, task: Task) -> str:
+    subjects = {
+        "done": texts.gettext("Your restore in %(project)s is done", project=task.project),
+        "partly": texts.gettext("Your restore in %(project)s is done, and not all is as you asked", project=task.project),
+        "cancelled": texts.gettext("Your restore in %(project)s was cancelled", project=task.project),
+    }
+    return subjects.get(task.state, texts.gettext("Your restore in %(project)s did not work", project=task.project))
+
+
+def _exported(texts: Texts, task: Task) -> str:
+    subjects = {
+        "done": texts.gettext("Your export of %(project)s can be fetched", project=task.project),
+        "partly": texts.gettext("Your export of %(project)s can be fetched, and not all is in it", project=task.project),
+        "cancelled": texts.gettext("Your export of %(project)s was cancelled", project=task.project),
+    }
+    return subjects.get(task.state, texts.gettext("Your export of %(project)s did not work", project=task.project))
+
+
+def _verified(texts: Texts, task: Task) -> str:
+    if task.state not in ("done", "partly"):
+        return texts.gettext("A bag for %(project)s was not verified", project=task.project)
+    if task.outcome.bag is not None and task.outcome.bag.sound:
+        return texts.gettext("A bag for %(project)s is what it says", project=task.project)
+    return texts.gettext("A bag for %(project)s is NOT what it says", project=task.project)
+
+
+def _erased(texts: Texts, task: Task) -> str:
+    if task.state == "done":
+        return texts.gettext("The project %(project)s is erased", project=task.project)
+    if task.state == "partly":
+        return texts.gettext("The project %(project)s is erased, and not all is as you asked", project=task.project)
+    return texts.gettext("The project %(project)s was not erased", project=task.project)
+
+
+_SUBJECTS = {"erasure": _erased, "export": _exported, "bag": _verified}
+"""Of what came of a task, by its kind; others are restores."""
+
+
 def _outcome(texts: Texts, task: Task) -> list[str]:
     done = task.outcome
     if task.state not in ("done", "partly"):
@@ -154,20 +177,27 @@ def _outcome(texts: Texts, task: Task) -> list[str]:
         return [*lines, _asked(texts, task)]
     size = texts.size(done.bytes)
     if task.kind == "erasure":
-        gone = texts.ngettext(
+        deleted = texts.ngettext(
             "%(num)s object was deleted, %(size)s.", "%(num)s objects were deleted, %(size)s.", done.files, size=size
         )
-        return [gone, *_problems(texts, done.problems), _asked(texts, task)]
+        return [deleted, _asked(texts, task)]
+    if task.kind == "bag":
+        count = 0 if done.bag is None else done.bag.files
+        right = texts.ngettext("%(num)s file is what the bag says.", "%(num)s files are what the bag says.", count)
+        return [right, _asked(texts, task)]
+    if task.kind == "export":
+        made = texts.ngettext("%(num)s file is in it, %(size)s.", "%(num)s files are in it, %(size)s.", done.files, size=size)
+        return [made, *_not_as_asked(texts, task), _asked(texts, task)]
     lines = [texts.ngettext("%(num)s file is back, %(size)s.", "%(num)s files are back, %(size)s.", done.files, size=size)]
     if done.already_there:
         lines.append(texts.ngettext("%(num)s file was right already.", "%(num)s files were right already.", done.already_there))
-    return [*lines, *_problems(texts, done.problems), _asked(texts, task)]
+    return [*lines, *_not_as_asked(texts, task), _asked(texts, task)]
 
 
-def _problems(texts: Texts, number: int) -> list[str]:
-    if not number:
-        return []
-    return [texts.ngettext("%(num)s thing is not as you asked.", "%(num)s things are not as you asked.", number)]
+def _not_as_asked(texts: Texts, task: Task) -> list[str]:
+    problems = task.outcome.problems
+    text = texts.ngettext("%(num)s thing is not as you asked.", "%(num)s things are not as you asked.", problems)
+    return [text] if problems else []
 
 
 def _asked(texts: Texts, task: Task) -> str:

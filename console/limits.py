@@ -15,7 +15,9 @@ class ConsoleLimits(Struct, frozen=True):
     good · stall: seconds after which whoever takes nothing of a download is given up · longest_download: seconds · attempts:
     how often a task is begun before it is given up · retry: seconds until a task that met somebody else at work, or no store,
     is tried again; twice as many each time, up to an hour · approval_within: after that a request that nobody has decided is
-    over · lease: seconds after which a host that says nothing of a task is taken for dead
+    over · lease: seconds after which a host that says nothing of a task is taken for dead · export_kept: for so long a bag that
+    was made can be fetched · upload: bytes of a bag that is brought · bag_files, bag_bytes: files of a bag that is verified,
+    and bytes of all of them, expanded
     """
 
     items: int = 50_000
@@ -32,3 +34,7 @@ class ConsoleLimits(Struct, frozen=True):
     retry: float = 15.0
     approval_within: timedelta = timedelta(days=1)
     lease: float = 90.0
+    export_kept: timedelta = timedelta(days=7)
+    upload: int = 2 << 30
+    bag_files: int = 200_000
+    bag_bytes: int = 20 << 30

@@ -30,14 +30,15 @@ class ConsoleRules(Struct, frozen=True):
     """What of the settings pages and tasks go by.
 
     zone: in which moments are shown where no project says another one · masked: patterns of columns that previews do not show ·
-    limits: of what people ask for · folders: into which it may be restored, by the names that people see · approvals: what a
-    second person must approve
+    limits: of what people ask for · folders: into which it may be restored, by the names that people see · bag_folders: in
+    which bags lie that can be verified, likewise · approvals: what a second person must approve
     """
 
     zone: str = "UTC"
     masked: tuple[str, ...] = ()
     limits: ConsoleLimits = ConsoleLimits()
     folders: Mapping[str, Path] = field(default_factory=dict)
+    bag_folders: Mapping[str, Path] = field(default_factory=dict)
     approvals: frozenset[Action] = APPROVED_BY_TWO
 
     @classmethod
@@ -48,6 +49,7 @@ class ConsoleRules(Struct, frozen=True):
             masked=table.masked_columns,
             limits=replace(ConsoleLimits(), approval_within=durations.read(table.approval_within)),
             folders={str(folder): folder for folder in table.restore_folders},
+            bag_folders={str(folder): folder for folder in table.bag_folders},
             approvals=frozenset(Action(one) for one in table.approvals),
         )
 

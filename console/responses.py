@@ -22,6 +22,7 @@ from console.errors import (
     TooLarge,
     TooManyAtOnce,
     TooManyTries,
+    WrongMethod,
 )
 from console.visit import Visit
 from vault.errors import (
@@ -76,6 +77,7 @@ _STATUS: tuple[tuple[type[StrongroomError], int], ...] = (
     (NotThere, 404),
     (NothingFound, 404),
     (TooLarge, 413),
+    (WrongMethod, 405),
     (UsageError, 400),
     (RefusedByRule, 403),
     (Busy, 409),

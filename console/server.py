@@ -36,6 +36,7 @@ from console.texts import Texts, chosen
 from console.visit import Console
 from strongroom import local_state
 from strongroom.settings.console import listens
+from strongroom.view_log import ViewLog
 from vault.errors import SettingsError, StrongroomError
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock,
             where.secure,
             where.hosts,
             known=KnownItems(clock, version=live.version),
+            views=ViewLog(clock),
             post=post,
             people=authenticator.person_named,
         )

@@ -91,7 +91,7 @@ class Texts:
 
     def number(self, value: float) -> str:
         """1,234 as this language groups it."""
-        return numbers.format_decimal(value, locale=self.locale)
+        return _number(value, self.locale)
 
     def share(self, value: float) -> str:
         """0.25 as 25 %."""
@@ -127,19 +127,7 @@ class Texts:
 
     def period(self, text: str) -> str:
         """A period as `--period` takes it, for people: `2024-05` as May 2024. What has no usual form stays as it is."""
-        found = _PERIOD.fullmatch(text)
-        if found is None:
-            return text
-        year, quarter, month, day, hour = found["year"], found["quarter"], found["month"], found["day"], found["hour"]
-        if quarter:
-            return dates.format_date(date(int(year), int(quarter) * 3 - 2, 1), "QQQ y", locale=self.locale)
-        if not month:
-            return year
-        first = date(int(year), int(month), int(day or 1))
-        if not day:
-            return dates.format_skeleton("yMMMM", first, locale=self.locale)
-        shown = dates.format_skeleton("yMMMEd", first, locale=self.locale)
-        return f"{shown}, {dates.format_time(time(int(hour)), 'short', locale=self.locale)}" if hour else shown
+        return _period(text, self.locale)
 
     def joined(self, words: Sequence[str]) -> str:
         """As `a, b and c`."""
@@ -151,6 +139,28 @@ class Texts:
 @lru_cache(maxsize=16_384)
 def _moment(moment: datetime, form: str, zone: ZoneInfo, locale: Locale) -> str:
     return dates.format_datetime(moment, form, tzinfo=zone, locale=locale)
+
+
+@lru_cache(maxsize=16_384)
+def _number(value: float, locale: Locale) -> str:
+    return numbers.format_decimal(value, locale=locale)
+
+
+@lru_cache(maxsize=16_384)
+def _period(text: str, locale: Locale) -> str:
+    found = _PERIOD.fullmatch(text)
+    if found is None:
+        return text
+    year, quarter, month, day, hour = found["year"], found["quarter"], found["month"], found["day"], found["hour"]
+    if quarter:
+        return dates.format_date(date(int(year), int(quarter) * 3 - 2, 1), "QQQ y", locale=locale)
+    if not month:
+        return year
+    first = date(int(year), int(month), int(day or 1))
+    if not day:
+        return dates.format_skeleton("yMMMM", first, locale=locale)
+    shown = dates.format_skeleton("yMMMEd", first, locale=locale)
+    return f"{shown}, {dates.format_time(time(int(hour)), 'short', locale=locale)}" if hour else shown
 
 
 @lru_cache(maxsize=16_384)

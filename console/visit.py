@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -19,10 +20,11 @@ from console.errors import NotSignedIn
 from console.known_items import KnownItems
 from console.live_settings import ConsoleRules
 from console.post import NoPost, Post
-from console.previews.views import KnownViews
 from console.previews.workers import PreviewWorkers
 from console.tasks.signals import TaskSignals
 from console.turns import Room, Turns
+from strongroom.view_log import ViewLog
+from vault.clock import SystemClock
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
@@ -35,12 +37,16 @@ if TYPE_CHECKING:
     from console.repositories import RepositoryPool
     from console.state import ConsoleState
     from console.texts import Texts
+    from console.uploads import Upload
     from vault.clock import Clock
     from vault.randomness import Randomness
 
 
 MOST_ASKING = 2
 """Questions in SQL at once, of different people: each may take half a GiB."""
+
+MOST_UPLOADS = 2
+"""Bags that are received at once."""
 
 
 class Caller(Struct, frozen=True):
@@ -75,9 +81,9 @@ class Console(Struct, frozen=True):
     state: its own memory · accounts: who people are · templates: by language · rules: what the settings say now · secure:
     whether it is reached by HTTPS · hosts: the names by which it may be asked; empty for any · known: what stays in memory of
     projects · previews: processes that open what others wrote · views: which looks at content are in the log already · turns:
-    whose requests are worked on · asking: room for questions in SQL · tasks: of this process · post: tells people outside of
-    the console's pages · people: somebody as they are now, by name, for what goes on while they are away; None where nobody
-    can say
+    whose requests are worked on · asking: room for questions in SQL · uploads: room for bags that come · tasks: of this process
+    · post: tells people outside of the console's pages · people: somebody as they are now, by name, for what goes on while they
+    are away; None where nobody can say
     """
 
     repositories: RepositoryPool
@@ -92,9 +98,10 @@ class Console(Struct, frozen=True):
     hosts: frozenset[str] = frozenset()
     known: KnownItems = field(default_factory=KnownItems)
     previews: PreviewWorkers = field(default_factory=PreviewWorkers)
-    views: KnownViews = field(default_factory=KnownViews)
+    views: ViewLog = field(default_factory=lambda: ViewLog(SystemClock()))
     turns: Turns = field(default_factory=Turns)
     asking: Room = field(default_factory=lambda: Room(MOST_ASKING))
+    uploads: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(MOST_UPLOADS))
     tasks: TaskSignals = field(default_factory=TaskSignals)
     post: Post = field(default_factory=NoPost)
     people: Callable[[str], Person | None] = nobody_known
@@ -120,6 +127,11 @@ class Console(Struct, frozen=True):
         return self.rules().folders
 
     @property
+    def bag_folders(self) -> Mapping[str, Path]:
+        """In which bags lie that can be verified, by the names that people see."""
+        return self.rules().bag_folders
+
+    @property
     def approvals(self) -> frozenset[Action]:
         """What a second person must approve."""
         return self.rules().approvals
@@ -127,6 +139,9 @@ class Console(Struct, frozen=True):
 
 class Visit:
     """One request to one page. form: what was sent; empty for GET."""
+
+    upload: Upload | None = None
+    """What was brought with the form."""
 
     def __init__(self, console: Console, request: Request, caller: Caller | None, texts: Texts, form: FormData) -> None:
         self.console = console

@@ -35,6 +35,9 @@ MEMORY = ("audit", "heads")
 """What a client remembers of chains that it has found whole: a line a principal, its head and the key that signs it."""
 
 
+WHOLE = ("audit", "whole")
+"""Heads up to which a client has read chains, and found them whole; one that it found otherwise is none of them any more."""
+
 PORTION = 128
 """Entries of a chain that are read at once where only the newest are wanted."""
 
@@ -264,11 +267,13 @@ def verify_log(
     projects: Sequence[AuditedProject],
     *,
     heads: Sequence[LogHead] = (),
+    only_new: bool = False,
     each: Callable[[LogEntry], None] = lambda _: None,
     stop: Callable[[], None] = lambda: None,
 ) -> VerifiedLog:
     """Whether every chain is whole: signatures, hashes, gaps, forks, and every head that is known from snapshots, time stamps,
-    this machine and people. heads: that somebody was told · each: gets every entry that could be opened.
+    this machine and people. heads: that somebody was told · only_new: read what this machine has not found whole before; that
+    an older entry was changed since is not seen then · each: gets every entry that could be opened.
 
     What is wrong is part of the result; heads of chains that are whole are remembered. Raises `KeyRefused` where no log may be
     read, `NothingFound` where there is none, `StorageError`.
@@ -287,6 +292,7 @@ def verify_log(
         heads=[*_heads_of_snapshots(projects), *_remembered(context), *_of_people(heads), *stamps.heads],
         signing_keys=_signing_keys(context, projects),
         waiting=waiting,
+        whole=_found_whole(context) if only_new else {},
     )
     chains = verify(repository.store, keys, repository.descriptor.repository, expected, each=each, stop=stop)
     _remember(context, chains)
@@ -389,8 +395,19 @@ def known_signers(context: Context, projects: Sequence[AuditedProject] = ()) -> 
     return keys | named | dict.fromkeys(own, "this identity")
 
 
+def _found_whole(context: Context) -> dict[str, LogHead]:
+    found = [_head_of(line) for line in context.memory.lines(*WHOLE)]
+    return {one.principal: one for one in found if one is not None}
+
+
 def _remember(context: Context, chains: Sequence[ChainReport]) -> None:
-    """The heads of chains that are whole; what is known of the others stays."""
+    """The heads of chains that are whole; what is known of the others stays, but for up to where they are whole."""
+    whole = _found_whole(context)
+    for one in chains:
+        whole.pop(one.principal, None)
+        if one.sound and one.head is not None:
+            whole[one.principal] = one.head
+    context.memory.save_lines(*WHOLE, sorted(one.as_text() for one in whole.values()))
     known = {line.split("/")[0]: line for line in context.memory.lines(*MEMORY)}
     for one in chains:
         if one.sound and one.head is not None and one.signing_key is not None:

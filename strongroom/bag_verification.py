@@ -7,7 +7,8 @@ found.sound, found.findings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +18,7 @@ from blake3 import blake3
 from msgspec import Struct, field
 
 from restore.export import bag_files, tags
-from restore.export.bag_files import BagFiles
+from restore.export.bag_files import BagBounds, BagFiles
 from restore.export.signature import NAMESPACE
 from strongroom import time_stamps
 from vault.errors import Damaged, UsageError
@@ -106,17 +107,112 @@ def verify_bag(
 ) -> VerifiedBag:
     """Verify a bag, a folder or a ZIP file. context: the repository at hand; None where there is none. What is wrong is part of
     the result. Raises `TargetError` where there is no bag, `UsageError` for files that cannot be used, `StorageError`."""
-    found = VerifiedBag(path)
-    with bag_files.opened(path) as files:
-        try:
-            payload = _checksums(found, files, stop)
-            _signature(found, files, trust)
-            if context is not None and tags.REPORT in files.names():  # evidence has none
-                head, items = bag_files.read_report(files)
-                _snapshots(found, context, head, items, payload)
-        except Damaged as error:
-            found.found("damaged-bag", path.name, str(error))
-    return found
+    with bag_alone(path, trust, stop=stop) as bag:
+        if context is not None and bag.origin is not None:
+            project = next((one for one in context.available([]) if one.id == bag.origin.project), None)
+            bag.compare(None if project is None else StoredContents(*stored_digests(project, bag.origin)))
+    return bag.found
+
+
+class BagOrigin(Struct, frozen=True):
+    """Where a bag says that its content is from. project: its id · snapshots: their ids."""
+
+    project: str
+    snapshots: tuple[str, ...]
+
+
+class StoredContents(Struct, frozen=True):
+    """What a repository has of the snapshots that a bag names. known: each path with the BLAKE3 of a content that it has there,
+    as one digest (16 bytes) each · missing: ids of snapshots that are not there any more."""
+
+    known: Container[bytes]
+    missing: tuple[str, ...] = ()
+
+
+class BagAlone:
+    """A bag that was looked at by itself: `found` has what is wrong so far · `origin`: None where it says nothing of one, as
+    evidence does not."""
+
+    def __init__(self, found: VerifiedBag) -> None:
+        self.found = found
+        self.origin: BagOrigin | None = None
+        self._files: BagFiles | None = None
+        self._payload: dict[str, str] = {}
+
+    def look(self, files: BagFiles, trust: BagTrust, stop: Callable[[], None]) -> None:
+        """Checksums, signature, time stamp, and where it says that it is from. Raises `Damaged`."""
+        self._files = files
+        self._payload = _checksums(self.found, files, stop)
+        _signature(self.found, files, trust)
+        if tags.REPORT in files.names():
+            head, _ = bag_files.read_report(files)
+            named = [str(one.get("snapshot")) for one in _listed(head, "snapshots")]
+            self.origin = BagOrigin(str(head.get("project_id")), tuple(named))
+
+    def compare(self, stored: StoredContents | None) -> None:
+        """Whether the content is that of the snapshots. stored: None where the project is not one that opens here. What is
+        wrong is among what was found."""
+        if stored is None or self._files is None:
+            message = "the report names a project that this identity does not open here"
+            self.found.found("other-project", tags.REPORT, message)
+            return
+        self.found.snapshots_asked = True
+        for one in stored.missing:
+            self.found.found("missing-snapshot", tags.REPORT, f"snapshot {one} is not in the repository any more")
+        _, items = bag_files.read_report(self._files)
+        for item in items:
+            if item.get("type") == "file" and isinstance(item.get("blake3"), str):
+                _item(self.found, item, stored.known, self._payload)
+
+
+@contextmanager
+def bag_alone(
+    path: Path,
+    trust: BagTrust,
+    *,
+    stop: Callable[[], None] = lambda: None,
+    bounds: BagBounds = BagBounds(),  # noqa: B008 (a constant)
+    found: VerifiedBag | None = None,
+) -> Iterator[BagAlone]:
+    """Look at a bag by itself; what the block meets of damage is part of what was found. found: what hears of it while it is
+    looked at. Raises as `verify_bag`."""
+    bag = BagAlone(found or VerifiedBag(path))
+    with bag_files.opened(path, bounds) as files:
+        with _noted(bag.found):
+            bag.look(files, trust, stop)
+        with _noted(bag.found):
+            yield bag
+
+
+@contextmanager
+def _noted(found: VerifiedBag) -> Iterator[None]:
+    """What is damaged is among what was found."""
+    try:
+        yield
+    except Damaged as error:
+        found.found("damaged-bag", found.path.name, str(error))
+
+
+def stored_digests(project: Project, origin: BagOrigin) -> tuple[set[bytes], tuple[str, ...]]:
+    """What the repository has of the snapshots that a bag names, and which of these are missing: the parts of `StoredContents`.
+    Raises `StorageError`, `Damaged`."""
+    from vault.problems import printable
+    from vault.repository import snapshots
+    from vault.repository.catalog_chunks import MetaReader
+    from vault.repository.chunk_index import ChunkIndex
+    from vault.repository.orphan_packs import repaired_index
+
+    records = {one.id: one for one in snapshots.committed(project).records}
+    reader = MetaReader(project, repaired_index(project, ChunkIndex.load(project)))
+    contents: set[bytes] = set()
+    for one in dict.fromkeys(origin.snapshots):
+        if one not in records:
+            continue
+        table = snapshots.read_manifest(reader, records[one], columns=["path", "blake3"])
+        for path, digest in zip(table["path"].to_pylist(), table["blake3"].to_pylist(), strict=True):
+            if digest is not None:
+                contents.add(_content(printable(path), digest.hex()))
+    return contents, tuple(one for one in dict.fromkeys(origin.snapshots) if one not in records)
 
 
 def signers_of(file: Path) -> dict[bytes, str]:
@@ -207,60 +303,11 @@ def _time_stamp(found: VerifiedBag, response: bytes, signature: bytes, trust: Ba
         found.found("wrong-stamp", tags.STAMP, str(error))
 
 
-def _snapshots(
-    found: VerifiedBag,
-    context: Context,
-    report: dict[str, Any],
-    items: Iterator[dict[str, Any]],
-    payload: dict[str, str],
-) -> None:
-    """Whether the content is that of the snapshots which the report names."""
-    project = _project(found, context, report)
-    if project is None:
-        return
-    found.snapshots_asked = True
-    known = _contents(found, project, report)
-    for item in items:
-        if item.get("type") == "file" and isinstance(item.get("blake3"), str):
-            _item(found, item, known, payload)
-
-
-def _project(found: VerifiedBag, context: Context, report: dict[str, Any]) -> Project | None:
-    named = report.get("project_id")
-    project = next((one for one in context.available([]) if one.id == named), None)
-    if project is None:
-        found.found("other-project", tags.REPORT, "the report names a project that this identity does not open here")
-    return project
-
-
-def _contents(found: VerifiedBag, project: Project, report: dict[str, Any]) -> set[bytes]:
-    """Every path with the BLAKE3 of a content that it has in a snapshot of the report, as one digest each."""
-    from vault.problems import printable
-    from vault.repository import snapshots
-    from vault.repository.catalog_chunks import MetaReader
-    from vault.repository.chunk_index import ChunkIndex
-    from vault.repository.orphan_packs import repaired_index
-
-    records = {one.id: one for one in snapshots.committed(project).records}
-    reader = MetaReader(project, repaired_index(project, ChunkIndex.load(project)))
-    contents: set[bytes] = set()
-    for one in _listed(report, "snapshots"):
-        record = records.get(str(one.get("snapshot")))
-        if record is None:
-            found.found("missing-snapshot", tags.REPORT, f"snapshot {one.get('snapshot')} is not in the repository any more")
-            continue
-        table = snapshots.read_manifest(reader, record, columns=["path", "blake3"])
-        for path, digest in zip(table["path"].to_pylist(), table["blake3"].to_pylist(), strict=True):
-            if digest is not None:
-                contents.add(_content(printable(path), digest.hex()))
-    return contents
-
-
 def _content(path: str, digest: str) -> bytes:
     return blake3(f"{digest} {path}".encode("utf-8", "surrogatepass")).digest(length=16)
 
 
-def _item(found: VerifiedBag, item: dict[str, Any], known: set[bytes], payload: dict[str, str]) -> None:
+def _item(found: VerifiedBag, item: dict[str, Any], known: Container[bytes], payload: dict[str, str]) -> None:
     path, digest = str(item.get("path")), item["blake3"]
     if _content(path, digest) not in known:
         found.found("not-in-snapshot", path, f"{path} has another content in the snapshots than the report says")

@@ -129,6 +129,38 @@ def writer_of(context: Context, store: Store) -> LogWriter | None:
     return LogWriter(store, repository.descriptor.repository, identity, repository.services, folder)
 
 
+def drafted(context: Context, action: str, project: Project) -> Draft | None:
+    """What will be an entry of several acts of a person, which is written at their end; None where there is no log, or nobody
+    can sign."""
+    entry = Recording(context, action, {}, None)
+    entry.add_projects([project])
+    return entry.new_draft()
+
+
+def keep_draft(context: Context, draft: Draft) -> bool:
+    """Have it on this machine's disk, as it is now: should the process die, the next command makes an entry of it. Gives
+    whether the disk takes it."""
+    writer = writer_of(context, context.traffic)
+    if writer is None:
+        return False
+    try:
+        writer.chain.write_draft(draft.run, draft.encode())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def end_draft(context: Context, project: Project, draft: Draft, counts: Mapping[str, int]) -> None:
+    """Make the entry of it, of all that went well. context: of the same repository, not necessarily the one of the
+    beginning."""
+    from vault.format.log_entry import Outcome
+
+    writer = writer_of(context, _brief(context))
+    if writer is not None:
+        log_values.lock_uploads(context, writer.store, writer.principal, [project])
+        _say(writer.end(draft, Outcome("ok", 0, context.repository.services.clock.now(), dict(counts))))
+
+
 class Recording:
     """One entry on its way, or a part of another one. Made by `recorded`."""
 
@@ -201,7 +233,7 @@ class Recording:
             self._outer.begin(destructive=destructive)
             return
         if self._draft is None:
-            self._draft = self._new_draft()
+            self._draft = self.new_draft()
             if self._draft is not None and self._writer is not None:
                 self._settings_changes()
                 self._writer.begin(self._draft)
@@ -219,7 +251,7 @@ class Recording:
         if self._draft is None:
             if self._result != "refused":
                 return
-            self._draft = self._new_draft()
+            self._draft = self.new_draft()
         if self._draft is not None and self._writer is not None:
             self._write(self._writer, self._draft, error)
 
@@ -271,8 +303,8 @@ class Recording:
         if _BY_WEIGHT.index(result) > _BY_WEIGHT.index(self._result):
             self._result, self._code, self._why = result, code, why
 
-    def _new_draft(self) -> Draft | None:
-        """None where no project of it has a log, or nobody can sign."""
+    def new_draft(self) -> Draft | None:
+        """What is to be kept of it before the effect; None where no project of it has a log, or nobody can sign."""
         from vault.format.log_entry import Actor
         from vault.repository.audit.draft import Draft
         from vault.repository.audit.writer import new_run
@@ -324,7 +356,7 @@ class Recording:
 
         beside = Recording(self._context, "settings-change", log_values.plain({"loosened": list(changes)}), None)
         beside.add_projects([project])
-        draft = beside._new_draft()
+        draft = beside.new_draft()
         if draft is not None:
             _say(writer.end(draft, Outcome("ok", 0, draft.at)))
 

@@ -233,6 +233,14 @@ class Context(Struct, frozen=True):
         self._warn_of_snapshots(project, gone)
         return gone
 
+    def gone_as_reader(self, project: Project) -> list[str]:
+        """As `gone`, for who only reads: of thousands of snapshots it does not list all."""
+        from vault.repository import missing_snapshots
+
+        gone = missing_snapshots.look_as_reader(project, self.memory)
+        self._warn_of_snapshots(project, gone)
+        return gone
+
     def _warn_of_snapshots(self, project: Project, gone: Sequence[str]) -> None:
         from vault.repository import missing_snapshots
 

@@ -135,9 +135,16 @@ class Commands(Struct, frozen=True):
         """What has them stamped."""
         return self._whole(("audit", "stamp"))
 
+    def agent(self) -> Sequence[str]:
+        """What carries out restores for a console elsewhere, until it is asked to end."""
+        return self._without_json(("console", "agent"))
+
     def _whole(self, words: Sequence[str]) -> Sequence[str]:
+        return self._without_json((*words, "--json"))
+
+    def _without_json(self, words: Sequence[str]) -> Sequence[str]:
         identity_options = [word for file in self.identity for word in ("--identity", str(file))]
-        return (*RUN, *words, "--json", "--config", str(self.config), *identity_options)
+        return (*RUN, *words, "--config", str(self.config), *identity_options)
 
 
 def _minutes(length: timedelta) -> str:

@@ -172,7 +172,18 @@ def _bars(values: Sequence[int]) -> str:
 
 def _let_go(found: Evidence, project: ProjectEvidence) -> Iterator[str]:
     """Who forgot, pruned, accepted or erased what, by the log."""
-    actions = ("forget", "retention", "prune", "accept", "accept-loss", "acknowledge", "hold-release", "repair", "erase")
+    actions = (
+        "forget",
+        "retention",
+        "prune",
+        "accept",
+        "accept-loss",
+        "acknowledge",
+        "hold-release",
+        "repair",
+        "erase",
+        "retention-change",
+    )
     entries = [one for one in found.of_action(*actions) if any(each.id == project.project_id for each in one.entry.projects)]
     rows = []
     for one in entries[-SHOWN:]:

@@ -130,12 +130,19 @@ class ExportResult(Struct, frozen=True):
 
 
 def plan_export(
-    context: Context, selected: SelectedItems, path: Path, *, tables: TableOptions | None = None, reason: str = ""
+    context: Context,
+    selected: SelectedItems,
+    path: Path,
+    *,
+    tables: TableOptions | None = None,
+    reason: str = "",
+    own: bool = False,
 ) -> PlannedExport:
     """What exporting the selected items would do; nothing is written.
 
     path: a folder that is empty, not there yet, or left by an interrupted export of the same request; or a new FILE.zip ·
-    tables: what to convert, nothing by default · reason: why, a ticket's number; for the report.
+    tables: what to convert, nothing by default · reason: why, a ticket's number; for the report ·
+    own: the path is one of Strongroom's own places, such as the console's folder.
 
     Raises `UsageError` for options that make no sense together, `RefusedByRule` where the path is Strongroom's own,
     `TargetError` where something else exists there, `Damaged`, `StorageError`.
@@ -150,7 +157,8 @@ def plan_export(
     signer = bag_signer(context)
     work = ExportOptions(_request(selected, tables, reason), selected.selection, plan, conversion, merged, signer)
     zipped = path.suffix.lower() == ".zip" and not is_folder(path)
-    own_paths.refuse_target(context.settings, path, folder=not zipped)
+    if not own:
+        own_paths.refuse_target(context.settings, path, folder=not zipped)
     if zipped and stands(path):
         raise TargetError(f"{path} is there already", hint="nothing was written; name another file, or remove that one first")
     if not zipped and folder.look(path, work.fingerprint) is folder.State.UNFINISHED:
@@ -209,7 +217,7 @@ def bag_signer(context: Context) -> BagSigner | None:
 def _request(selected: SelectedItems, tables: TableOptions, reason: str) -> ExportRequest:
     project = selected.project
     return ExportRequest(
-        asker=Requester(environment.person(), project.services.clock.now(), reason),
+        asker=Requester(command_log.person(), project.services.clock.now(), reason),
         words=in_words(project.name, selected.query),
         selection=selected.options.as_json(),
         tables=tables.as_json(),

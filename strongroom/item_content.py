@@ -16,6 +16,7 @@ from msgspec import Struct
 from strongroom import command_log
 from strongroom.items import Item, items_of
 from strongroom.selection import SelectionOptions
+from strongroom.view_log import Look
 from vault.errors import NothingFound, UsageError
 from vault.format import manifest
 from vault.problems import printable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from restore.fsspec.file_contents import FileContents, FileMap
     from restore.selection.select import Selection
     from strongroom.context import Context
+    from strongroom.view_log import ViewLog
     from vault.repository.project import Project
 
 PIECE = 1024 * 1024
@@ -80,11 +82,11 @@ def find_item(context: Context, project: Project, path: bytes, options: Selectio
 
 @contextmanager
 def item_content(
-    context: Context, project: Project, path: bytes, options: SelectionOptions, *, record: bool = True
+    context: Context, project: Project, path: bytes, options: SelectionOptions, *, views: ViewLog | None = None
 ) -> Iterator[ItemContent]:
     """Open an item that is a file. path: as stored, with its kind in front; no pattern · options: the moment, and the source
-    where several have the path · record: an entry `view` in the log, before anything is read; a face that shows one item in
-    several steps records the first.
+    where several have the path · views: of a program that stays, where several looks of a person may be one entry. The look is
+    an entry `view` of the log, or a part of one, before anything is read.
 
     Raises `NothingFound` where there is none, `UsageError` for a folder or a link, `KeyRefused` without a key that reads
     content, `Damaged` where a part of it is gone, `StorageError`.
@@ -101,9 +103,13 @@ def item_content(
             raise UsageError(f"{printable(path)} is a {item.type}: it has no content", hint="choose a file")
         contents = FileContents(project, selection.index, row)
         found = ItemContent(item, source, snapshot, contents, contents.map_of(0), selection.table)
-        if record:
+        look = Look(path, source, _version(row), snapshot, options.at, item.size)
+        joined = views is not None and views.joins(context, project, look)
+        if not joined:
             entry.begin()
             entry.count(files=1, bytes=item.size)
+    if views is not None and not joined:
+        views.recorded(project, look)
     yield found
 
 
@@ -120,6 +126,12 @@ def _selected(context: Context, project: Project, path: bytes, options: Selectio
         raise NothingFound(f"there is no item {printable(path)} at this moment", hint="look at another moment")
     here = rows.filter(pc.is_null(rows["vanished_at"]))
     return selection, (here if here.num_rows else rows).slice(0, 1)
+
+
+def _version(row: pa.Table) -> bytes:
+    """What tells this content of an item from others."""
+    known = row["blake3"][0].as_py()
+    return bytes(known) if known is not None else f"{row['size'][0]} {row['mtime'][0]} {row['seen_at'][0]}".encode()
 
 
 def _record_of(selection: Selection, row: pa.Table) -> tuple[str, str]:

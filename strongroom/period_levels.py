@@ -2,13 +2,15 @@
 
     years, and of a year its quarters, of a quarter its months, of a month its days, of a day its hours
 
-A gap is a part of which there is nothing although it lies between others of which there is something, and is over. Whether
-something is missing from it, people know: there may be no reports of a Sunday.
+A gap is a part of which there is nothing although there should be. Where the settings expect reports, they say so (`missing`),
+also behind the last one, and also where only some are missing. Of kinds of which nobody has said what to expect, a gap is a
+part that lies between others of which there is something, and is over. Whether something is missing from it, people know: there
+may be no reports of a Sunday.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -23,17 +25,34 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from classify.calendar_spans import Span
+    from strongroom.expected_reports import MissingReports
 
 UNITS = ("ever", "year", "quarter", "month", "day", "hour")
 """Each has parts of the next one; an hour has none."""
+
+_RANKS = {"hour": 0, "day": 1, "weekday": 1, "week": 2, "month": 3, "quarter": 4, "year": 5}
+"""How long what is expected for each of these lasts, beside the parts of periods."""
 
 MOST_YEARS = 200
 """Between the first and the last; where there are more, years without anything are left out."""
 
 
+class MissingHere(Struct, frozen=True):
+    """Reports that a part of a period lacks. every: hour, day, weekday, … for each of which one is expected · path: which ones,
+    below their source · count: how many are missing · due: by when the first of them was expected."""
+
+    kind: str
+    source: str
+    every: str
+    path: str
+    count: int
+    due: datetime
+
+
 class PeriodEntry(Struct, frozen=True):
     """A part of a period. text: as `--period` takes it · items, bytes: what there is of it, by kind · deleted: how much of it
-    the source no longer has, by kind · gaps: kinds that have items before it and after it, and none of it."""
+    the source no longer has, by kind · missing: what the settings expect of it, and what did not appear · gaps: kinds of which
+    there is nothing, and should be: by what the settings expect, or as there is something before it and after it."""
 
     text: str
     start: datetime
@@ -42,17 +61,19 @@ class PeriodEntry(Struct, frozen=True):
     bytes: int
     deleted: dict[str, int]
     gaps: tuple[str, ...] = ()
+    missing: tuple[MissingHere, ...] = ()
 
     @property
     def is_gap(self) -> bool:
-        """Whether something may be missing."""
-        return bool(self.gaps)
+        """Whether something is missing, or may be."""
+        return bool(self.gaps or self.missing)
 
 
 class PeriodLevel(Struct, frozen=True):
     """The parts of a period. text: "" for ever · unit: of it, one of `UNITS` · parts: in order; none where it has none that
-    anything is about · own: rows of items that are about it and about none of its parts · kinds: that have items with a
-    period at all · unknown: items of which nobody knows what they are about."""
+    anything is about, or should be · own: rows of items that are about it and about none of its parts · kinds: that have items
+    with a period at all, or should · unknown: items of which nobody knows what they are about · missing: what is expected of
+    it, lasts longer than its parts, and did not appear."""
 
     text: str
     unit: str
@@ -60,11 +81,21 @@ class PeriodLevel(Struct, frozen=True):
     own: pa.Table
     kinds: tuple[str, ...]
     unknown: int
+    missing: tuple[MissingHere, ...] = ()
 
 
-def period_level(table: pa.Table, text: str, zone: ZoneInfo, now: datetime) -> PeriodLevel:
+def window_of(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
+    """The time of a period, as `ProjectItems.missing` takes it. Raises `UsageError`."""
+    _, period = _parsed(text, zone, now)
+    return moment(period.start), moment(period.end)
+
+
+def period_level(
+    table: pa.Table, text: str, zone: ZoneInfo, now: datetime, missing: Sequence[MissingReports] = ()
+) -> PeriodLevel:
     """What of a table of items lies in a period. table: as `strongroom.project_items.ItemsAt` has it · text: "" for ever, else
-    2024, 2024-Q3, 2024-05, 2024-05-17 or 2024-05-17T14. Raises `UsageError`."""
+    2024, 2024-Q3, 2024-05, 2024-05-17 or 2024-05-17T14 · missing: of all expectations of these items, in `window_of` the
+    period. Raises `UsageError`."""
     import pyarrow.compute as pc
 
     files = table.filter(pc.and_(pc.not_equal(table["type"], "folder"), pc.is_valid(table["period_start"])))
@@ -72,17 +103,20 @@ def period_level(table: pa.Table, text: str, zone: ZoneInfo, now: datetime) -> P
     unit, period = _parsed(text, zone, now)
     rows = _Rows(files)
     inside = rows.within(period)
-    spans = list(_parts(unit, period, inside, zone))
+    spans = list(_parts(unit, period, [*inside.starts(), *_outermost(missing, period)], zone))
     longest = max((one.end - one.start for one in spans), default=0)
-    ends = rows.not_longer(longest).ends_by_kind()
+    expected = _Expected(missing, unit)
+    ends = {kind: one for kind, one in rows.not_longer(longest).ends_by_kind().items() if kind not in expected.kinds}
     parts, own = [], inside
     for one in spans:
         part = inside.within(one)
         own = own.without(one)
-        parts.append(_entry(one, part, zone, ends, now))
-    if not any(part.items or part.deleted for part in parts):
+        parts.append(_entry(one, part, zone, ends, expected, now))
+    if not any(part.items or part.deleted or part.missing for part in parts):
         parts = []
-    return PeriodLevel(text, unit, tuple(parts), own.table.sort_by("path"), rows.kinds(), int(without))
+    kinds = sorted({*rows.kinds(), *(one.kind for part in parts for one in part.missing)})
+    lacks = tuple(expected.of_whole(period, zone))
+    return PeriodLevel(text, unit, tuple(parts), own.table.sort_by("path"), tuple(kinds), int(without), lacks)
 
 
 def parent_of(text: str, zone: ZoneInfo, now: datetime) -> str:
@@ -115,6 +149,41 @@ def _parsed(text: str, zone: ZoneInfo, now: datetime) -> tuple[str, Period]:
             hint="choose a period on the page, or look for it with a search",
         )
     return found, period
+
+
+class _Expected:
+    """What the settings expect of a period and its parts: what lasts longer than a part says nothing of it. kinds: of whose
+    parts they say anything."""
+
+    def __init__(self, missing: Sequence[MissingReports], unit: str) -> None:
+        parts = UNITS[min(UNITS.index(unit) + 1, len(UNITS) - 1)]
+        longest = _RANKS[parts] if parts != unit else -1
+        self._of_parts = [one for one in missing if _RANKS[one.expectation.every] <= longest]
+        self._of_whole = [one for one in missing if longest < _RANKS[one.expectation.every] <= _RANKS.get(unit, -1)]
+        self.kinds = frozenset(one.expectation.kind for one in self._of_parts)
+
+    def of(self, part: Period, zone: ZoneInfo) -> Iterator[MissingHere]:
+        """What a part lacks: of what lasts shorter, what ends in it."""
+        return _lacks(self._of_parts, part, zone)
+
+    def of_whole(self, period: Period, zone: ZoneInfo) -> Iterator[MissingHere]:
+        """What the period lacks, and none of its parts."""
+        return _lacks(self._of_whole, period, zone)
+
+
+def _lacks(missing: Sequence[MissingReports], period: Period, zone: ZoneInfo) -> Iterator[MissingHere]:
+    for one in missing:
+        ends = one.within(period.start, period.end)
+        if ends:
+            about, due = one.expectation, moment(ends[0]) + one.expectation.grace
+            yield MissingHere(about.kind, about.source, about.every, about.path, len(ends), due.astimezone(zone))
+
+
+def _outermost(missing: Sequence[MissingReports], period: Period) -> Iterator[int]:
+    """Moments in the first and in the last thing that is missing."""
+    for one in missing:
+        ends = one.within(period.start, period.end)
+        yield from (end - 1 for end in (*ends[:1], *ends[-1:]))
 
 
 class _Rows:
@@ -183,21 +252,26 @@ class _Rows:
         return int(pc.sum(self.table["size"].filter(pc.is_null(self.table["vanished_at"]))).as_py() or 0)
 
 
-def _entry(one: Period, part: _Rows, zone: ZoneInfo, ends: dict[str, tuple[int, int]], now: datetime) -> PeriodEntry:
-    items = part.counts(deleted=False)
-    gaps = tuple(
+def _entry(
+    one: Period, part: _Rows, zone: ZoneInfo, ends: dict[str, tuple[int, int]], expected: _Expected, now: datetime
+) -> PeriodEntry:
+    items, deleted = part.counts(deleted=False), part.counts(deleted=True)
+    missing = tuple(expected.of(one, zone))
+    gaps = {
         kind
-        for kind, (first, last) in sorted(ends.items())
+        for kind, (first, last) in ends.items()
         if kind not in items and first <= one.start and one.end <= last and one.end <= micros(now)
-    )
+    }
+    gaps |= {lack.kind for lack in missing if lack.kind not in items and lack.kind not in deleted}
     return PeriodEntry(
         period_grammar.written(one, zone),
         moment(one.start).astimezone(zone),
         moment(one.end).astimezone(zone),
         items,
         part.size(),
-        part.counts(deleted=True),
-        gaps,
+        deleted,
+        tuple(sorted(gaps)),
+        missing,
     )
 
 
@@ -220,8 +294,9 @@ def _around(unit: str, first: datetime) -> Span:
     return day if unit == "day" else calendar_spans.hour(day, first.hour)
 
 
-def _parts(unit: str, period: Period, inside: _Rows, zone: ZoneInfo) -> Iterator[Period]:
-    spans = _years(inside, zone) if unit == "ever" else _spans(unit, wall(period.start, zone))
+def _parts(unit: str, period: Period, moments: Sequence[int], zone: ZoneInfo) -> Iterator[Period]:
+    """moments: that anything is about."""
+    spans = _years(moments, zone) if unit == "ever" else _spans(unit, wall(period.start, zone))
     for span in spans:
         try:
             yield in_zone(span, zone)
@@ -229,8 +304,8 @@ def _parts(unit: str, period: Period, inside: _Rows, zone: ZoneInfo) -> Iterator
             continue
 
 
-def _years(inside: _Rows, zone: ZoneInfo) -> Iterator[Span]:
-    years = sorted({wall(one, zone).year for one in inside.starts()})
+def _years(moments: Sequence[int], zone: ZoneInfo) -> Iterator[Span]:
+    years = sorted({wall(one, zone).year for one in moments})
     whole = years and years[-1] - years[0] <= MOST_YEARS
     yield from (calendar_spans.year(one) for one in (range(years[0], years[-1] + 1) if whole else years[:MOST_YEARS]))
 

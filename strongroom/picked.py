@@ -98,7 +98,7 @@ def select_picked(
 
     if not names_only:
         command_log.require_reading(context, project, "read")
-    missing = tuple(context.gone(project))
+    missing = tuple(context.gone_as_reader(project))
     united = _Union()
     for at in dict.fromkeys(one.at for one in picks):
         stop()

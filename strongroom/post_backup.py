@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from strongroom import local_state, notices
-from strongroom.settings import durations
 from vault.wording import quoted
 
 if TYPE_CHECKING:
@@ -101,9 +100,8 @@ def _missing(known: Settings, project: Project, source: SourceSettings, record: 
     if not source.expected:
         return
     settings = known.project(project.name)
-    from classify.path_patterns import pattern_regex
     from policies.monitoring import expected_files
-    from strongroom import expected_rows, sources
+    from strongroom import expected_reports, expected_rows, sources
     from vault.format.layout import META_TIER
     from vault.repository import snapshots
     from vault.repository.catalog_chunks import MetaReader
@@ -113,12 +111,10 @@ def _missing(known: Settings, project: Project, source: SourceSettings, record: 
     reader = MetaReader(project, repaired_index(project, ChunkIndex.load(project, tier=META_TIER)))
     table = snapshots.read_manifest(reader, record, columns=[*expected_files.COLUMNS, *expected_rows.COLUMNS])
     zone = ZoneInfo(settings.zone)
-    for one in source.expected:
-        pattern = pattern_regex(f"{source.kind}/{one.path.strip('/')}")
-        wanted = expected_files.ExpectedPattern(pattern, one.every, durations.read(one.grace))
+    for one in expected_reports.of_source(source):
         if one.column is None:
-            yield from expected_files.missing(table, wanted, since, record.taken_at, zone)
+            yield from expected_files.missing(table, one.pattern, since, record.taken_at, zone)
         else:
-            expectation = expected_rows.RowExpectation(wanted, one.column, since, record.taken_at)
+            expectation = expected_rows.RowExpectation(one.pattern, one.column, since, record.taken_at)
             origin = sources.origin(source, sources.context_of(known, project.name))
             yield from expected_rows.missing(table, expectation, settings, origin)

@@ -4,6 +4,7 @@
     known.at(moment).table      what there was at a moment, and what had vanished by then
     known.ever()                a row for each item that ever was
     known.events(path)          what became of one item
+    known.missing(items, window)  reports that the settings expect, and that are not there
     known.version               another one as soon as the store has other snapshots: `stored_version`
 
 Nothing here asks the store again, and no answer is changed once it is given: many threads may ask at once.
@@ -30,9 +31,13 @@ if TYPE_CHECKING:
     from restore.history.events import ItemHistory
     from restore.history.update import History
     from strongroom.context import Context
+    from strongroom.expected_reports import MissingReports, SourceExpectation
     from vault.format.snapshot_record import Record
     from vault.problems import Problem
     from vault.repository.project import Project
+
+if TYPE_CHECKING:
+    _Question = tuple[SourceExpectation, tuple[str, ...], tuple[datetime, datetime]]
 
 COLUMNS = (
     *("path", "kind", "type", "size", "mtime", "format", "period_start", "period_end", "consistency"),
@@ -42,6 +47,13 @@ COLUMNS = (
 
 MOMENTS_KEPT = 4
 """Tables of moments that stay in memory: one of 20,000 items has 3 MB."""
+
+EVENTS_KEPT = 32
+"""Items of which it is remembered what became of them."""
+
+
+ANSWERS_KEPT = 32
+"""Of what is missing."""
 
 
 class ItemsAt(Struct, frozen=True):
@@ -71,13 +83,16 @@ class ItemsAt(Struct, frozen=True):
 
 class ProjectItems:
     """See this module's text. history: of the project · zone: in which its moments are meant · version: of what the store
-    had."""
+    had · expectations: what the settings say must appear."""
 
-    def __init__(self, history: History, zone: ZoneInfo, version: str) -> None:
+    def __init__(
+        self, history: History, zone: ZoneInfo, version: str, expectations: tuple[SourceExpectation, ...] = ()
+    ) -> None:
         self._history = history
         self._ledgers = history.ledgers
         self.zone = zone
         self.version = version
+        self.expectations = expectations
         self.damage: tuple[Problem, ...] = history.problems
         records = [record for ledger in history.ledgers.values() for record in ledger.records]
         self.snapshots: tuple[Record, ...] = tuple(sorted(records, key=lambda one: (one.taken_at, one.id)))
@@ -85,6 +100,8 @@ class ProjectItems:
         self._decoding = threading.Lock()  # one at a time: what is decoded for fifty people at once would fill the memory
         self._ever: pa.Table | None = None
         self._moments: OrderedDict[tuple[str, ...], ItemsAt] = OrderedDict()
+        self._events: OrderedDict[tuple[bytes, str | None], tuple[ItemHistory, ...]] = OrderedDict()
+        self._missing: OrderedDict[_Question, MissingReports] = OrderedDict()
 
     @property
     def project(self) -> str:
@@ -162,6 +179,47 @@ class ProjectItems:
                 release_memory()
             return self._ever
 
+    def missing(self, items: ItemsAt, window: tuple[datetime, datetime]) -> tuple[MissingReports, ...]:
+        """What is expected of each source and was not there at the moment of its newest snapshot: as a backup alerts it, but
+        for any window. items: as `at` gives them · window: aware; only what ends within it. What is expected of the rows of
+        tables is left out: only a backup knows it."""
+        taken_at = {one.source: one.taken_at for one in items.records}
+        asked = [one for one in self.expectations if one.column is None and one.source in taken_at]
+        return tuple(self._missing_of(one, items, taken_at[one.source], window) for one in asked)
+
+    def missing_lately(self, items: ItemsAt) -> tuple[MissingReports, ...]:
+        """The same, as far back as alerts look."""
+        from policies.monitoring.expected_files import looked_back
+
+        taken_at = {one.source: one.taken_at for one in items.records}
+        asked = [one for one in self.expectations if one.column is None and one.source in taken_at]
+        return tuple(
+            self._missing_of(one, items, until, (until - looked_back(one.pattern), until))
+            for one in asked
+            for until in [taken_at[one.source]]
+        )
+
+    def _missing_of(
+        self, expectation: SourceExpectation, items: ItemsAt, taken_at: datetime, window: tuple[datetime, datetime]
+    ) -> MissingReports:
+        import pyarrow.compute as pc
+
+        from strongroom.expected_reports import missing_reports
+
+        question = (expectation, tuple(one.id for one in items.records), window)
+        with self._lock:
+            if question in self._missing:
+                self._missing.move_to_end(question)
+                return self._missing[question]
+        rows = items.table.filter(pc.equal(items.table["source"], expectation.source))
+        since = min(one.taken_at for one in self.snapshots if one.source == expectation.source)
+        found = missing_reports(expectation, rows, since, taken_at, self.zone, window)
+        with self._lock:
+            self._missing[question] = found
+            while len(self._missing) > ANSWERS_KEPT:
+                self._missing.popitem(last=False)
+        return found
+
     @property
     def size(self) -> int:
         """Bytes of memory that it takes, nearly."""
@@ -171,13 +229,24 @@ class ProjectItems:
         return int(ledgers + sum(one.nbytes for one in tables if one is not None) + 4096 * len(self.snapshots))
 
     def events(self, path: bytes, source: str | None = None) -> tuple[ItemHistory, ...]:
-        """What became of one item, of each source that ever had it; none where there was no such item."""
+        """What became of one item, of each source that ever had it; none where there was no such item. Of the last ones that
+        were asked for it is remembered: whoever looks at an item goes to and fro between its versions."""
         from restore.history.events import history
         from restore.history.ledger import OnePath
         from restore.history.timeline import Question
 
+        key = (path, source)
+        with self._lock:
+            known = self._events.get(key)
+        if known is not None:
+            return known
         with self._decoding:
-            return history(self._history, Question(OnePath(path), source), most=len(self._ledgers)).items
+            found = history(self._history, Question(OnePath(path), source), most=len(self._ledgers)).items
+        with self._lock:
+            self._events[key] = found
+            while len(self._events) > EVENTS_KEPT:
+                self._events.popitem(last=False)
+        return found
 
 
 def stored_version(project: Project) -> str:
@@ -195,4 +264,12 @@ def load_project_items(context: Context, project: Project) -> ProjectItems:
     from strongroom.history import HistoryOptions, load_history
 
     version = stored_version(project)  # before the reading: what is written meanwhile is read the next time
-    return ProjectItems(load_history(context, project, HistoryOptions()), context.zone(project.name), version)
+    history = load_history(context, project, HistoryOptions())
+    return ProjectItems(history, context.zone(project.name), version, expectations(context, project.name))
+
+
+def expectations(context: Context, project: str) -> tuple[SourceExpectation, ...]:
+    """What the settings say must appear; nothing of a project that they do not name."""
+    from strongroom.expected_reports import expectations_of
+
+    return expectations_of(context.settings.project(project))

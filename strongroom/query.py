@@ -261,7 +261,7 @@ def _opened(
     from restore.selection.select import select
     from strongroom.sources import headers_of
 
-    missing = tuple(context.gone(project))
+    missing = tuple(context.gone_as_reader(project))
     selection = select(project, query)
     selection = replace(selection, table=only(selection.table))
     headers = headers_of(context.settings, project.name, header)

@@ -193,7 +193,7 @@ def select(
     from restore.selection.select import select as select_rows
 
     command_log.require_reading(context, project, "read")
-    missing = tuple(context.gone(project))
+    missing = tuple(context.gone_as_reader(project))
     query = options.query(context, project)
     selection = select_rows(project, query)
     if not sources_apart:

@@ -252,11 +252,11 @@ def _program(command: str) -> str:
 
 def _values(value: object, sort: type, key: str = "") -> Iterator[tuple[str, Any]]:
     """Every value of a sort in the settings, with the setting's name."""
-    from pydantic import BaseModel
+    from strongroom.settings.tables import Table
 
     if isinstance(value, sort):
         yield key, value
-    elif isinstance(value, BaseModel):
+    elif isinstance(value, Table):
         for name in type(value).model_fields:
             yield from _values(getattr(value, name), sort, f"{key}.{name}" if key else name)
     elif isinstance(value, Mapping):

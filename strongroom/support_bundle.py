@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from pydantic import BaseModel
 
 from strongroom import cache, context, environment, status
 from strongroom.context import VERSION
 from strongroom.redaction import GONE, OwnMessages, Pseudonyms, Redaction
 from strongroom.settings import Settings
+from strongroom.settings.tables import Table
 from vault.errors import StrongroomError, TargetError
 
 KEY_FILE = "pseudonyms.key"
@@ -126,7 +126,7 @@ def settings_without_names(settings: Settings, redaction: Redaction) -> dict[str
 
 
 def _plain(key: str, value: Any, redaction: Redaction) -> Any:  # noqa: ANN401 (whatever a model holds)
-    if isinstance(value, BaseModel):
+    if isinstance(value, Table):
         return {name: _plain(name, getattr(value, name), redaction) for name in type(value).model_fields}
     if isinstance(value, Mapping) and key == "options":  # of a source: names of Strongroom's own, values of anybody's
         return dict.fromkeys(value, GONE)

@@ -24,4 +24,6 @@ class Problem(Struct, frozen=True):
 def printable(path: bytes) -> str:
     """A path as text that is safe to print: UTF-8 where it is that, \\xNN for other bytes and control characters."""
     text = path.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

@@ -105,6 +105,12 @@ def verify(
         list[str] | None,
         typer.Option("--head", metavar="HEAD", help="A head that you were told, as a notification has it; may be given again."),
     ] = None,
+    new: Annotated[
+        bool,
+        typer.Option(
+            "--new", help="Read only what this machine has not found whole before; a change of older ones is not seen."
+        ),
+    ] = False,
     config: Config = None,
     repository: Repository = None,
     identity: Identity = None,
@@ -115,12 +121,12 @@ def verify(
 
     That a chain was cut is known by the heads that snapshots, time stamps, this machine and people have kept: give those of
     messages with --head. What is wrong is named, and the exit code is 20. Chains of all principals are verified, also entries
-    that are sealed for others, by the entries after them.
+    that are sealed for others, by the entries after them. Everything is read each time, but with --new.
     """
     known = [LogHead.parse(one) for one in heads or []]
     shown = progress.phase("verifying", project="the log", quiet=quiet, as_json=as_json)
     with opened(config, identity, address=repository) as context, shown:
-        found = audit.verify_log(context, audited_projects(context, projects or []), heads=known)
+        found = audit.verify_log(context, audited_projects(context, projects or []), heads=known, only_new=new)
     if as_json:
         output.document("audit-verify/1", found.as_json())
     else:
@@ -300,7 +306,8 @@ def _show_verified(found: VerifiedLog) -> None:
 
 
 def _show_chain(chain: ChainReport) -> None:
-    verdict, style = ("whole", colour.Style.GOOD) if chain.sound else ("NOT WHOLE", colour.Style.BAD)
+    whole = f"whole since entry {chain.not_read + 1}" if chain.not_read else "whole"
+    verdict, style = (whole, colour.Style.GOOD) if chain.sound else ("NOT WHOLE", colour.Style.BAD)
     hosts = f" of {', '.join(chain.hosts)}" if chain.hosts else ""
     span = ""
     if chain.first_at is not None and chain.last_at is not None:

@@ -1,4 +1,4 @@
-"""`strongroom console`: pages in a browser for people without a command line; and their local accounts."""
+"""`strongroom console`: pages in a browser for people without a command line; local accounts; hosts that restore for it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output, prompts
+from cli.commands import console_agent
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
 from strongroom import context, environment, settings
 from vault.errors import StrongroomError, UsageError
@@ -29,6 +30,8 @@ LONGEST_PASSWORD_FILE = 4096
 app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 user = typer.Typer(help="Local accounts of the console: their passwords, groups and second factors.", rich_markup_mode=None)
 app.add_typer(user, name="user")
+app.add_typer(console_agent.host, name="host")
+app.command("agent", epilog=EXIT_CODES)(console_agent.agent)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="With which the person signs in.")]
 Groups = Annotated[

@@ -21,6 +21,7 @@ from vault.errors import Busy, Interrupted, SettingsError, StrongroomError, Usag
 
 if TYPE_CHECKING:
     from policies.daemon.child_processes import Children, ProcessResult
+    from policies.daemon.console_agent import AgentWork
     from policies.daemon.daemon import DaemonConfig, DaemonParts, DaemonSignals
     from policies.daemon.log import Log
     from policies.daemon.log_heads import LogTasks
@@ -195,7 +196,15 @@ def _daemon_config(found: Settings, identity: list[Path], log: Log, warm: WarmPa
         grace=grace,
         kits=daemon_config.kits(found),
         log=_log_tasks(found, commands, children),
+        agent=_agent_work(commands, children) if found.document.agent.daemon else None,
     )
+
+
+def _agent_work(commands: Commands, children: Children) -> AgentWork:
+    """The agent for a console elsewhere, as a process of its own."""
+    from policies.daemon import job_results
+
+    return lambda stop: job_results.agent_ended(children.run(commands.agent(), stop))
 
 
 def _log_tasks(found: Settings, commands: Commands, children: Children) -> LogTasks:

@@ -38,6 +38,8 @@ class Action(StrEnum):
     """content that leaves: files, archives, other formats"""
     EXPORT_PROJECT = "export-project"
     """a whole project at once"""
+    EXPORT_BAG = "export-bag"
+    """items with proof: a signed bag, and whether a bag is what it says"""
     RESTORE_TO_FOLDER = "restore-to-folder"
     """into a folder that the settings allow"""
     RESTORE_IN_PLACE = "restore-in-place"
@@ -79,7 +81,7 @@ class Role(StrEnum):
 
 ROLES: Mapping[Role, frozenset[Action]] = {
     Role.VIEWER: frozenset({Action.SEE, Action.READ}),
-    Role.EXPORTER: frozenset({Action.SEE, Action.READ, Action.DOWNLOAD, Action.EXPORT_PROJECT, Action.ASK}),
+    Role.EXPORTER: frozenset({Action.SEE, Action.READ, Action.DOWNLOAD, Action.EXPORT_PROJECT, Action.EXPORT_BAG, Action.ASK}),
     Role.RESTORER: frozenset({Action.SEE, Action.READ, Action.RESTORE_TO_FOLDER, Action.RESTORE_IN_PLACE}),
     Role.OPERATOR: frozenset(
         {
@@ -87,7 +89,7 @@ ROLES: Mapping[Role, frozenset[Action]] = {
             *(Action.SHORTEN_RETENTION, Action.ERASE),
         }
     ),
-    Role.AUDITOR: frozenset({Action.SEE, Action.READ, Action.AUDIT}),
+    Role.AUDITOR: frozenset({Action.SEE, Action.READ, Action.EXPORT_BAG, Action.AUDIT}),
     Role.ADMINISTRATOR: frozenset({Action.ADMINISTER}),
 }
 """An operator sees no content, and an administrator nothing of any project: they can be given another role beside it."""
@@ -106,6 +108,7 @@ ACTION_TITLES: Mapping[Action, str] = {
     Action.READ: marked("Read content"),
     Action.DOWNLOAD: marked("Download"),
     Action.EXPORT_PROJECT: marked("Export whole projects"),
+    Action.EXPORT_BAG: marked("Export with proof, verify bags"),
     Action.RESTORE_TO_FOLDER: marked("Restore into a folder"),
     Action.RESTORE_IN_PLACE: marked("Restore in place"),
     Action.ASK: marked("Ask in SQL"),

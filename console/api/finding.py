@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from console.api.routing import PROJECT, Call, Operation, Parameter
 from console.gateway import browsing, differences, items, listings, searching, vanished
-from console.gateway.browsing import FolderEntry, Page, SnapshotEntry
+from console.gateway.browsing import FolderEntry, Missing, Page, SnapshotEntry
 from console.gateway.differences import ShownPair, ShownRow
 from console.gateway.items import ItemEvent
 from console.gateway.listings import Row
@@ -46,7 +46,8 @@ class FolderAnswer(Struct, frozen=True):
 
 class PeriodLine(Struct, frozen=True):
     """A part of a period. items: how many are about it, by kind · bytes: of all of them · deleted: how many the source no
-    longer has, by kind · gaps: kinds that have items before it and after it, and none of it."""
+    longer has, by kind · gaps: kinds of which there is nothing, and should be · missing: what the settings expect of it, and
+    what did not appear."""
 
     period: str
     start: datetime
@@ -55,15 +56,18 @@ class PeriodLine(Struct, frozen=True):
     bytes: int
     deleted: dict[str, int]
     gaps: tuple[str, ...]
+    missing: tuple[Missing, ...]
 
 
 class PeriodAnswer(Struct, frozen=True):
-    """The parts of a period that anything is about · own: items that are about it and about none of its parts."""
+    """The parts of a period that anything is about, or should be · own: items that are about it and about none of its parts ·
+    missing: what is expected of it, and of none of its parts, and did not appear."""
 
     period: str
     unit: str
     parts: list[PeriodLine]
     own: list[ItemLine]
+    missing: tuple[Missing, ...]
 
 
 class TimelineAnswer(Struct, frozen=True):
@@ -141,8 +145,12 @@ def _folder(call: Call) -> FolderAnswer:
 
 def _periods(call: Call) -> PeriodAnswer:
     found = browsing.period(call.visit, call.project, call.text("period"), at=call.text("at"), number=_number(call))
-    parts = [PeriodLine(one.text, one.start, one.end, one.items, one.bytes, one.deleted, one.gaps) for one in found.level.parts]
-    return PeriodAnswer(found.level.text, found.level.unit, parts, [line(one) for one in found.own])
+    level = found.level
+    parts = [
+        PeriodLine(one.text, one.start, one.end, one.items, one.bytes, one.deleted, one.gaps, one.missing)
+        for one in level.parts
+    ]
+    return PeriodAnswer(level.text, level.unit, parts, [line(one) for one in found.own], level.missing)
 
 
 def _timeline(call: Call) -> TimelineAnswer:

@@ -282,7 +282,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "act_file",
         "The same with its signed statements.",
         _act_file,
-        media_type="application/zip",
+        media_types=("application/zip",),
     ),
     Operation(
         "POST",

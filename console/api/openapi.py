@@ -62,7 +62,7 @@ def document() -> bytes:
 
 
 def _operation(one: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    is_json = one.media_type == "application/json"
+    is_json = one.media_types == ("application/json",)
     answer = (
         schemas[one.answer]
         if one.answer is not None
@@ -70,7 +70,9 @@ def _operation(one: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, 
         if is_json
         else {"type": "string", "format": "binary"}
     )
-    responses: dict[str, Any] = {"200": {"description": one.about, "content": {one.media_type: {"schema": answer}}}}
+    responses: dict[str, Any] = {
+        "200": {"description": one.about, "content": {name: {"schema": answer} for name in one.media_types}}
+    }
     if one.name == "content":
         responses |= {"206": {"description": "a range of it"}, "416": {"description": "there is no such range"}}
     failed = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
@@ -83,6 +85,12 @@ def _operation(one: Operation, schemas: dict[Any, dict[str, Any]]) -> dict[str, 
     }
     if one.by_host:
         described["security"] = [{"host": []}]
+    if one.upload is not None:
+        described["requestBody"] = {
+            "required": True,
+            "description": "a ZIP file",
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        }
     if one.body is not None:
         described["requestBody"] = {
             "required": True,

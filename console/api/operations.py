@@ -1,4 +1,4 @@
-"""All operations of the interface for scripts; here those that look into items, watch, prove and ask.
+"""All operations of the interface for scripts; here those that look into items, watch and ask.
 
 Each calls the gateway, which checks rights and records, as a page does.
 """
@@ -12,17 +12,16 @@ import msgspec
 from msgspec import Struct
 from starlette.responses import Response
 
-from console.api import finding, hosts, keeping, returning
+from console.api import finding, hosts, keeping, proving, returning
 from console.api.finding import AT, PATH, SOURCE
-from console.api.returning import Nothing
 from console.api.routing import PROJECT, Call, Operation, Parameter, answered
-from console.gateway import asking, home, previews, proofs, watching
+from console.gateway import asking, home, previews, watching
 from console.gateway.asking import Answer, Asked
 from console.gateway.previews import ItemPlace, TableView
-from console.gateway.proofs import LogQuestion, ShownLog
 from console.pages import previews as preview_pages
-from console.pages.prove import TYPES as LOG_TYPES
+from console.pages.ask import TYPES as ASK_TYPES
 from console.pages.prove import download
+from console.previews.sorts import TYPES as BROWSER_TYPES
 
 
 class QuestionBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,23 +43,6 @@ class KeptQuestion(QuestionBody, frozen=True, forbid_unknown_fields=True, kw_onl
 
     title: str
     shared: bool = False
-
-
-class LogFile(Struct, frozen=True, forbid_unknown_fields=True):
-    """Entries of the log, as a file."""
-
-    format: Literal["csv", "jsonl"] = "jsonl"
-    action: str = ""
-    user: str = ""
-    result: str = ""
-    since: str = ""
-    until: str = ""
-
-
-class EvidenceBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """period: as `--period` takes it."""
-
-    period: str
 
 
 class RunBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,15 +73,6 @@ class ProjectList(Struct, frozen=True):
     """The projects that may be seen."""
 
     projects: list[ProjectLine]
-
-
-class VerifiedLogAnswer(Struct, frozen=True):
-    """Whether the log is whole. discrepancies: what is wrong, in words."""
-
-    sound: bool
-    chains: int
-    entries_waiting: int
-    discrepancies: list[str]
 
 
 class RunAnswer(Struct, frozen=True):
@@ -166,36 +139,6 @@ def _content(call: Call) -> Response:
     return preview_pages.content(call.visit)
 
 
-def _log_question(call: Call) -> LogQuestion:
-    texts = {name: call.text(name) for name in ("action", "user", "result", "since", "until")}
-    return LogQuestion(**texts, last=max(1, min(call.number("last", proofs.MOST_SHOWN), 1000)))
-
-
-def _log(call: Call) -> ShownLog:
-    return proofs.log(call.visit, call.project, _log_question(call))
-
-
-def _account_log(call: Call) -> ShownLog:
-    return proofs.account_log(call.visit, _log_question(call))
-
-
-def _log_file(call: Call) -> Response:
-    body: LogFile = call.body
-    question = LogQuestion(body.action, body.user, body.result, body.since, body.until)
-    file = proofs.log_file(call.visit, call.project, question, body.format)
-    return download(file, f"log-{call.project}.{body.format}", LOG_TYPES[body.format])
-
-
-def _verify(call: Call) -> VerifiedLogAnswer:
-    found = proofs.verified_log(call.visit, call.project)
-    return VerifiedLogAnswer(found.sound, len(found.chains), found.waiting, [one.message for one in found.findings])
-
-
-def _evidence(call: Call) -> Response:
-    name, file = proofs.evidence_file(call.visit, call.project, call.body.period)
-    return download(file, name, "application/zip")
-
-
 def _overview(call: Call) -> object:
     found = watching.overview(call.visit)
     return {
@@ -249,7 +192,7 @@ def _ask(call: Call) -> Answer:
 def _ask_file(call: Call) -> Response:
     format_ = call.body.format
     file = asking.answer_file(call.visit, call.project, _asked(call.body), format_)
-    return download(file, f"{call.project}.{format_}", "application/octet-stream")
+    return download(file, f"{call.project}.{format_}", ASK_TYPES[format_])
 
 
 def _tables(call: Call) -> object:
@@ -274,22 +217,12 @@ def _document(call: Call) -> Response:
     return answered(msgspec.Raw(document()))
 
 
-def _filters() -> tuple[Parameter, ...]:
-    return (
-        Parameter("action", "only this: backup, restore, view, …"),
-        Parameter("user", "only of this person"),
-        Parameter("result", "only what ended like this: ok, problems, refused, failed, interrupted, running"),
-        Parameter("since", "what began then or later"),
-        Parameter("until", "what began before then"),
-        Parameter("last", "so many, the newest", kind="integer"),
-    )
-
-
 OPERATIONS: tuple[Operation, ...] = (
     *finding.OPERATIONS,
     *returning.OPERATIONS,
     *hosts.OPERATIONS,
     *keeping.OPERATIONS,
+    *proving.OPERATIONS,
     Operation("GET", "/openapi.json", "document", "This description.", _document),
     Operation("GET", "/projects", "projects", "The projects that you may see.", _projects, answer=ProjectList),
     Operation(
@@ -314,38 +247,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Bytes of pictures, sound, film and PDF; takes `Range`.",
         _content,
         (PATH, AT, SOURCE),
-        media_type="application/octet-stream",
-    ),
-    Operation(
-        "GET", "/accounts/log", "account_log", "Who signed in; changes of accounts.", _account_log, _filters(), answer=ShownLog
-    ),
-    Operation("GET", f"{PROJECT}/log", "log", "The log of a project.", _log, _filters(), answer=ShownLog),
-    Operation(
-        "POST",
-        f"{PROJECT}/log/file",
-        "log_file",
-        "The log as a file.",
-        _log_file,
-        body=LogFile,
-        media_type="application/octet-stream",
-    ),
-    Operation(
-        "POST",
-        f"{PROJECT}/log/verify",
-        "verify_log",
-        "Whether the log is whole.",
-        _verify,
-        answer=VerifiedLogAnswer,
-        body=Nothing,
-    ),
-    Operation(
-        "POST",
-        f"{PROJECT}/evidence",
-        "evidence",
-        "A signed bag of evidence.",
-        _evidence,
-        body=EvidenceBody,
-        media_type="application/zip",
+        media_types=tuple(media_type for _, media_type in BROWSER_TYPES.values()),
     ),
     Operation("GET", "/watch", "overview", "How everything is.", _overview),
     Operation("GET", f"{PROJECT}/watch", "watched", "One project: sources, jobs, drills, storage.", _watched),
@@ -371,7 +273,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "All rows of an answer, as a file.",
         _ask_file,
         body=QuestionFile,
-        media_type="application/octet-stream",
+        media_types=tuple(ASK_TYPES.values()),
     ),
     Operation(
         "GET",

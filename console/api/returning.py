@@ -10,7 +10,7 @@ from msgspec import Struct
 from console.api.routing import PROJECT, Call, Operation
 from console.approvals.records import Request
 from console.basket import Entry, entries_of
-from console.gateway import approvals, baskets, downloads, getting_back, tasks
+from console.gateway import approvals, baskets, downloads, exporting, getting_back, tasks
 from console.gateway.listings import quoted
 from console.return_options import ReturnOptions, options_of
 from console.tasks.records import FoundPlan, Outcome, Task
@@ -124,9 +124,9 @@ class PlanAnswer(Struct, frozen=True):
 
 
 class TaskAnswer(Struct, frozen=True):
-    """A task. goal: where it brings things back, or what else it does: `erasure` · address: of its download, for a while; ""
-    where there is none · hosted, host: a host carries it out, and which one · to_confirm: what that one would do, where it
-    waits to be confirmed."""
+    """A task. goal: where it brings things back, or what else it does: `export`, `bag`, `erasure` · address: of its download,
+    for a while; "" where there is none · hosted, host: a host carries it out, and which one · to_confirm: what that one would
+    do, where it waits to be confirmed."""
 
     id: str
     project: str
@@ -232,19 +232,21 @@ def _get_back(call: Call) -> TaskAnswer:
     options = _options(body)
     before = getting_back.started(call.visit, call.project, options)
     if before is not None:
-        return _task_answer(call, before)
+        return task_answer(call, before)
     planned = getting_back.plan(call.visit, call.project, options)
     if planned.replacing > options.replacing:
         raise RefusedByRule(
             f"it would take the place of {planned.replacing} things that exist, and {options.replacing} were confirmed",
             hint="look at the plan again, and send its `replacing`",
         )
-    return _task_answer(call, getting_back.start(call.visit, planned, body.reason))
+    return task_answer(call, getting_back.start(call.visit, planned, body.reason))
 
 
-def _task_answer(call: Call, task: Task) -> TaskAnswer:
+def task_answer(call: Call, task: Task) -> TaskAnswer:
+    """A task, with the address of what it has made."""
     address = ""
-    if task.is_download and task.state in ("ready", "running", "done", "partly"):
+    ready = task.is_download and task.state in ("ready", "running", "done", "partly")
+    if ready or exporting.is_there(call.visit.console, task):
         made = downloads.address_of(call.visit, task)
         address = call.visit.path_to("downloads", made.task, made.name or "download", until=made.until, key=made.key)
     return TaskAnswer(
@@ -268,24 +270,24 @@ def _task_answer(call: Call, task: Task) -> TaskAnswer:
 
 
 def _tasks(call: Call) -> TaskList:
-    return TaskList([_task_answer(call, one) for one in tasks.mine(call.visit)])
+    return TaskList([task_answer(call, one) for one in tasks.mine(call.visit)])
 
 
 def _task(call: Call) -> TaskAnswer:
-    return _task_answer(call, tasks.get(call.visit, call.visit.value("task")))
+    return task_answer(call, tasks.get(call.visit, call.visit.value("task")))
 
 
 def _cancel(call: Call) -> TaskAnswer:
-    return _task_answer(call, tasks.cancel(call.visit, call.visit.value("task")))
+    return task_answer(call, tasks.cancel(call.visit, call.visit.value("task")))
 
 
 def _confirm(call: Call) -> TaskAnswer:
     body: ConfirmBody = call.body
-    return _task_answer(call, tasks.confirm(call.visit, call.visit.value("task"), body.replacing, body.reason))
+    return task_answer(call, tasks.confirm(call.visit, call.visit.value("task"), body.replacing, body.reason))
 
 
 def _again(call: Call) -> TaskAnswer:
-    return _task_answer(call, tasks.again(call.visit, call.visit.value("task")))
+    return task_answer(call, tasks.again(call.visit, call.visit.value("task")))
 
 
 def _request(one: Request) -> RequestLine:

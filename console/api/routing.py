@@ -19,8 +19,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from console import routing
+from console import routing, uploads
+from console.access.rights import Action
 from console.errors import ForgedRequest, NotAllowed, NotSignedIn, TooLarge
+from console.gateway import checks
 from console.hosts.records import Host, Hosts
 from console.responses import status_of
 from console.visit import Caller, Console, Visit
@@ -79,8 +81,9 @@ class Call(Struct, frozen=True):
 
 class Operation(Struct, frozen=True):
     """method, path: below `PREFIX` · name: unique · function: gives a value to write, or a response of its own · answer: its
-    type, where it is one that a schema can be made of · body: the type of what is sent · by_host: only for hosts, with a token
-    of theirs, which is good for nothing else."""
+    type, where it is one that a schema can be made of · body: the type of what is sent · media_types: of the answer · by_host:
+    only for hosts, with a token of theirs, which is good for nothing else · upload: a file is sent, by whoever may do this in
+    the project of the path; `Call.body` is a `console.uploads.Upload` then."""
 
     method: Method
     path: str
@@ -90,8 +93,9 @@ class Operation(Struct, frozen=True):
     parameters: tuple[Parameter, ...] = ()
     answer: Any = None
     body: type[Struct] | None = None
-    media_type: str = "application/json"
+    media_types: tuple[str, ...] = ("application/json",)
     by_host: bool = False
+    upload: Action | None = None
 
 
 def route(console: Console, one: Operation) -> Route:
@@ -133,8 +137,12 @@ def _endpoint(console: Console, one: Operation) -> Callable[[Request], Awaitable
             _require_host(host, caller)
         else:
             _require(one, caller)
-        body = await _body(request, one)
         visit = Visit(console, request, caller, routing.texts_of(console, request, caller), FormData())
+        if one.upload is None:
+            body = await _body(request, one)
+        else:
+            await run_in_threadpool(checks.allowed, visit, one.upload, visit.value("project"))
+            body = await uploads.received_file(console, request)
         async with console.turns.of(visit.who):
             return await run_in_threadpool(_answer, one, Call(visit, _values(visit, one.parameters), body, host))
 

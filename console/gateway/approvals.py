@@ -10,7 +10,7 @@ entry of the log with its person's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -34,6 +34,9 @@ LONGEST_REASON = 2000
 TO_DO_IT = timedelta(days=1)
 """For so long an approval is good for what somebody does by hand."""
 
+_WHY = {"expired": "nobody has approved it in time", "withdrawn": "the request was taken back"}
+_AGAIN = "put it into the basket again, and ask anew"
+
 What = Mapping[str, str | int | list[str]]
 
 
@@ -52,13 +55,15 @@ def ask(visit: Visit, action: Action, project: str, what: What, reason: str) -> 
     return request
 
 
-def for_task(visit: Visit, task: Task, reason: str) -> Request:
-    """A request for a task that waits for it, which is still to be written down and announced. Raises as `ask`."""
+def for_task(visit: Visit, task: Task, reason: str, *, action: Action | None = None, picked: Sequence[str] = ()) -> Request:
+    """A request for a task that waits for it, which is still to be written down and announced. action: that is approved, where
+    it is another one than the task's · picked: what it is about, where that is no basket. Raises as `ask`."""
     what: dict[str, str | int | list[str]] = {"files": task.files, "bytes": task.size, "replacing": task.options.replacing}
-    what["picked"] = [one.name.decode("utf-8", "backslashreplace") for one in task.entries[:20]]
-    if len(task.entries) > 20:
-        what["more_picked"] = len(task.entries) - 20
-    return _request(visit, task.action, task.project, task.scope, what, reason, task.id)
+    names = [*picked] or [one.name.decode("utf-8", "backslashreplace") for one in task.entries]
+    what["picked"] = names[:20]
+    if len(names) > 20:
+        what["more_picked"] = len(names) - 20
+    return _request(visit, action or task.action, task.project, task.scope, what, reason, task.id)
 
 
 def announce(visit: Visit, request: Request) -> None:
@@ -173,6 +178,12 @@ def withdraw(visit: Visit, request: str) -> Request:
     return withdrawn
 
 
+def _waiting(visit: Visit, action: Action, project: str, what: What) -> Request | None:
+    """One's own request for this very thing that nobody has decided."""
+    found = Requests(visit.console.state).of_action(visit.person.name, project, action, visit.now)
+    return next((one for one in found if one.state == "open" and one.what == dict(what)), None)
+
+
 def expire(console: Console) -> None:
     """What is late is over: a task that waits for it is refused, and whoever asked is told, once."""
     requests = Requests(console.state)
@@ -195,12 +206,6 @@ def _deciders(console: Console, request: Request) -> list[str]:
         if person is not None and may_person_decide(person, request, now):
             found.append(name)
     return found
-
-
-def _waiting(visit: Visit, action: Action, project: str, what: What) -> Request | None:
-    """One's own request for this very thing that nobody has decided."""
-    found = Requests(visit.console.state).of_action(visit.person.name, project, action, visit.now)
-    return next((one for one in found if one.state == "open" and one.what == dict(what)), None)
 
 
 def _newest(visit: Visit) -> tuple[Request, ...]:
@@ -259,10 +264,5 @@ def _to_task(console: Console, request: Request, *, approve: bool) -> None:
     if approve:
         tasks.change(replace(task, state=begun_anew(task), due=now, approved_by=request.decided_by))
     else:
-        late = request.state == "expired"
-        hint = "put it into the basket again, and ask anew" if late else ""
-        tasks.change(
-            replace(
-                task, state="refused", ended=now, error="nobody has approved it in time" if late else request.note, hint=hint
-            )
-        )
+        why = request.note or _WHY.get(request.state, "")
+        tasks.change(replace(task, state="refused", ended=now, error=why, hint=_AGAIN if request.state == "expired" else ""))

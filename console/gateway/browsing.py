@@ -12,13 +12,16 @@ from console.gateway import listings
 from console.gateway.listings import Listing, Row
 from console.visit import Visit
 from strongroom.item_levels import SplitLevel
-from strongroom.period_levels import PeriodLevel, parent_of, period_level
+from strongroom.period_levels import MissingHere, PeriodLevel, parent_of, period_level, window_of
 from vault.problems import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from vault.format.snapshot_record import Counts, Record
+
+Missing = MissingHere
+"""What a period lacks, for other faces."""
 
 ROWS_A_PAGE = 200
 SNAPSHOTS_A_PAGE = 60
@@ -140,10 +143,11 @@ def period(visit: Visit, name: str, text: str, *, kind: str = "", at: str = "", 
 
     listing = listings.listing(visit, name, at)
     table = listing.visible
-    kinds = tuple(sorted(pc.unique(table["kind"]).to_pylist()))
+    kinds = tuple(sorted({*pc.unique(table["kind"]).to_pylist(), *listings.expected_kinds(listing)}))
     if kind:
         table = table.filter(pc.equal(table["kind"], pa.scalar(kind, pa.string())))
-    level = period_level(table, text, listing.zone, visit.now)
+    missing = listings.missing(listing, window_of(text, listing.zone, visit.now))
+    level = period_level(table, text, listing.zone, visit.now, [one for one in missing if kind in ("", one.expectation.kind)])
     page = Page.of(number, level.own.num_rows)
     own = tuple(listings.rows_of(level.own.slice(page.start(), ROWS_A_PAGE), listing.zone))
     parent = parent_of(text, listing.zone, visit.now) if text else None

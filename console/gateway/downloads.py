@@ -18,6 +18,7 @@ from console.access.rights import Scope
 from console.errors import NotAllowed, NotThere
 from console.gateway import checks, picking
 from console.gateway.planning import outcome_of, restore_options
+from console.gateway.restoring import WhileAllowed
 from console.pipes import Pipe
 from console.tasks.records import State, Task, Tasks
 from console.tasks.signals import RunningTask
@@ -63,15 +64,19 @@ def address_of(visit: Visit, task: Task) -> Address:
     return Address(task.id, task.name, until, _signature(visit.console, task.id, task.person, until))
 
 
-def begin(visit: Visit, address: Address) -> Sending:
-    """Begin to send it. Raises `NotThere` for an address that is not good any more, `Busy` where too many are being sent, and
-    what reading meets before the first byte."""
+def task_of(visit: Visit, address: Address) -> Task:
+    """What an address is of. Raises `NotThere` for one that is not good any more."""
     console, person = visit.console, visit.person.name
     expected = _signature(console, address.task, person, address.until)
     if not hmac.compare_digest(expected.encode(), address.key.encode("utf-8", "replace")) or not _is_good(visit, address.until):
         raise NotThere("this address is not good any more", hint="open the page of the task, and take the new one there")
-    tasks = Tasks(console.state)
-    task = tasks.get(address.task, person)
+    return Tasks(console.state).get(address.task, person)
+
+
+def begin(visit: Visit, task: Task) -> Sending:
+    """Begin to send it. Raises `NotThere` where it is no download, `Busy` where too many are being sent, and what reading meets
+    before the first byte."""
+    console = visit.console
     if not task.is_download or task.state not in ("ready", "running", "done", "partly", "failed"):
         raise NotThere("there is no such download", hint="see the list of your tasks")
     now = visit.person.scope(task.action, task.project, visit.now)
@@ -137,7 +142,8 @@ class _Sender(Struct, frozen=True):
             self.plans.append(plan_download(project.context, found, restore_options(options), compressed=options.compressed))
             about = {"task": task.id, "approved_by": task.approved_by}
             with command_log.recorded(project.context, "restore", [project.stored], about):
-                return download(self.plans[0], self.pipe, stop=running, progress=running)  # type: ignore[arg-type]
+                stop = WhileAllowed(console, task, running)
+                return download(self.plans[0], self.pipe, stop=stop, progress=running)  # type: ignore[arg-type]
 
 
 def _signature(console: Console, task: str, person: str, until: str) -> str:

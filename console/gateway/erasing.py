@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from console import letters
 from console.access.rights import Action
 from console.errors import NotAllowed, NotThere
 from console.gateway import approvals, checks, working
 from console.gateway.watching import said_reason
+from console.letters import erasing_is_asked
 from console.tasks.records import PROBLEMS_KEPT, ErasureWork, Outcome, Task, Tasks, Trouble
 from console.visit import Visit
 from strongroom import command_log, erasure_act, project_erasure
@@ -101,7 +101,7 @@ def ask(visit: Visit, name: str, reason: str, confirm: str) -> Request | Task | 
             project_erasure.erase_project(repository.context, planned, ErasureOptions(said))
         finally:
             visit.console.repositories.renew()
-    visit.console.post.tell_all(letters.erasure_is_asked(visit.person.name, name, reason))
+    visit.console.post.tell_all(erasing_is_asked(visit.person.name, name, reason))
     return None
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from console.access.rights import Action
 from console.gateway import checks, listings, vanished
-from console.gateway.listings import Listing
+from console.gateway.listings import Listing, MissingCount
 from console.gateway.vanished import VanishedCount
 from console.visit import Visit
 from vault.errors import NothingFound, StrongroomError
@@ -25,8 +25,8 @@ class SourceState(Struct, frozen=True):
 class ProjectCard(Struct, frozen=True):
     """A project on the first page. taken_at: of its newest snapshot; None where there is none · items, bytes: files that
     whoever asks sees · snapshots: how many there are · vanished: what its sources no longer have, by kind · broken: sources
-    whose promises are not kept; None where nobody could tell · pending: whether it is still being read · problem: why nothing
-    is known of it."""
+    whose promises are not kept; None where nobody could tell · missing: sources of which reports did not appear · pending:
+    whether it is still being read · problem: why nothing is known of it."""
 
     name: str
     taken_at: datetime | None = None
@@ -35,6 +35,7 @@ class ProjectCard(Struct, frozen=True):
     snapshots: int = 0
     vanished: tuple[VanishedCount, ...] = ()
     broken: tuple[SourceState, ...] | None = None
+    missing: tuple[MissingCount, ...] = ()
     pending: bool = False
     problem: StrongroomError | None = None
 
@@ -68,6 +69,7 @@ def _card(visit: Visit, name: str, *, waits: bool) -> ProjectCard:
         sum(one.source in sources for one in listing.known.snapshots),
         tuple(vanished.counts(listing, visit.now)),
         _broken(visit, name, sources),
+        listings.missing_counts(listing, visit.console.known.status(name)),
     )
 
 

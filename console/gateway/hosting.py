@@ -19,7 +19,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from console import letters
 from console.access.rights import Scope
 from console.errors import LeaseLost, NotAllowed, NotThere, TooLarge
 from console.gateway.checks import administering
@@ -40,8 +39,9 @@ from console.hosts.messages import (
     Work,
 )
 from console.hosts.records import Host, Hosts, Lease, Leases
+from console.letters import task_waits_to_be_confirmed
 from console.tasks.records import FoundPlan, Outcome, State, Task, Tasks, Trouble
-from console.tasks.runner import LONGEST_WAIT
+from console.tasks.runner import LONGEST_WAIT, tell
 from console.tasks.signals import Progress
 from console.visit import Visit
 from vault.errors import UsageError
@@ -124,10 +124,9 @@ def finish(console: Console, host: Host, body: FinishBody) -> FinishAnswer:
         Tasks(console.state).change(after)
         Leases(console.state).finish(lease)
     if after.is_over:
-        console.post.tell(after.person, letters.task_is_over(after))
+        tell(console, after)
     elif after.state == "confirm" and after.found is not None:
-        count = after.found.replacing
-        console.post.tell(after.person, letters.task_waits(after, count))
+        console.post.tell(after.person, task_waits_to_be_confirmed(after, after.found.replacing))
     return FinishAnswer(after.state)
 
 
@@ -153,7 +152,7 @@ def end_leases(console: Console) -> None:
             if after.is_over:
                 over.append(after)
     for one in over:
-        console.post.tell(one.person, letters.task_is_over(one))
+        tell(console, one)
 
 
 def progress(visit: Visit, task: Task) -> Progress | None:

@@ -21,7 +21,9 @@ from vault.problems import printable
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from strongroom.expected_reports import MissingReports
     from strongroom.project_items import ItemsAt, ProjectItems
+    from strongroom.project_status import ProjectStatus
     from vault.format.snapshot_record import Record
 
 LONGEST_PATH = 64 << 10
@@ -88,6 +90,45 @@ def listing(visit: Visit, name: str, at: str = "") -> Listing:
     moment = known.moment(at, visit.now)
     items = known.at(moment)
     return Listing(known, at, moment, items, scoped.within(items.table, scope), scope)
+
+
+class MissingCount(Struct, frozen=True):
+    """How many reports of a source did not appear in time, as far back as alerts look; None where only the backup knows which,
+    as they are rows of tables."""
+
+    source: str
+    count: int | None
+
+
+def missing(found: Listing, window: tuple[datetime, datetime]) -> tuple[MissingReports, ...]:
+    """Reports that the settings expect, and that were not there at the listing's moment, within a window: of the sources that
+    whoever asks sees as a whole, as nothing is known of the others' items."""
+    return _of_whole_sources(found, found.known.missing(found.items, window))
+
+
+def missing_counts(found: Listing, status: ProjectStatus | None) -> tuple[MissingCount, ...]:
+    """By source. status: where a backup's findings are noted; None where nobody could tell."""
+    counts: dict[str, int | None] = {}
+    for one in _of_whole_sources(found, found.known.missing_lately(found.items)):
+        if one.ends:
+            counts[one.expectation.source] = (counts.get(one.expectation.source) or 0) + len(one.ends)
+    seen = {one.source for one in found.items.records if covers_source(found.scope, one)}
+    rows = {one.source for one in found.known.expectations if one.column is not None} & seen
+    for alert in () if status is None else status.alerts:
+        if alert.promise == "missing" and alert.subject in rows:
+            counts.setdefault(alert.subject, None)
+    return tuple(MissingCount(source, count) for source, count in sorted(counts.items()))
+
+
+def _of_whole_sources(found: Listing, missing: tuple[MissingReports, ...]) -> tuple[MissingReports, ...]:
+    records = {one.source: one for one in found.items.records}
+    return tuple(one for one in missing if covers_source(found.scope, records[one.expectation.source]))
+
+
+def expected_kinds(found: Listing) -> frozenset[str]:
+    """Of which the settings expect anything, of the sources that whoever asks sees as a whole."""
+    seen = {one.source for one in found.items.records if covers_source(found.scope, one)}
+    return frozenset(one.kind for one in found.known.expectations if one.column is None and one.source in seen)
 
 
 def rows_of(table: pa.Table, zone: ZoneInfo) -> list[Row]:

@@ -202,14 +202,10 @@ def _opened(visit: Visit, place: ItemPlace) -> Iterator[ItemContent]:
     """The item, once it is clear that whoever asks may read it, and their look is in the log."""
     scope = checks.allowed(visit, Action.READ, place.project)
     _require(scope, place)
-    look = (visit.person.name, place.project, place.path, f"{place.at}\0{place.source}")
     options = SelectionOptions(at=place.at or None, source=place.source or None, with_deleted=True)
-    is_new = visit.console.views.is_new(look)
     with checks.opened_content(visit, place.project) as (repository, project):
         try:
-            with item_content(repository.context, project.stored, place.path, options, record=is_new) as found:
-                if is_new:
-                    visit.console.views.recorded(look)
+            with item_content(repository.context, project.stored, place.path, options, views=visit.console.views) as found:
                 yield found
         except NothingFound as error:
             raise _no_item() from error

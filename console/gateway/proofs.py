@@ -20,6 +20,7 @@ from console.access.rights import Action
 from console.accounts.account_log import ACTIONS
 from console.errors import NotAllowed, TooLarge
 from console.gateway import checks
+from console.gateway.looks import settle
 from console.visit import Visit
 from strongroom import audit, audit_export, command_log, evidence, holds, time_parsing
 from strongroom.audit import FoundEntry, LogSelection, VerifiedLog
@@ -155,6 +156,7 @@ def verified_log(visit: Visit, project: str) -> VerifiedLog:
     checks.allowed_whole(visit, Action.AUDIT, project)
     with checks.opened(visit, project) as (repository, opened):
         checks.require_log(opened)
+        settle(visit.console, repository)
         audited = [AuditedProject.of_project(opened.stored)]
         return audit.verify_log(repository.context, audited, stop=_in_time(visit))
 
@@ -166,6 +168,7 @@ def evidence_file(visit: Visit, project: str, period: str) -> tuple[str, BinaryI
     with tempfile.TemporaryDirectory(prefix="strongroom-evidence-") as folder:
         file = Path(folder) / "evidence.zip"
         with checks.opened(visit, project) as (repository, opened):
+            settle(visit.console, repository)
             found = evidence.collect(repository.context, [opened.stored], period[:LONGEST_FILTER])
             erased = tuple(one for one in found.erasures if _may_audit(visit, one["project"]))
             found = replace(found, erasures=erased)  # of all the repository's projects
@@ -189,6 +192,7 @@ def _entries(visit: Visit, project: str, question: LogQuestion, last: int | None
     with checks.opened(visit, project) as (repository, opened):
         checks.require_log(opened)
         selection = _selection(visit, question, repository.context.zone(project), _one(question.action), last)
+        settle(visit.console, repository)
         audited = AuditedProject.of_project(opened.stored)
         read = audit.read_log if last is None else audit.read_newest
         found = read(repository.context, [audited], selection, named=True, stop=_in_time(visit))

@@ -7,7 +7,7 @@ these files.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -83,7 +83,7 @@ def vanished(visit: Visit, name: str, *, span: str = WEEK, folder: bytes = b"", 
     size = int(pc.sum(recent["size"]).as_py() or 0)
     page = Page.of(number, recent.num_rows if folder else len(groups))
     rows = listings.rows_of(recent.slice(page.start(), ROWS_A_PAGE), listing.zone) if folder else []
-    shown = groups[page.start() : page.start() + ROWS_A_PAGE]
+    shown = [_group(one) for one in groups[page.start() : page.start() + ROWS_A_PAGE]]
     quoted = listings.quoted(folder)
     return VanishedView(listing, span, tuple(shown), recent.num_rows, size, quoted, crumbs_of(folder), tuple(rows), page)
 
@@ -114,8 +114,8 @@ def _since(files: pa.Table, span: str, now: datetime, zone: ZoneInfo) -> pa.Tabl
     return files.filter(pc.greater_equal(files["vanished_at"], pa.scalar(begin, kind)))
 
 
-def _groups(gone: pa.Table, files: pa.Table, recent: pa.Table) -> list[VanishedGroup]:
-    """Those of the recent files, by the outermost folder that vanished, or else by their own."""
+def _groups(gone: pa.Table, files: pa.Table, recent: pa.Table) -> list[dict[str, Any]]:
+    """Those of the recent files, by the outermost folder that vanished, or else by their own; newest first. See `_group`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -136,19 +136,24 @@ def _groups(gone: pa.Table, files: pa.Table, recent: pa.Table) -> list[VanishedG
     everything = by_group(files)
     counted = dict(zip(everything["group"].to_pylist(), everything["size_count"].to_pylist(), strict=True))
     groups = [
-        VanishedGroup(
-            printable(row["group"]),
-            listings.quoted(row["group"]),
-            row["group"] in folders,
-            row["size_count"],
-            row["size_sum"],
-            counted[row["group"]] - row["size_count"],
-            row["at_max"],
-            row["kind_min"],
-        )
+        {**row, "whole": row["group"] in folders, "older": counted[row["group"]] - row["size_count"]}
         for row in by_group(recent).to_pylist()
     ]
-    return sorted(groups, key=lambda one: (-one.vanished_at.timestamp(), -one.items, one.quoted))
+    return sorted(groups, key=lambda one: (-one["at_max"].timestamp(), -one["size_count"], one["group"]))
+
+
+def _group(row: dict[str, Any]) -> VanishedGroup:
+    folder: bytes = row["group"]
+    return VanishedGroup(
+        printable(folder),
+        listings.quoted(folder),
+        row["whole"],
+        row["size_count"],
+        row["size_sum"],
+        row["older"],
+        row["at_max"],
+        row["kind_min"],
+    )
 
 
 def _outermost(folder: bytes, folders: set[bytes]) -> bytes:

@@ -5,6 +5,7 @@ All of it is about whole projects; content is none of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,14 @@ from msgspec import Struct
 from console.access.rights import Action
 from console.charts import Chart, chart
 from console.errors import NotThere
-from console.gateway import approvals, checks, hosting
+from console.gateway import approvals, checks, hosting, listings
 from console.hosts.messages import HostLine
 from console.visit import Visit
 from strongroom import daemon_jobs, drill_history, holds, run_request, snapshot_review, storage_history, time_parsing
 from strongroom.daemon_jobs import DaemonJob, RunLog
 from strongroom.holds import PlacedHold
 from strongroom.project_status import ProjectStatus, SourceStatus
-from vault.errors import StrongroomError, UsageError
+from vault.errors import NothingFound, StrongroomError, UsageError
 from vault.problems import printable
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Overview(Struct, frozen=True):
 
 class WatchedProject(Struct, frozen=True):
     """One project. drills: the newest first · jobs: of the daemon · points, storage: what it takes over time, and as a chart ·
-    runs_unknown: why nothing is known of runs; "" where it is."""
+    runs_unknown: why nothing is known of runs; "" where it is · missing: how many reports of a source did not appear in time,
+    None where only the backup knows which."""
 
     name: str
     details: ProjectDetails
@@ -78,6 +80,7 @@ class WatchedProject(Struct, frozen=True):
     points: tuple[StoragePoint, ...]
     storage: Chart | None
     runs_unknown: str
+    missing: Mapping[str, int | None]
 
 
 class NewHold(Struct, frozen=True):
@@ -129,10 +132,11 @@ def watched(visit: Visit, name: str) -> WatchedProject:
         settings = repository.context.settings
         points = storage_history.storage_history(project.snapshots().snapshots)
         jobs, unknown = _jobs(settings, name)
+        status = project.status()
         return WatchedProject(
             name=name,
             details=project.details(),
-            status=project.status(),
+            status=status,
             drills=drill_history.drills(settings, name),
             jobs=jobs,
             points=points,
@@ -140,7 +144,16 @@ def watched(visit: Visit, name: str) -> WatchedProject:
                 [one.at for one in points], [[one.source_bytes for one in points], [one.written_bytes for one in points]]
             ),
             runs_unknown=unknown,
+            missing=_missing(visit, name, status),
         )
+
+
+def _missing(visit: Visit, name: str, status: ProjectStatus) -> dict[str, int | None]:
+    try:
+        found = listings.listing(visit, name)
+    except NothingFound:  # there is no snapshot yet
+        return {}
+    return {one.source: one.count for one in listings.missing_counts(found, status)}
 
 
 def runs(visit: Visit, name: str, job: str) -> tuple[RunLog, ...]:

@@ -9,7 +9,7 @@ from console.access.rights import Action, Scope
 from console.approvals.records import Request, Requests
 from console.gateway import approvals
 from console.return_options import ReturnOptions
-from console.tasks.records import ErasureWork, Outcome, Task, Tasks, Work
+from console.tasks.records import BagWork, ErasureWork, ExportWork, Outcome, Task, Tasks, Work
 from console.visit import Visit
 
 if TYPE_CHECKING:
@@ -21,18 +21,26 @@ ALL_OF_IT = Scope(((frozenset(), ()),))
 
 def carry_out(console: Console, task: Task, running: RunningTask) -> Outcome:
     """Do a task, or go on with it. Raises what its module raises."""
-    from console.gateway import erasing, restoring
+    from console.gateway import bags, erasing, exporting, restoring
 
-    if isinstance(task.work, ErasureWork):
-        return erasing.carry_out(console, task, task.work, running)
-    return restoring.carry_out(console, task, running)
+    match task.work:
+        case ExportWork():
+            return exporting.carry_out(console, task, task.work, running)
+        case BagWork():
+            return bags.carry_out(console, task, task.work, running)
+        case ErasureWork():
+            return erasing.carry_out(console, task, task.work, running)
+        case None:
+            return restoring.carry_out(console, task, running)
 
 
-def new_task(visit: Visit, project: str, action: Action, work: Work, *, name: str = "", scope: Scope = ALL_OF_IT) -> Task:
-    """A task that begins at once, not yet written down. name: of the file that comes of it."""
+def new_task(
+    visit: Visit, project: str, action: Action, work: Work, *, name: str = "", scope: Scope = ALL_OF_IT, task: str = ""
+) -> Task:
+    """A task that begins at once, not yet written down. name: of the file that comes of it · task: its id, where it has one."""
     console = visit.console
     return Task(
-        id=console.randomness.token(16).hex(),
+        id=task or console.randomness.token(16).hex(),
         person=visit.person.name,
         project=project,
         action=action,

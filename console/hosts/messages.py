@@ -53,7 +53,7 @@ class ScopePart(Struct, frozen=True):
     """Items that somebody may have: of these kinds and patterns of paths, each empty for all."""
 
     kinds: Annotated[list[Annotated[str, Meta(max_length=255)]], Meta(max_length=1000)] = []
-    paths: Annotated[list[Path], Meta(max_length=1000)] = []
+    paths: Annotated[list[Annotated[str, Meta(max_length=4096)]], Meta(max_length=1000)] = []
 
 
 class Work(Struct, frozen=True):

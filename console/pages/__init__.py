@@ -5,6 +5,7 @@ approvals   requests for a second person
 ask         questions in SQL
 basket      what was ticked, and the plan of getting it back
 browse      a project: folders, periods, snapshots, what vanished
+exports     items with proof, and whether a bag is what it says
 home        my projects
 hosts       hosts that carry out restores, and their tokens
 item        one item: versions, and how two of them differ
@@ -27,6 +28,7 @@ from console.pages import (
     ask,
     basket,
     browse,
+    exports,
     home,
     hosts,
     item,
@@ -48,6 +50,7 @@ PAGES: tuple[Page, ...] = (
     *ask.ROUTES,
     *basket.ROUTES,
     *browse.ROUTES,
+    *exports.ROUTES,
     *home.ROUTES,
     *hosts.ROUTES,
     *item.ROUTES,

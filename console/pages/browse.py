@@ -7,8 +7,18 @@ from starlette.responses import Response
 from console.access.rights import Action
 from console.gateway import browsing, listings, vanished
 from console.routing import page
+from console.texts import marked
 from console.visit import Visit
 
+EVERY = {
+    "hour": marked("hourly"),
+    "day": marked("daily"),
+    "weekday": marked("on working days"),
+    "week": marked("weekly"),
+    "month": marked("monthly"),
+    "quarter": marked("quarterly"),
+    "year": marked("yearly"),
+}
 GETTING_BACK = (Action.RESTORE_IN_PLACE, Action.RESTORE_TO_FOLDER, Action.DOWNLOAD)
 
 
@@ -47,7 +57,7 @@ def in_project(visit: Visit, template: str, listing: listings.Listing, view: obj
     """A page of a project: moments are those of its zone."""
     visit.texts = visit.texts.at(listing.zone)
     name = visit.value("project")
-    return visit.render(template, project=name, listing=listing, gets_back=may_get_back(visit, name), view=view)
+    return visit.render(template, project=name, listing=listing, gets_back=may_get_back(visit, name), view=view, every=EVERY)
 
 
 def may_get_back(visit: Visit, project: str) -> bool:

@@ -22,7 +22,7 @@ def item_page(visit: Visit) -> Response:
         project=name,
         view=view,
         gets_back=may_get_back(visit, name),
-        reads=visit.may(Action.READ, name) and view.content_here,
+        looks=visit.may(Action.READ, name) and view.content_here and view.row.type == "file",
         no_content=not view.content_here,
     )
 

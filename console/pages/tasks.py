@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from console.gateway import approvals, downloads, hosting, tasks
+from console.gateway import approvals, downloads, exporting, hosting, tasks
 from console.routing import page
 from console.streams import StreamedFile
 from console.visit import Visit
+
+PIECE = 1 << 18
 
 
 def my_tasks(visit: Visit) -> Response:
@@ -19,7 +21,8 @@ def task(visit: Visit) -> Response:
     """One; asked for again and again while it runs."""
     found = tasks.get(visit, visit.value("task"))
     address = None
-    if found.is_download and found.state in ("ready", "running", "done", "partly"):
+    ready = found.is_download and found.state in ("ready", "running", "done", "partly")
+    if ready or exporting.is_there(visit.console, found):
         made = downloads.address_of(visit, found)
         address = visit.path_to("downloads", made.task, made.name or "download", until=made.until, key=made.key)
     template = "getting_back/task_state.html" if visit.is_fragment else "getting_back/task.html"
@@ -56,7 +59,11 @@ def try_task_again(visit: Visit) -> Response:
 def download(visit: Visit) -> Response:
     """The content, while it is read."""
     address = downloads.Address(visit.value("task"), visit.value("name"), visit.asked("until"), visit.asked("key"))
-    sending = downloads.begin(visit, address)
+    task = downloads.task_of(visit, address)
+    if task.work is not None:
+        file, size = exporting.opened_bag(visit, task)
+        return StreamedFile(lambda: file.read(PIECE) or None, file.close, task.name, size, "application/zip")
+    sending = downloads.begin(visit, task)
     kind = "application/zip" if sending.name.endswith(".zip") else "application/octet-stream"
     return StreamedFile(sending.pipe.read, sending.close, sending.name, sending.size, kind)
 

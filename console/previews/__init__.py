@@ -4,7 +4,6 @@
     pictures    the measures of a picture by its header
     worker      a process without keys that opens tables and messages, with little memory
     workers     these processes: started ahead, ended when they take too long
-    views       which views are in the log already
 
 Content goes into pages as escaped text alone. The bytes themselves are given for a few types of pictures, sound, film and PDF,
 named by what they begin with, below a policy of their own that allows nothing.

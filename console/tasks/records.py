@@ -4,7 +4,7 @@
     asked -> ready -> running -> done | partly | ready                     a download, which can be fetched as long as it stands
     asked -> waiting -> running -> done | partly | failed | cancelled      a restore that a host carries out
                                 -> confirm -> asked | waiting              it would replace what nobody has confirmed
-    queued -> running -> done | partly | failed | cancelled                other work: erasing
+    queued -> running -> done | partly | failed | cancelled                other work: an export, a bag, erasing
 
 A task that ran when the console was killed is `queued` again when it starts, or `ready`: restores go on where they were. One
 that a host carries out goes on there (see `console.hosts`).
@@ -58,18 +58,64 @@ class Trouble(Struct, frozen=True):
     message: str
 
 
+class BagVerdict(Struct, frozen=True):
+    """What the verification of a bag came to. sound: nothing is wrong · files, bytes: that are what the manifest says · signed:
+    whether a signature is right · signer: whose it is; "" where nobody here knows · compared, converted: files, and originals
+    of tables, whose content is that of a snapshot · snapshots_asked: whether they were compared at all · findings: how many
+    things are wrong."""
+
+    sound: bool
+    files: int = 0
+    bytes: int = 0
+    signed: bool = False
+    signer: str = ""
+    stamped_at: datetime | None = None
+    stamp_verified: bool = False
+    compared: int = 0
+    converted: int = 0
+    snapshots_asked: bool = False
+    findings: int = 0
+
+
+class ExportWork(Struct, frozen=True, tag="export"):
+    """Items with proof, as a signed bag. The fields are those of a `strongroom.selection.SelectionOptions`, and of the tables
+    that are converted · reason: for the report."""
+
+    kinds: tuple[str, ...] = ()
+    periods: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    overlapping: bool = False
+    at: str = ""
+    deleted: bool = False
+    versions: int | None = 1
+    table_format: str = ""
+    people: bool = False
+    reason: str = ""
+
+
+class BagWork(Struct, frozen=True, tag="bag"):
+    """The verification of a bag. name: of it · folder: of the settings in which it lies, by its name there; "" for one that was
+    brought, which lies in the task's own folder · sha256: of what was brought."""
+
+    name: str
+    folder: str = ""
+    sha256: str = ""
+
+
 class ErasureWork(Struct, frozen=True, tag="erasure"):
     """The erasing of a project. reason: as it was asked for, where one person is enough."""
 
     reason: str = ""
 
 
-Work = ErasureWork
+Work = ExportWork | BagWork | ErasureWork
 
 
 class Outcome(Struct, frozen=True):
     """What a task has done. files, bytes: that were written · already_there: were right already · problems: of single items, in
-    all · troubles: the first of them · where: the place · verified: files that were read again; None where nobody asked."""
+    all · troubles: the first of them · where: the place · verified: files that were read again; None where nobody asked
+    · bag: what its verification came to."""
 
     files: int = 0
     bytes: int = 0
@@ -78,6 +124,7 @@ class Outcome(Struct, frozen=True):
     troubles: tuple[Trouble, ...] = ()
     where: str = ""
     verified: int | None = None
+    bag: BagVerdict | None = None
 
 
 class FoundPlan(Struct, frozen=True):
@@ -133,8 +180,16 @@ class Task(Struct, frozen=True):
 
     @property
     def kind(self) -> str:
-        """What it does: a goal of getting back, or `erasure`."""
-        return self.options.goal if self.work is None else "erasure"
+        """What it does: a goal of getting back, `export`, `bag` or `erasure`."""
+        match self.work:
+            case None:
+                return self.options.goal
+            case ExportWork():
+                return "export"
+            case BagWork():
+                return "bag"
+            case ErasureWork():
+                return "erasure"
 
     @property
     def is_over(self) -> bool:

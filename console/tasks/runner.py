@@ -35,7 +35,8 @@ Work = Callable[["Console", Task, RunningTask], Outcome]
 
 
 class TaskRunner:
-    """Begun by `start`, ended by `stop`. work: does a task · tend: is called now and then."""
+    """Begun by `start`, ended by `stop`. work: does a task · tend: is called now and then by the
+    process that does them."""
 
     def __init__(self, console: Console, work: Work, tend: Callable[[Console], None] = lambda _: None) -> None:
         self._console = console
@@ -126,7 +127,12 @@ class TaskRunner:
     def _finish(self, task: Task) -> None:
         self._tasks.change(task, unless=("cancelled",))
         if task.is_over:
-            self._console.post.tell(task.person, task_is_over(task))
+            tell(self._console, task)
+
+
+def tell(console: Console, task: Task) -> None:
+    """Tell the person that their task is over."""
+    console.post.tell(task.person, task_is_over(task))
 
 
 def _may_pass(error: StrongroomError) -> bool:

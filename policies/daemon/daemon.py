@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from policies.daemon import after_backup, metrics
 from policies.daemon.alert_monitor import RUNNING_JOBS, AlertMonitor
+from policies.daemon.console_agent import AgentWork, ConsoleAgent
 from policies.daemon.first_contact import FirstContact
 from policies.daemon.health import Health
 from policies.daemon.heartbeat import HeartbeatWriter
@@ -56,7 +57,8 @@ class DaemonSignals(Struct):
 
 class DaemonConfig(Struct, frozen=True):
     """All that the settings say, as it can be changed while the daemon runs. grace: seconds for runs to end · kits: recovery
-    kits, of which it reminds people · log: what is done with the heads of the log; None for nothing."""
+    kits, of which it reminds people · log: what is done with the heads of the log; None for nothing · agent: for a
+    console elsewhere; None for none."""
 
     projects: Sequence[ProjectConfig]
     jobs: Sequence[Job]
@@ -65,6 +67,7 @@ class DaemonConfig(Struct, frozen=True):
     grace: float = 30.0
     kits: KitConfig = KitConfig()
     log: LogTasks | None = None
+    agent: AgentWork | None = None
 
 
 class DaemonParts(Struct):
@@ -99,6 +102,8 @@ class Daemon:
         self._outbox = Outbox(parts.state_store, config.channels, self._clock, log.notice, launch=parts.launch)
         self._log_heads = LogHeads(parts.state_store, self._outbox, self._clock, log.notice, parts.services.host, parts.launch)
         self._log_heads.use(config.log)
+        self._agent = ConsoleAgent(self._clock, log.notice, parts.launch)
+        self._agent.use(config.agent)
         self._monitor = AlertMonitor(parts.state_store, self._runner, self._outbox, log, parts.services.host)
         self._runner.use(config.jobs)
         self._contact = FirstContact(parts.reach, self._clock, log.notice, parts.launch)
@@ -118,6 +123,7 @@ class Daemon:
         loop.every(LOOK, self.show, "showing metrics")
         loop.every(LOOK, self._show_life, "showing a sign of life")
         loop.every(LOOK, self._log_heads.tick, "telling the heads of the log")
+        loop.every(TICK, self._agent.tick, "asking a console for restores")
         loop.every(PING, self._ping, "pinging")
         if self._parts.systemd.watchdog is not None:
             loop.every(self._parts.systemd.watchdog / 3, lambda: self._parts.systemd.notify("WATCHDOG=1"), "watchdog")
@@ -255,6 +261,7 @@ class Daemon:
             self._config = config
             self._outbox.use(config.channels)
             self._log_heads.use(config.log)
+            self._agent.use(config.agent)
             log.info(f"the settings are read anew: {self._status()}")
         systemd.notify("READY=1", f"STATUS={self._status()}")
 
@@ -264,6 +271,7 @@ class Daemon:
         running = len(self._runner.running())
         log.info(f"the end is wanted: {counted(running, 'run has', 'runs have')} {grace:g} seconds to withdraw")
         left = self._runner.stop(grace)
+        self._agent.end(grace)
         for run in left:
             log.notice(f"{run.project}/{run.job}: did not end in time; what it has stored is kept")
         self._show_end()

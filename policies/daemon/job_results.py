@@ -66,6 +66,14 @@ def reached(ended: ProcessResult) -> None:
     raise RunFailed(message if not ended.asked else f"it did not answer in time: {message}", hint=hint)
 
 
+def agent_ended(ended: ProcessResult) -> None:
+    """Of the agent for a console, which ends where it is asked to. Raises `RunFailed` where it has ended otherwise."""
+    if ended.asked or ended.code == DONE:
+        return
+    message, hint = _error(ended)
+    raise RunFailed(message, hint=hint)
+
+
 def _error_of(document: dict[str, Any]) -> str:
     """What a run did, in a few words."""
     parts = [

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -29,6 +29,7 @@ COLUMNS = ["path", "type", "period_start", "period_end"]
 
 _AN_HOUR, _A_DAY = timedelta(hours=1), timedelta(days=1)
 _MOMENT, _A_SECOND = timedelta(microseconds=1), timedelta(seconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Unit(Struct, frozen=True):
@@ -61,10 +62,38 @@ class ExpectedPattern(Struct, frozen=True):
     grace: timedelta
 
 
+class Absence(NamedTuple):
+    """An hour, day, … for which nothing came. end: its end, aware."""
+
+    label: str
+    end: datetime
+
+
 def missing(table: pa.Table, expected: ExpectedPattern, since: datetime, now: datetime, zone: ZoneInfo) -> tuple[str, ...]:
     """The labels of what did not appear in time. table: of a manifest, `COLUMNS` · since: from when on items are expected where
     there are none at all."""
-    return absent(_periods(table, expected.pattern, _UNITS[expected.unit].longest), expected, since, now, zone)
+    back = now - _UNITS[expected.unit].back
+    return tuple(one.label for one in missing_within(table, expected, since, now, zone, (back, now)))
+
+
+def missing_within(
+    table: pa.Table,
+    expected: ExpectedPattern,
+    since: datetime,
+    now: datetime,
+    zone: ZoneInfo,
+    window: tuple[datetime, datetime],
+) -> tuple[Absence, ...]:
+    """As `missing`, of the hours, days, … that end within a window, however long ago that is, with the one that holds its
+    start."""
+    unit = _UNITS[expected.unit]
+    rows = _periods(table, expected.pattern, unit.longest)
+    first = min((moment for _, moment in _stood(rows.earliest(unit.longest), unit, zone)), default=since)
+    begin, end = max(first, window[0]), min(window[1], now - expected.grace)
+    if begin > end:
+        return ()
+    found = {label for label, _ in _stood(rows.between(begin - 2 * unit.longest, end + 2 * unit.longest), unit, zone)}
+    return tuple(_absences(found, expected, (begin, end), zone))
 
 
 def looked_back(expected: ExpectedPattern) -> timedelta:
@@ -81,15 +110,25 @@ def absent(
     *,
     until: datetime | None = None,
 ) -> tuple[str, ...]:
-    """As `missing`, of the periods that items, or the rows of a table, are about. until: nothing later is expected."""
+    """As `missing`, of the periods that the rows of a table are about. until: nothing later is expected."""
     unit = _UNITS[expected.unit]
-    stood = [one for start, end in there for one in _stands_for(start, end, unit.bucket, zone)]
+    stood = _stood(there, unit, zone)
     begin = max(min((moment for _, moment in stood), default=since), now - unit.back)
-    found = {label for label, _ in stood}
-    workdays = expected.unit == "weekday"
     end = now - expected.grace if until is None else min(until, now - expected.grace)
-    ended = _ended(begin, end, zone, unit)
-    return tuple(label for label, wall in ended if label not in found and not (workdays and wall.weekday() > 4))
+    return tuple(one.label for one in _absences({label for label, _ in stood}, expected, (begin, end), zone))
+
+
+def _absences(
+    found: set[str], expected: ExpectedPattern, window: tuple[datetime, datetime], zone: ZoneInfo
+) -> Iterator[Absence]:
+    workdays = expected.unit == "weekday"
+    for label, wall, end in _ended(*window, zone, _UNITS[expected.unit]):
+        if label not in found and not (workdays and wall.weekday() > 4):
+            yield Absence(label, end)
+
+
+def _stood(there: Iterable[tuple[datetime, datetime]], unit: _Unit, zone: ZoneInfo) -> list[tuple[str, datetime]]:
+    return [one for start, end in there for one in _stands_for(start, end, unit.bucket, zone)]
 
 
 def _stands_for(start: datetime, end: datetime, bucket: str, zone: ZoneInfo) -> Iterator[tuple[str, datetime]]:
@@ -113,8 +152,9 @@ def _stands_for(start: datetime, end: datetime, bucket: str, zone: ZoneInfo) -> 
         yield label(middle), middle
 
 
-def _ended(begin: datetime, end: datetime, zone: ZoneInfo, unit: _Unit) -> Iterator[tuple[str, datetime]]:
-    """The hours, days, … that hold `begin` or come later, and are over at `end`."""
+def _ended(begin: datetime, end: datetime, zone: ZoneInfo, unit: _Unit) -> Iterator[tuple[str, datetime, datetime]]:
+    """The hours, days, … that hold `begin` or come later, and are over at `end`; each with a moment in it on the zone's clock,
+    and its end."""
     label_of = BUCKETS[unit.bucket]
     wall = local(begin, zone)
     moment = begin - timedelta(minutes=wall.minute % 15, seconds=wall.second, microseconds=wall.microsecond)
@@ -122,20 +162,30 @@ def _ended(begin: datetime, end: datetime, zone: ZoneInfo, unit: _Unit) -> Itera
         moment -= timedelta(hours=wall.hour, minutes=wall.minute // 15 * 15)
     label, wall = label_of(local(begin, zone)), local(begin, zone)
     while moment < end + unit.step:
-        new = label_of(local(moment, zone))
+        here = local(moment, zone)
+        new = label_of(here)
         if new != label and moment > begin:
             first = _first_of(new, moment, zone, unit)
             if first > end:
                 return
-            yield label, wall
-            label, wall = new, local(first, zone)
-        moment += unit.step
+            yield label, wall, first
+            label, wall = new, here if first == moment else local(first, zone)
+        moment += _AN_HOUR if unit.bucket == "hourly" and _is_whole(here, moment, zone) else unit.step
+
+
+def _is_whole(here: datetime, moment: datetime, zone: ZoneInfo) -> bool:
+    """Whether a moment begins an hour of the clock within which no clock is changed. here: on the zone's clock."""
+    if here.minute or here.second or here.microsecond:
+        return False
+    return local(moment + _AN_HOUR, zone).utcoffset() == here.utcoffset()
 
 
 def _first_of(label: str, moment: datetime, zone: ZoneInfo, unit: _Unit) -> datetime:
     """When that hour, day, … began on the zone's clock. moment: the first that was looked at in it; steps drift from midnight
     when clocks change."""
     before, within = moment - unit.step, moment
+    if BUCKETS[unit.bucket](local(moment - _A_SECOND, zone)) != label:
+        return moment
     while within - before > _A_SECOND:
         middle = before + (within - before) // 2
         if BUCKETS[unit.bucket](local(middle, zone)) == label:
@@ -145,24 +195,43 @@ def _first_of(label: str, moment: datetime, zone: ZoneInfo, unit: _Unit) -> date
     return within.replace(microsecond=0)
 
 
-def _periods(table: pa.Table, pattern: str, longest: timedelta) -> list[tuple[datetime, datetime]]:
+class _Periods:
+    """Periods of items, each once, as microseconds since 1970."""
+
+    def __init__(self, start: pa.ChunkedArray, end: pa.ChunkedArray) -> None:
+        self._start, self._end = start, end
+
+    def earliest(self, longest: timedelta) -> list[tuple[datetime, datetime]]:
+        """Those that begin with the first one, or so soon after it that they may stand for an earlier day than it."""
+        import pyarrow.compute as pc
+
+        first = pc.min(self._start).as_py()
+        return [] if first is None else self._pairs(pc.less_equal(self._start, first + longest // _MOMENT))
+
+    def between(self, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+        """Those that are about any of that time."""
+        import pyarrow.compute as pc
+
+        return self._pairs(pc.and_(pc.greater_equal(self._end, _micros(start)), pc.less_equal(self._start, _micros(end))))
+
+    def _pairs(self, mask: pa.ChunkedArray) -> list[tuple[datetime, datetime]]:
+        starts, ends = (column.filter(mask).to_pylist() for column in (self._start, self._end))
+        return [(_EPOCH + start * _MOMENT, _EPOCH + end * _MOMENT) for start, end in zip(starts, ends, strict=True)]
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MOMENT
+
+
+def _periods(table: pa.Table, pattern: str, longest: timedelta) -> _Periods:
     """The periods of the items that count."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    lasts = pc.subtract(table["period_end"].cast(pa.int64()), table["period_start"].cast(pa.int64()))
-    counts = pc.and_(pc.equal(table["type"], "file"), pc.match_substring_regex(table["path"], pattern.encode()))
-    short = pc.less_equal(lasts, longest // _MOMENT * _per_micro(table))
-    chosen = table.filter(pc.and_(counts, pc.fill_null(short, fill_value=False)))
-    pairs = chosen.select(["period_start", "period_end"]).group_by(["period_start", "period_end"]).aggregate([])
-    return list(_aware(pairs["period_start"].to_pylist(), pairs["period_end"].to_pylist()))
-
-
-def _per_micro(table: pa.Table) -> int:
-    """How many of the column's ticks are a microsecond."""
-    return {"us": 1, "ns": 1000}[table.schema.field("period_start").type.unit]
-
-
-def _aware(starts: Iterable[datetime], ends: Iterable[datetime]) -> Iterator[tuple[datetime, datetime]]:
-    for start, end in zip(starts, ends, strict=True):
-        yield start.astimezone(UTC), end.astimezone(UTC)
+    per_micro = {"us": 1, "ns": 1000}[table.schema.field("period_start").type.unit]
+    ticks = {name: table[name].cast(pa.int64()) for name in ("period_start", "period_end")}
+    lasts = pc.subtract(ticks["period_end"], ticks["period_start"])
+    short = pc.fill_null(pc.less_equal(lasts, longest // _MOMENT * per_micro), fill_value=False)
+    counts = pc.and_(pc.and_(pc.equal(table["type"], "file"), short), pc.match_substring_regex(table["path"], pattern.encode()))
+    chosen = pa.table(ticks).filter(counts).group_by(list(ticks)).aggregate([])
+    return _Periods(*(pc.divide(chosen[name], per_micro) for name in ticks))

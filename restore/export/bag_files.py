@@ -29,6 +29,16 @@ LONGEST_LINE = 16 * 1024 * 1024
 MOST_FILES = 10_000_000
 PIECE = 4 * 1024 * 1024
 
+
+class BagBounds(NamedTuple):
+    """How large a bag may be that is looked at. files: how many · bytes: of all of them, expanded; None for any · text: bytes
+    of a manifest."""
+
+    files: int = MOST_FILES
+    bytes: int | None = None
+    text: int = LARGEST_TEXT
+
+
 _LINE = re.compile(r"([0-9a-fA-F]{64})[ \t]+\*?(.+)\Z")
 _ENCODED = {"%0A": "\n", "%0a": "\n", "%0D": "\r", "%0d": "\r", "%25": "%"}
 
@@ -42,7 +52,9 @@ class Digests(NamedTuple):
 
 
 class BagFiles(Protocol):
-    """The files of a bag, by their paths in it."""
+    """The files of a bag, by their paths in it. bounds: that it keeps."""
+
+    bounds: BagBounds
 
     def names(self) -> set[str]:
         """All of them. Raises `Damaged` for what no bag has."""
@@ -54,40 +66,48 @@ class BagFiles(Protocol):
 
 
 class _Folder:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, bounds: BagBounds) -> None:
         self._root = root
+        self.bounds = bounds
 
     def names(self) -> set[str]:
         found: set[str] = set()
+        size = 0
         for folder, folders, files in os.walk(self._root):
             for name in (*folders, *files):
                 path = Path(folder, name)
-                if path.is_symlink() or stat.S_IFMT(path.lstat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+                status = path.lstat()
+                if path.is_symlink() or stat.S_IFMT(status.st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
                     raise Damaged(f"{printable(os.fsencode(path))} is neither a file nor a folder: no bag has that")
+                size += status.st_size if name in files else 0
             found |= {str(Path(folder, name).relative_to(self._root)) for name in files}
-            if len(found) > MOST_FILES:
-                raise Damaged(f"the bag has more than {MOST_FILES} files")
+            _refuse_large(len(found), size, self.bounds)
         return found
 
     def opened(self, name: str) -> IO[bytes]:
         try:
-            return (self._root / name).open("rb")
+            handle = os.open(self._root / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError as error:
             raise KeyError(name) from error
+        return os.fdopen(handle, "rb")
 
 
 class _Zip:
-    """The one folder at the top is the bag's own."""
+    """The one folder at the top is the bag's own. Nothing of it is believed before it was looked at: names, sorts, sizes."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, bounds: BagBounds) -> None:
         self._archive = archive
-        names = [one for one in archive.namelist() if not one.endswith("/")]
-        tops = {name.split("/", 1)[0] for name in names}
-        if len(tops) != 1 or len(names) > MOST_FILES:
+        self.bounds = bounds
+        infos = [one for one in archive.infolist() if not one.filename.endswith("/")]
+        _refuse_large(len(infos), sum(one.file_size for one in infos), bounds)
+        tops = {one.filename.split("/", 1)[0] for one in infos}
+        if len(tops) != 1:
             raise Damaged("the ZIP file does not hold one folder with a bag")
         self._base = f"{tops.pop()}/"
-        if len(set(names)) != len(names):
+        if len({one.filename for one in infos}) != len(infos):
             raise Damaged("the ZIP file has two files of one name")
+        for one in infos:
+            self._refuse(one)
 
     def names(self) -> set[str]:
         return {one.removeprefix(self._base) for one in self._archive.namelist() if not one.endswith("/")}
@@ -95,16 +115,34 @@ class _Zip:
     def opened(self, name: str) -> IO[bytes]:
         return self._archive.open(self._base + name)
 
+    def _refuse(self, one: zipfile.ZipInfo) -> None:
+        shown = printable(one.filename.encode("utf-8", "surrogateescape"))
+        sort = stat.S_IFMT(one.external_attr >> 16)
+        if not one.filename.startswith(self._base) or _leads_out(one.filename.removeprefix(self._base)):
+            raise Damaged(f"{shown} is a name that leads out of the bag: no bag has that")
+        if sort not in (0, stat.S_IFREG):
+            raise Damaged(f"{shown} is neither a file nor a folder: no bag has that")
+        if one.flag_bits & 1:
+            raise Damaged(f"{shown} is encrypted: no bag has that")
+
+
+def _refuse_large(files: int, size: int, bounds: BagBounds) -> None:
+    """Raises `Damaged`."""
+    if files > bounds.files:
+        raise Damaged(f"the bag has more than {bounds.files} files")
+    if bounds.bytes is not None and size > bounds.bytes:
+        raise Damaged(f"the files of the bag have more than {bounds.bytes >> 20} MiB when they are expanded")
+
 
 @contextmanager
-def opened(path: Path) -> Iterator[BagFiles]:
+def opened(path: Path, bounds: BagBounds = BagBounds()) -> Iterator[BagFiles]:  # noqa: B008 (a constant)
     """The bag at a path. Raises `TargetError` where there is none that can be read, `Damaged`."""
     try:
         if path.is_dir():
-            yield _Folder(path)
+            yield _Folder(path, bounds)
             return
         with zipfile.ZipFile(path) as archive:
-            yield _Zip(archive)
+            yield _Zip(archive, bounds)
     except zipfile.BadZipFile as error:
         raise Damaged(f"{path} is not a folder, and not a whole ZIP file: {error}") from error
     except OSError as error:
@@ -115,10 +153,10 @@ def read_text(files: BagFiles, name: str) -> bytes:
     """A text of the bag. Raises `Damaged` where it is missing or too large."""
     try:
         with files.opened(name) as file:
-            data = file.read(LARGEST_TEXT + 1)
+            data = file.read(files.bounds.text + 1)
     except KeyError as error:
         raise Damaged(f"the bag has no {name}") from error
-    if len(data) > LARGEST_TEXT:
+    if len(data) > files.bounds.text:
         raise Damaged(f"{name} is larger than any that is written")
     return data
 

@@ -1,7 +1,7 @@
 """Roll-ups joined: those of some hundred snapshots come to be many, and each is a request for who asks about a whole history.
 
-Eight or more of one size that follow upon each other become one of the next size, so that a version is written again once for
-each size that it passes, and at most seven of each stay. What was forgotten meanwhile stays behind. It may be interrupted
+Eight or more of one size that follow upon each other become one of the next size, and fewer where they fill one, so that a
+version is written again once for each size that it passes. What was forgotten meanwhile stays behind. It may be interrupted
 anywhere, and two may do it at once.
 """
 
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from restore.history.ledger import Ledger, only
 from restore.history.rollup import FEWEST
 from restore.history.update import UpdateOptions
+from vault.format import rollup
 from vault.format.rollup import Rollup
 from vault.format.snapshot_record import Record
 from vault.repository import forget_notes, record_gathering, rollups
@@ -24,6 +25,9 @@ FAN_IN = 8
 
 LARGEST_JOIN = 24 * 1024 * 1024
 """Stored bytes of what is joined at once: so much is decoded in memory, some ten times as large."""
+
+LARGEST_HEAD = 3 * 1024 * 1024
+"""Bytes of the records in what is joined: they lie in the footer, of which no reader takes more than 4 MiB. Some 2,400."""
 
 MOST_FORGOTTEN = 4
 """One part in so many of a roll-up's snapshots: where more are forgotten, it is written anew without them."""
@@ -99,13 +103,18 @@ def _apart(own: Sequence[StoredRollup]) -> list[list[StoredRollup]]:
 
 
 def _that_fit(alike: Sequence[StoredRollup]) -> list[list[StoredRollup]]:
-    """Groups of at least `FAN_IN`, each as large as may be joined at once."""
+    """Groups of at least `FAN_IN`, or as large as may be joined at once."""
     groups: list[list[StoredRollup]] = [[]]
-    for one in alike:
-        if sum(other.size for other in groups[-1]) + one.size > LARGEST_JOIN:
+    size = head = 0
+    for one in alike if len(alike) > 1 else ():
+        own = rollup.head_size(one.records)
+        if groups[-1] and (size + one.size > LARGEST_JOIN or head + own > LARGEST_HEAD):
             groups.append([])
+            size = head = 0
         groups[-1].append(one)
-    return [some for some in groups if len(some) >= FAN_IN]
+        size, head = size + one.size, head + own
+    full = [some for some in groups[:-1] if len(some) > 1]
+    return [*full, *(some for some in groups[-1:] if len(some) >= FAN_IN)]
 
 
 def _join(project: Project, names: Sequence[str], gone: Mapping[str, object], options: UpdateOptions) -> int:

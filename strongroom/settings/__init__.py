@@ -4,6 +4,7 @@
     [projects.NAME]       sources, zone, schedule, keep, …      [defaults] for all of them
     [copies.NAME]         address, endpoint, …, keep            [daemon], [notify.…]
 
+    tables, value_readers            what models are made of, and how a value is read; value_types has the kinds of values
     models, projects, notifications, console  the models: what a table may hold; document is the whole file, with [copies.NAME]
     reader                           text -> models, or all errors with line and key (toml_positions, errors, secrets)
     renamed                          names of earlier versions, taken as those of today
@@ -78,7 +79,7 @@ def of_address(text: str) -> Settings:
 
 def in_address(repository: RepositorySettings) -> str:
     """The address of a repository with all that is needed to reach it, as `of_address` reads it."""
-    values = repository.model_dump(exclude_none=True, include=set(_OF_ADDRESS))
+    values = {name: value for name, value in repository.model_dump(exclude_none=True).items() if name in _OF_ADDRESS}
     query = urlencode(
         {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}, safe=":/"
     )

@@ -1,16 +1,13 @@
 """The table `[console]`: where the console listens, who may do what there, and who vouches for people."""
 
-from __future__ import annotations
-
 import ipaddress
 from datetime import date, datetime
-from typing import Annotated, Literal, Self, TypeAlias
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
-
-from strongroom.settings.models import SettingsTable
+from strongroom.settings.tables import Field, Table, Unfit, table_check
+from strongroom.settings.value_readers import After, Before
 from strongroom.settings.value_types import Glob, Length, Place, PlainUrl, Text, Texts, Word, Zone, checked
 from vault.errors import SettingsError
 
@@ -52,27 +49,27 @@ def _header(text: str) -> None:
         raise SettingsError(f"{text!r} is not the name of a header", hint="write 'X-Remote-User'")
 
 
-def _last_day(value: object) -> object:
+def _last_day(value: object, _folder: Path | None) -> object:
     if isinstance(value, date) and not isinstance(value, datetime):
         return value.isoformat()
     return value
 
 
-def _day(text: str) -> str:
+def _day(text: str, _folder: Path | None) -> str:
     try:
         date.fromisoformat(text)
     except ValueError as error:
-        raise PydanticCustomError("meaning", "must be a day", {"hint": "write '2026-12-31'"}) from error
+        raise Unfit("must be a day", hint="write '2026-12-31'") from error
     return text
 
 
 Network: TypeAlias = Annotated[str, checked(_network)]
 Issuer: TypeAlias = Annotated[str, checked(_issuer)]
 Header: TypeAlias = Annotated[str, checked(_header)]
-Day: TypeAlias = Annotated[str, BeforeValidator(_last_day, json_schema_input_type=str), AfterValidator(_day)]
+Day: TypeAlias = Annotated[str, Before(_last_day, str), After(_day)]
 
 
-class ConsoleRole(SettingsTable):
+class ConsoleRole(Table):
     """A role that people have. What nobody is given, nobody may."""
 
     role: Literal["viewer", "exporter", "restorer", "operator", "auditor", "administrator"] = Field(
@@ -81,20 +78,19 @@ class ConsoleRole(SettingsTable):
     people: Texts = Field(default=(), description="by the names with which they sign in")
     groups: Texts = Field(default=(), description="by groups: of local accounts, or of whoever vouches for people")
     projects: Texts = Field(default=("*",), description="names of projects, with `*` for any letters")
-    kinds: Annotated[tuple[Word, ...], Field(strict=False)] = Field(default=(), description="only these kinds; else all")
-    paths: Annotated[tuple[Glob, ...], Field(strict=False)] = Field(
+    kinds: tuple[Word, ...] = Field(default=(), description="only these kinds; else all")
+    paths: tuple[Glob, ...] = Field(
         default=(), description="only items that match one of these patterns, the kind in front: `reports/2024/**`; else all"
     )
     until: Day | None = Field(default=None, description="the last day on which they have it: `2026-12-31`; else it has no end")
 
-    @model_validator(mode="after")
-    def _somebody(self) -> Self:
+    @table_check
+    def _somebody(self) -> None:
         if not self.people and not self.groups:
-            raise PydanticCustomError("meaning", "needs people or groups", {"hint": 'write people = ["anna"]'})
-        return self
+            raise Unfit("needs people or groups", hint='write people = ["anna"]')
 
 
-class OpenIdSettings(SettingsTable):
+class OpenIdSettings(Table):
     """Sign in with OpenID Connect: the provider vouches for people, and may name their groups."""
 
     issuer: Issuer = Field(description="the provider's URL, below which it has `.well-known/openid-configuration`")
@@ -112,10 +108,10 @@ class OpenIdSettings(SettingsTable):
     scopes: Texts = Field(default=("openid", "email", "profile"), description="what the provider is asked for")
 
 
-class ProxySettings(SettingsTable):
+class ProxySettings(Table):
     """A reverse proxy in front of the console. Its headers count only where the request comes from one of its addresses."""
 
-    addresses: Annotated[tuple[Network, ...], Field(strict=False, min_length=1)] = Field(
+    addresses: Annotated[tuple[Network, ...], Field(min_length=1)] = Field(
         description="addresses or networks of the proxy; from others its headers count for nothing"
     )
     header: Header | None = Field(
@@ -124,7 +120,7 @@ class ProxySettings(SettingsTable):
     groups_header: Header | None = Field(default=None, description="their groups, with commas between them")
 
 
-class ConsoleSettings(SettingsTable):
+class ConsoleSettings(Table):
     """The console, which `strongroom console` serves."""
 
     listen: Annotated[str, checked(listens)] = Field(
@@ -149,30 +145,28 @@ class ConsoleSettings(SettingsTable):
     second_factor: bool = Field(
         default=False, description="whether local accounts need a one-time password: who has none sets it up first"
     )
-    restore_folders: Annotated[tuple[Place, ...], Field(strict=False)] = Field(
+    restore_folders: tuple[Place, ...] = Field(
         default=(), description="folders of this machine into which restorers may restore; else none"
     )
-    approvals: Annotated[tuple[Approvable, ...], Field(strict=False)] = Field(
+    bag_folders: tuple[Place, ...] = Field(
+        default=(), description="folders of this machine with bags that auditors may verify; else none"
+    )
+    approvals: tuple[Approvable, ...] = Field(
         default=("erase", "shorten-retention", "release-hold"), description="what a second person must approve"
     )
     approval_within: Length = Field(default="1 day", description="how long after a request it can be approved")
     masked_columns: Texts = Field(
         default=(), description="columns of tables that previews do not show, by name, with `*` for any letters"
     )
-    roles: Annotated[tuple[ConsoleRole, ...], Field(strict=False)] = Field(
-        default=(), description="who may what: tables `[[console.roles]]`"
-    )
+    roles: tuple[ConsoleRole, ...] = Field(default=(), description="who may what: tables `[[console.roles]]`")
     openid: OpenIdSettings | None = Field(default=None, description="sign in with OpenID Connect")
     proxy: ProxySettings | None = Field(default=None, description="a reverse proxy in front")
 
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
+    @table_check
+    def _whole(self) -> None:
         if (self.certificate_file is None) != (self.key_file is None):
-            raise PydanticCustomError("meaning", "needs both certificate_file and key_file, or neither")
+            raise Unfit("needs both certificate_file and key_file, or neither")
         if self.url is None and (self.openid is not None or self.proxy is not None):
-            raise PydanticCustomError(
-                "meaning", "needs url, as people reach it", {"hint": "write url = 'https://console.example.org'"}
-            )
+            raise Unfit("needs url, as people reach it", hint="write url = 'https://console.example.org'")
         if self.url is not None and urlsplit(self.url).path.strip("/"):
-            raise PydanticCustomError("meaning", "has a url with a path", {"hint": "the console has a host of its own"})
-        return self
+            raise Unfit("has a url with a path", hint="the console has a host of its own")

@@ -1,12 +1,8 @@
 """The whole file as one model; the tables `[copies.NAME]`, which repeat of others what a copy has of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
-
+from strongroom.settings.agent import AgentSettings
 from strongroom.settings.console import ConsoleSettings
 from strongroom.settings.models import (
     AuditSettings,
@@ -15,7 +11,6 @@ from strongroom.settings.models import (
     IdentitySettings,
     RecoverySettings,
     RepositorySettings,
-    SettingsTable,
 )
 from strongroom.settings.notifications import NotifySettings
 from strongroom.settings.projects import (
@@ -26,10 +21,11 @@ from strongroom.settings.projects import (
     LockSettings,
     ProjectSettings,
 )
+from strongroom.settings.tables import Field, Table, Unfit, field_check
 from strongroom.settings.value_types import Word
 
 
-class CopySchedules(SettingsTable):
+class CopySchedules(Table):
     """When what is done to a copy itself, for each project, in its time zone. When it is brought up to date, projects say:
     `schedule.copy`."""
 
@@ -55,7 +51,7 @@ class CopySettings(RepositorySettings):
     lock: LockSettings | None = Field(default=None, description="Object Lock in the copy; where it is not said: none")
 
 
-class Document(SettingsTable):
+class Document(Table):
     """Strongroom's settings."""
 
     repository: RepositorySettings = Field(description="where the repository lies and how to reach it")
@@ -75,31 +71,34 @@ class Document(SettingsTable):
     console: ConsoleSettings = Field(
         default=ConsoleSettings.model_construct(), description="pages for people without a command line"
     )
+    agent: AgentSettings = Field(
+        default=AgentSettings.model_construct(), description="restores that this host carries out for a console elsewhere"
+    )
 
-    @field_validator("copies")
+    @field_check("copies")
     @classmethod
-    def _each_elsewhere(cls, copies: Mapping[str, CopySettings], info: ValidationInfo) -> Mapping[str, CopySettings]:
-        repository = info.data.get("repository")
-        places = {} if repository is None else {(repository.address, repository.endpoint): "the repository"}
+    def _each_elsewhere(cls, copies: Mapping[str, CopySettings], before: Mapping[str, object]) -> Mapping[str, CopySettings]:
+        repository = before.get("repository")
+        places = {}
+        if isinstance(repository, RepositorySettings):
+            places[(repository.address, repository.endpoint)] = "the repository"
         for name, one in copies.items():
             other = places.setdefault((one.address, one.endpoint), f"the copy {name!r}")
             if other != f"the copy {name!r}":
-                raise PydanticCustomError(
-                    "meaning",
-                    "is where {other} is",
-                    {"other": other, "at": (name, "address"), "hint": "a copy is kept at an address of its own"},
-                )
+                raise Unfit(f"is where {other} is", at=(name, "address"), hint="a copy is kept at an address of its own")
         return copies
 
-    @field_validator("projects")
+    @field_check("projects")
     @classmethod
-    def _each_id_once(cls, projects: Mapping[str, ProjectSettings]) -> Mapping[str, ProjectSettings]:
+    def _each_id_once(
+        cls, projects: Mapping[str, ProjectSettings], _before: Mapping[str, object]
+    ) -> Mapping[str, ProjectSettings]:
         names: dict[str, str] = {}
         for name, project in projects.items():
             if project.id is not None and names.setdefault(project.id, name) != name:
-                raise PydanticCustomError(
-                    "meaning",
-                    "has the same id as project {name}",
-                    {"name": repr(names[project.id]), "at": (name, "id"), "hint": "a project has one name: remove one of them"},
+                raise Unfit(
+                    f"has the same id as project {names[project.id]!r}",
+                    at=(name, "id"),
+                    hint="a project has one name: remove one of them",
                 )
         return projects

@@ -106,4 +106,17 @@ people = ["olena"]
 groups = ["parcelo-managers"]
 projects = ["parcelo"]
 until = "2027-12-31"
+
+[agent]                                    # on a host that restores for a console which cannot read content
+console = "https://console.example.org"
+token_file = "/etc/strongroom/agent.token"
+daemon = true
+
+[agent.folders]
+Handover = "/srv/handover"
+
+[[agent.allow]]                            # what no rule allows, nobody can ask this host for
+projects = ["parcelo"]
+in_place = true
+folders = ["Handover"]
 """

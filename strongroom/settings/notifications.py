@@ -1,20 +1,15 @@
 """The tables `[notify.…]`: whom the daemon notifies when an alert fires, and when it is resolved."""
 
-from __future__ import annotations
-
-from typing import Literal, Self
-
-from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
+from typing import Literal
 
 from strongroom.settings import secrets
-from strongroom.settings.models import SettingsTable
+from strongroom.settings.tables import Field, Table, Unfit, table_check
 from strongroom.settings.value_types import People, Place, PlainUrl, Port, Text
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
-class EmailSettings(SettingsTable):
+class EmailSettings(Table):
     """By e-mail."""
 
     host: Text = Field(description="the mail server")
@@ -30,18 +25,15 @@ class EmailSettings(SettingsTable):
     user: Text | None = Field(default=None, description="the name at the mail server; else there is no login")
     password_command: Text | None = Field(default=None, description="a command that prints the password")
 
-    @model_validator(mode="after")
-    def _login(self) -> Self:
+    @table_check
+    def _login(self) -> None:
         if (self.user is None) != (self.password_command is None):
-            raise PydanticCustomError("meaning", "has a user without a password_command, or the other way round")
+            raise Unfit("has a user without a password_command, or the other way round")
         if self.user is not None and self.tls == "none":
-            raise PydanticCustomError(
-                "meaning", "would send a password unprotected", {"hint": "write tls = 'starttls', or leave the user out"}
-            )
-        return self
+            raise Unfit("would send a password unprotected", hint="write tls = 'starttls', or leave the user out")
 
 
-class _Url(SettingsTable):
+class _Url(Table):
     """A URL, mostly one that is a secret itself."""
 
     url_file: Place | None = Field(default=None, description="a file whose first line is the URL")
@@ -52,11 +44,10 @@ class _Url(SettingsTable):
         "like a token in its path is refused",
     )
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
+    @table_check
+    def _one(self) -> None:
         if sum(one is not None for one in (self.url_file, self.url_command, self.url)) != 1:
-            raise PydanticCustomError("meaning", "needs one of url_file, url_command, url", {"hint": secrets.INSTEAD})
-        return self
+            raise Unfit("needs one of url_file, url_command, url", hint=secrets.INSTEAD)
 
 
 class WebhookSettings(_Url):
@@ -68,20 +59,19 @@ class HealthchecksSettings(_Url):
     otherwise. Who hears no ping raises the alert, also when this machine is gone."""
 
 
-class AppriseSettings(SettingsTable):
+class AppriseSettings(Table):
     """By whatever apprise knows (the extra `apprise`). Its URLs bear secrets."""
 
     urls_file: Place | None = Field(default=None, description="a file with a URL a line")
     urls_command: Text | None = Field(default=None, description="a command that prints a URL a line; no shell is involved")
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
+    @table_check
+    def _one(self) -> None:
         if (self.urls_file is None) == (self.urls_command is None):
-            raise PydanticCustomError("meaning", "needs one of urls_file, urls_command", {"hint": secrets.INSTEAD})
-        return self
+            raise Unfit("needs one of urls_file, urls_command", hint=secrets.INSTEAD)
 
 
-class NotifySettings(SettingsTable):
+class NotifySettings(Table):
     """Who is notified when an alert fires, once, and again when it is resolved."""
 
     email: EmailSettings | None = Field(default=None, description="by e-mail")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from msgspec import Struct
-from pydantic import BaseModel
 
 from strongroom import environment
 from strongroom.settings import resolve
@@ -17,6 +16,7 @@ from strongroom.settings.errors import written
 from strongroom.settings.kind_names import NEVER
 from strongroom.settings.projects import JobSettings, KeepSettings
 from strongroom.settings.renamed import as_written
+from strongroom.settings.tables import Table
 from strongroom.settings.toml_positions import Key, places
 
 _VARIABLES: Mapping[Key, tuple[str, ...]] = {
@@ -81,7 +81,7 @@ def entries(settings: Settings) -> Iterator[SettingOrigin]:
             yield from _table(known, (name,), getattr(document, name))
 
 
-def _table(known: Mapping[Key, int], key: Key, table: BaseModel) -> Iterator[SettingOrigin]:
+def _table(known: Mapping[Key, int], key: Key, table: Table) -> Iterator[SettingOrigin]:
     if isinstance(table, JobSettings) and not resolve.runs(table):
         yield _entry(known, (*key, "every"), NEVER)
         return
@@ -93,12 +93,12 @@ def _value(known: Mapping[Key, int], key: Key, value: Any) -> Iterator[SettingOr
     if isinstance(value, KeepSettings):  # what it means says more than its parts
         for name, count in resolve.keep(value).as_json().items():
             yield _entry(known, (*key, name), count)
-    elif isinstance(value, BaseModel):
+    elif isinstance(value, Table):
         yield from _table(known, key, value)
     elif isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _value(known, (*key, name), inner)
-    elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+    elif isinstance(value, tuple) and value and isinstance(value[0], Table):
         for number, inner in enumerate(value):
             yield from _table(known, (*key, number), inner)
     else:

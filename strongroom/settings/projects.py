@@ -3,16 +3,12 @@
 What a project does not say it has from `[defaults]`, key by key; `inherited` puts the two together before they are read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
-from pydantic_core import PydanticCustomError
-
-from strongroom.settings.models import SettingsTable
+from strongroom.settings.tables import Field, Table, Unfit, field_check, table_check
+from strongroom.settings.value_readers import Before
 from strongroom.settings.value_types import (
     Count,
     Cron,
@@ -41,7 +37,7 @@ _SHORT = {"hourly": "hour", "daily": "day", "weekly": "week", "monthly": "month"
 _InShort = Literal["hourly", "daily", "weekly", "monthly", "quarterly", "yearly"]
 
 
-class Expectation(SettingsTable):
+class Expectation(Table):
     """Items that must appear in a source: one for every hour, day, …"""
 
     path: Glob = Field(default="**", description="the items that count, below the source: `hourly/**`")
@@ -52,7 +48,16 @@ class Expectation(SettingsTable):
     )
 
 
-class HookSettings(SettingsTable):
+def _in_short(value: object, _folder: Path | None) -> object:
+    """A word stands for a table of its own."""
+    if isinstance(value, str):
+        if value not in _SHORT:
+            raise Unfit(f"must be one of {', '.join(map(repr, _SHORT))}, or a list of tables")
+        return [{"every": _SHORT[value]}]
+    return value
+
+
+class HookSettings(Table):
     """Commands before and after the backup of a source, for dumps: what a source does not say it has from its project, key by
     key, and a project from `[defaults]`. They run in the folder of the settings file, without a shell, and without the
     credentials that reach the repository."""
@@ -72,7 +77,7 @@ class HookSettings(SettingsTable):
     )
 
 
-class SourceSettings(SettingsTable):
+class SourceSettings(Table):
     """What is backed up: a folder (`path`), or something else that a URL names (`url`): the output of a command, a database, a
     bucket."""
 
@@ -99,17 +104,17 @@ class SourceSettings(SettingsTable):
     one_file_system: bool = Field(
         default=False, description="folders where another file system is mounted are kept without what is in them"
     )
-    ignore_changes_of: Annotated[tuple[Literal["inode", "ctime"], ...], Field(strict=False)] = Field(
+    ignore_changes_of: tuple[Literal["inode", "ctime"], ...] = Field(
         default=(),
         description="where a file system gives other inode numbers or times of change with every mount: `inode`, `ctime`, "
         "which then do not make a file read again. Without `ctime`, a change that keeps size and modification time is not seen",
     )
-    header: bool | Annotated[tuple[Text, ...], Field(strict=False, min_length=1)] | None = Field(
+    header: bool | Annotated[tuple[Text, ...], Field(min_length=1)] | None = Field(
         default=None,
         description="whether the first row of a CSV names its columns: `true`, `false`, or the names of the columns of files "
         "without such a row; where it is not said, what the rows look like",
     )
-    expected: Annotated[tuple[Expectation, ...], Field(strict=False)] = Field(
+    expected: Annotated[tuple[Expectation, ...], Before(_in_short, _InShort | list[Expectation])] = Field(
         default=(), description='what must appear: `"hourly"`, or tables as below'
     )
 
@@ -132,18 +137,17 @@ class SourceSettings(SettingsTable):
             raise UsageError(f"the source {self.name!r} is not a folder: it is {self.url}", hint="name a source that is one")
         return self.path
 
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
+    @table_check
+    def _one_place(self) -> None:
         if self.path is None and self.url is None:
             hint = "write the folder: path = '…', or the address of another source: url = '…'"
-            raise PydanticCustomError("meaning", "is missing", {"at": ("path",), "hint": hint})
+            raise Unfit("is missing", at=("path",), hint=hint)
         if self.path is not None and self.url is not None:
-            raise PydanticCustomError("meaning", "has both path and url", {"hint": "leave one of them out"})
+            raise Unfit("has both path and url", hint="leave one of them out")
         if self.url is not None:
             self._check_options(self.url)
         elif self.options:
-            raise PydanticCustomError("meaning", "is for sources with a url alone", {"at": ("options",)})
-        return self
+            raise Unfit("is for sources with a url alone", at=("options",))
 
     def _check_options(self, url: str) -> None:
         from strongroom.source_kinds.registry import OptionFault, check_options
@@ -151,22 +155,10 @@ class SourceSettings(SettingsTable):
         try:
             check_options(url, self.options)
         except OptionFault as error:
-            at = {"at": ("options", error.name), "message": str(error), "hint": error.hint}
-            raise PydanticCustomError("meaning", "{message}", at) from error
-
-    @field_validator("expected", mode="before", json_schema_input_type=_InShort | list[Expectation])
-    @classmethod
-    def _in_short(cls, value: object) -> object:
-        if isinstance(value, str):
-            if value not in _SHORT:
-                raise PydanticCustomError(
-                    "meaning", "must be one of {known}, or a list of tables", {"known": ", ".join(map(repr, _SHORT))}
-                )
-            return [{"every": _SHORT[value]}]
-        return value
+            raise Unfit(str(error), hint=error.hint, at=("options", error.name)) from error
 
 
-class JobSettings(SettingsTable):
+class JobSettings(Table):
     """When a job runs, and how. It runs only where `every` or `cron` is said."""
 
     every: Every | None = Field(
@@ -184,11 +176,10 @@ class JobSettings(SettingsTable):
     retries: Annotated[int, Field(ge=0, le=100)] = Field(default=2, description="how often a run that failed is tried again")
     back_off: Length = Field(default="5 minutes", description="the wait before the first retry; it doubles, up to an hour")
 
-    @model_validator(mode="after")
-    def _one(self) -> Self:
+    @table_check
+    def _one(self) -> None:
         if self.every is not None and self.cron is not None:
-            raise PydanticCustomError("meaning", "has both every and cron", {"hint": "leave one of them out"})
-        return self
+            raise Unfit("has both every and cron", hint="leave one of them out")
 
 
 class CheckJob(JobSettings):
@@ -197,7 +188,7 @@ class CheckJob(JobSettings):
     all_within: Length = Field(default="30 days", description="so that everything is read within this time")
 
 
-class Schedules(SettingsTable):
+class Schedules(Table):
     """The jobs of a project, in its time zone."""
 
     backup: JobSettings = Field(default=JobSettings.model_construct(), description="snapshots of all sources")
@@ -245,14 +236,13 @@ class PublicationSettings(JobSettings):
         default=False, description="the daemon publishes after its backups of the project, besides what `every` or `cron` say"
     )
 
-    @model_validator(mode="after")
-    def _marked(self) -> Self:
+    @table_check
+    def _marked(self) -> None:
         if self.include_deleted and self.as_ is None:
-            raise PydanticCustomError("meaning", "needs `as`", {"at": ("include_deleted",), "hint": "write as = 'parquet'"})
-        return self
+            raise Unfit("needs `as`", at=("include_deleted",), hint="write as = 'parquet'")
 
 
-class KeepSettings(SettingsTable):
+class KeepSettings(Table):
     """Which snapshots of a source stay: any that one of these wants. Without any of them: whole for 90 days, one a day for a
     year, one a month for ever."""
 
@@ -266,7 +256,7 @@ class KeepSettings(SettingsTable):
     within: SpanText | None = Field(default=None, description="all that are younger; where it is not said: `90 days`")
 
 
-class LockSettings(SettingsTable):
+class LockSettings(Table):
     """Object Lock, where the store has it: what was uploaded can be deleted by nobody for some time."""
 
     mode: Literal["none", "governance", "compliance"] = Field(
@@ -274,14 +264,13 @@ class LockSettings(SettingsTable):
     )
     days: Annotated[int, Field(ge=1, le=36500)] | None = Field(default=None, description="for how long; needed with a mode")
 
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
+    @table_check
+    def _whole(self) -> None:
         if self.mode != "none" and self.days is None:
-            raise PydanticCustomError("meaning", "has a mode without days", {"hint": "write for how many days: days = 30"})
-        return self
+            raise Unfit("has a mode without days", hint="write for how many days: days = 30")
 
 
-class AlertSettings(SettingsTable):
+class AlertSettings(Table):
     """What of a new snapshot raises an alert and freezes retention until a person looks."""
 
     deleted_share: Share = Field(default=0.3, description="this share of a source's files vanished, at once or within a day")
@@ -300,7 +289,7 @@ class AlertSettings(SettingsTable):
     )
 
 
-class DefaultSettings(SettingsTable):
+class DefaultSettings(Table):
     """For every project, unless it says otherwise itself. Tables are put together key by key."""
 
     zone: Zone = Field(default="UTC", description="the time zone of periods, schedules and retention: `Europe/Kyiv`")
@@ -333,35 +322,37 @@ class ProjectSettings(DefaultSettings):
         default=None,
         description="the project's id in the repository, where it has another name there; `project rename` writes it",
     )
-    sources: Annotated[tuple[SourceSettings, ...], Field(strict=False)] = Field(default=(), description="what is backed up")
+    sources: tuple[SourceSettings, ...] = Field(default=(), description="what is backed up")
 
-    publications: Annotated[tuple[PublicationSettings, ...], Field(strict=False)] = Field(
+    publications: tuple[PublicationSettings, ...] = Field(
         default=(), description="what is published, and where; see [publishing](publishing.md)"
     )
 
-    @field_validator("publications")
+    @field_check("publications")
     @classmethod
-    def _each_publication_once(cls, publications: tuple[PublicationSettings, ...]) -> tuple[PublicationSettings, ...]:
+    def _each_publication_once(
+        cls, publications: tuple[PublicationSettings, ...], _before: Mapping[str, object]
+    ) -> tuple[PublicationSettings, ...]:
         names = [one.name for one in publications]
         for number, one in enumerate(publications):
             if one.name in names[:number]:
-                raise PydanticCustomError(
-                    "meaning",
-                    "has two publications named {name}",
-                    {"name": repr(one.name), "at": (number,), "hint": "give one of them a name of its own: name = '…'"},
+                raise Unfit(
+                    f"has two publications named {one.name!r}",
+                    at=(number,),
+                    hint="give one of them a name of its own: name = '…'",
                 )
         return publications
 
-    @field_validator("sources")
+    @field_check("sources")
     @classmethod
-    def _each_name_once(cls, sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
+    def _each_name_once(cls, sources: tuple[SourceSettings, ...], _before: Mapping[str, object]) -> tuple[SourceSettings, ...]:
         names: list[str] = []
         for number, source in enumerate(sources):
             if source.name in names:
-                raise PydanticCustomError(
-                    "meaning",
-                    "has two sources named {name}",
-                    {"name": repr(source.name), "at": (number,), "hint": "give one of them a name of its own: name = '…'"},
+                raise Unfit(
+                    f"has two sources named {source.name!r}",
+                    at=(number,),
+                    hint="give one of them a name of its own: name = '…'",
                 )
             names.append(source.name)
         return sources

@@ -15,38 +15,19 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-
 from strongroom.settings import renamed, secrets
 from strongroom.settings.document import Document
 from strongroom.settings.errors import SEE, PlacedFault, SettingsFault, SettingsInvalid, placed, written
 from strongroom.settings.kind_checks import unknown_kinds
 from strongroom.settings.projects import inherited
 from strongroom.settings.renamed import as_written
+from strongroom.settings.tables import Fault, InvalidError, Table
 from strongroom.settings.toml_positions import Key, places
 from vault.errors import UsageError
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound=Table)
 
 _LINE = re.compile(r"\(at line (\d+)")
-_WORDS = {
-    "missing": "is missing",
-    "string_type": "must be a text that is not empty",
-    "string_too_short": "must be a text that is not empty",
-    "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "tuple_type": "must be a list",
-    "too_short": "must not be empty",
-    "mapping_type": "must be a table",
-    "model_type": "must be a table",
-    "model_attributes_type": "must be a table",
-    "literal_error": "must be {expected}",
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-}
 
 
 def read(file: Path, text: str, old: Callable[[Key], None] | None = None) -> Document:
@@ -60,8 +41,8 @@ def read(file: Path, text: str, old: Callable[[Key], None] | None = None) -> Doc
     names = renamed.with_new_names(value)
     faults = [*secrets.secrets_in(value), *map(_both, names.both), *unknown_kinds(names.value)]
     try:
-        document = Document.model_validate(_complete(names.value), context={"folder": file.absolute().parent})
-    except ValidationError as error:
+        document = Document.model_validate(_complete(names.value), folder=file.absolute().parent)
+    except InvalidError as error:
         known = places(text)
         raise SettingsInvalid(file, placed(_sorted_out([*faults, *_faults(error, known)]), known)) from error
     if faults:
@@ -82,7 +63,7 @@ def made(model: type[Model], values: dict[str, Any]) -> Model:
     """A table from a command's options. Raises `UsageError` with all that is wrong."""
     try:
         found = model.model_validate(values)
-    except ValidationError as error:
+    except InvalidError as error:
         faults = list(_faults(error, {}))
     else:
         faults = list(secrets.secrets_in(values))
@@ -100,24 +81,18 @@ def _complete(value: dict[str, Any]) -> dict[str, Any]:
     return {"repository": {}, **value, "projects": projects}
 
 
-def _faults(error: ValidationError, known: Mapping[Key, int]) -> Iterator[SettingsFault]:
-    for one in error.errors(include_url=False, include_input=False):
-        if one["type"] == "default_factory_not_called":
-            continue  # it would have been made of a value that has a fault itself
-        context = one.get("ctx", {})
-        key: Key = tuple(part for part in (*one["loc"], *context.get("at", ())) if part != "[key]")
+def _faults(error: InvalidError, known: Mapping[Key, int]) -> Iterator[SettingsFault]:
+    for one in error.faults:
+        key = one.key
         own = as_written(key, known)
         while key and isinstance(key[-1], int) and own not in known and own[:-1] in known:
             key, own = key[:-1], own[:-1]  # one text, where several may stand
-        yield _fault(key, one, context)
+        yield _unknown(key) if one.unknown else SettingsFault(key, _sentence(one), one.hint)
 
 
-def _fault(key: Key, one: ErrorDetails, context: Mapping[str, Any]) -> SettingsFault:
-    if one["type"] == "extra_forbidden":
-        return _unknown(key)
-    what = _WORDS[one["type"]].format(**context) if one["type"] in _WORDS else one["msg"]
-    message = what if what.startswith(("must ", "is ", "has ", "needs ", "would ")) else f"cannot be used: {what}"
-    return SettingsFault(key, message, context.get("hint"))
+def _sentence(fault: Fault) -> str:
+    is_sentence = fault.what.startswith(("must ", "is ", "has ", "needs ", "would "))
+    return fault.what if is_sentence else f"cannot be used: {fault.what}"
 
 
 def _unknown(key: Key) -> SettingsFault:
@@ -132,7 +107,7 @@ def keys_at(key: Key) -> list[str]:
     """The keys that a table of the file may have."""
     model: Any = Document
     for part in key:
-        if isinstance(model, type) and issubclass(model, BaseModel):
+        if isinstance(model, type) and issubclass(model, Table):
             fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
             model = _inner(fields[str(part)])
         elif get_args(model):  # a list's or a mapping's element

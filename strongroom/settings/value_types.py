@@ -9,33 +9,32 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo, WithJsonSchema
-from pydantic_core import PydanticCustomError
-
 from strongroom import environment
 from strongroom.settings import durations, secrets
 from strongroom.settings.kind_names import KIND, NEVER
+from strongroom.settings.tables import Field, Unfit
+from strongroom.settings.value_readers import After, Before, Instead
 from vault.errors import SettingsError, UsageError
 
 _LONGEST_ZONE = 60
 
 
-def refused(error: UsageError) -> PydanticCustomError:
+def refused(error: UsageError) -> Unfit:
     """An error of ours in the form that models collect."""
-    return PydanticCustomError("meaning", "{message}", {"message": str(error), "hint": error.hint})
+    return Unfit(str(error), hint=error.hint)
 
 
-def checked(check: Callable[[str], object]) -> AfterValidator:
+def checked(check: Callable[[str], object]) -> After:
     """Whatever `check` takes without an error; the text stays as it is."""
 
-    def validate(text: str) -> str:
+    def validate(text: str, _folder: Path | None) -> str:
         try:
             check(text)
         except UsageError as error:
             raise refused(error) from error
         return text
 
-    return AfterValidator(validate)
+    return After(validate)
 
 
 def _zone(name: str) -> None:
@@ -112,24 +111,23 @@ def _source_url(text: str) -> None:
     check_url(text)
 
 
-def _count(value: object) -> object:
+def _count(value: object, _folder: Path | None) -> object:
     """A number of snapshots or buckets."""
     if value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
         return value
-    raise PydanticCustomError("meaning", "must be a whole number that is not negative, or 'all'")
+    raise Unfit("must be a whole number that is not negative, or 'all'")
 
 
-def _path(value: object, info: ValidationInfo) -> object:
-    """A relative path counts from the folder that the context names: the settings file's."""
+def _path(value: object, folder: Path | None) -> object:
+    """A relative path counts from a folder: the settings file's."""
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value or "\0" in value:
-        raise PydanticCustomError("meaning", "must be a text that is not empty")
-    folder = (info.context or {}).get("folder")
+        raise Unfit("must be a text that is not empty")
     return environment.expand(value, folder) if folder is not None else Path(value)
 
 
-def _publication_place(text: str, info: ValidationInfo) -> str:
+def _publication_place(text: str, folder: Path | None) -> str:
     """A folder or the address of a bucket; a relative path counts as `_path` counts it."""
     if text.lower().startswith("s3:"):
         from vault.storage.address import parse_address
@@ -139,30 +137,29 @@ def _publication_place(text: str, info: ValidationInfo) -> str:
         except UsageError as error:
             raise refused(error) from error
         return text
-    return str(_path(text, info))
+    return str(_path(text, folder))
 
 
-def _several(value: object) -> object:
+def _several(value: object, _folder: Path | None) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _command(value: object) -> object:
+def _command(value: object, _folder: Path | None) -> object:
     """A program and its arguments, or nothing."""
     if isinstance(value, str):
-        raise PydanticCustomError(
-            "meaning",
+        raise Unfit(
             "must be a list: a program and its arguments",
-            {"hint": 'write ["pg_dump", "crm"], or ["sh", "-c", "…"] where a shell is meant'},
+            hint='write ["pg_dump", "crm"], or ["sh", "-c", "…"] where a shell is meant',
         )
     if isinstance(value, list | tuple) and any(isinstance(one, str) and "\0" in one for one in value):
-        raise PydanticCustomError("meaning", "has a text with a NUL in it")
+        raise Unfit("has a text with a NUL in it")
     if isinstance(value, list | tuple) and value and not value[0]:
-        raise PydanticCustomError("meaning", "names no program")
+        raise Unfit("names no program")
     return value
 
 
 Text: TypeAlias = Annotated[str, Field(min_length=1)]
-Word: TypeAlias = Annotated[str, checked(_word), Field(json_schema_extra={"pattern": f"^{KIND.pattern}".replace(r"\Z", "$")})]
+Word: TypeAlias = Annotated[str, checked(_word), Field(schema={"pattern": f"^{KIND.pattern}".replace(r"\Z", "$")})]
 ProjectId: TypeAlias = Annotated[str, checked(_project_id)]
 Zone: TypeAlias = Annotated[str, checked(_zone)]
 Every: TypeAlias = Annotated[str, checked(_every)]
@@ -179,23 +176,16 @@ Loopback: TypeAlias = Annotated[str, checked(secrets.loopback)]
 Share: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 
-PublicationPlace: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_publication_place)]
-Place: TypeAlias = Annotated[Path, PlainValidator(_path), WithJsonSchema({"type": "string", "format": "path", "minLength": 1})]
+PublicationPlace: TypeAlias = Annotated[str, Field(min_length=1), After(_publication_place)]
+Place: TypeAlias = Annotated[Path, Instead(_path, {"type": "string", "format": "path", "minLength": 1})]
 """A path; absolute once it is read from a file."""
 
 Count: TypeAlias = Annotated[
     int | Literal["all"],
-    PlainValidator(_count),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "all", "type": "string"}]}),
+    Instead(_count, {"anyOf": [{"type": "integer", "minimum": 0}, {"const": "all", "type": "string"}]}),
 ]
 
-HookCommand: TypeAlias = Annotated[
-    tuple[str, ...], Field(strict=False), BeforeValidator(_command, json_schema_input_type=list[str])
-]
-Texts: TypeAlias = Annotated[tuple[Text, ...], Field(strict=False)]
-Layouts: TypeAlias = Annotated[
-    tuple[LayoutText, ...], Field(strict=False), BeforeValidator(_several, json_schema_input_type=str | list[str])
-]
-People: TypeAlias = Annotated[
-    tuple[Text, ...], Field(strict=False, min_length=1), BeforeValidator(_several, json_schema_input_type=str | list[str])
-]
+HookCommand: TypeAlias = Annotated[tuple[str, ...], Before(_command, list[str])]
+Texts: TypeAlias = tuple[Text, ...]
+Layouts: TypeAlias = Annotated[tuple[LayoutText, ...], Before(_several, str | list[str])]
+People: TypeAlias = Annotated[tuple[Text, ...], Field(min_length=1), Before(_several, str | list[str])]

@@ -71,7 +71,10 @@ def test_many_pages_are_one_listing(request: pytest.FixtureRequest, server: str)
     for name in names:
         store.put(name, b"1")
     assert sorted(row.name for row in store.list("many")) == names
-    assert sorted(row.name for row in store.list("many/1")) == [name for name in names if name.startswith("many/1/")]
+    ones = [name for name in names if name.startswith("many/1/")]
+    assert sorted(row.name for row in store.list("many/1")) == ones
+    for number, name in enumerate(ones, 1):
+        assert sorted(row.name for row in store.list_after("many/1", name)) == ones[number:]
     store.close()
 
 

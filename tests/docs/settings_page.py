@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
-from strongroom.settings import console, document, models, notifications, projects
+from strongroom.settings import agent, console, document, models, notifications, projects
 from strongroom.settings.document import Document
 from strongroom.settings.example import EXAMPLE
+from strongroom.settings.tables import Table
+from tests.docs.settings_schema import schema_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES = {"string": "text", "boolean": "true or false", "integer": "whole number", "number": "number", "object": "table"}
 
-SECTIONS: Mapping[str, type[BaseModel]] = {
+SECTIONS: Mapping[str, type[Table]] = {
     "repository": models.RepositorySettings,
     "identity": models.IdentitySettings,
     "recovery": models.RecoverySettings,
@@ -45,6 +45,8 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "console.roles": console.ConsoleRole,
     "console.openid": console.OpenIdSettings,
     "console.proxy": console.ProxySettings,
+    "agent": agent.AgentSettings,
+    "agent.allow": agent.AgentRule,
 }
 """Every table of the file, in the order of the page."""
 
@@ -120,21 +122,11 @@ def page(note: str) -> str:
 
 def schema() -> str:
     """docs/settings.schema.json."""
-    made = Document.model_json_schema()
-    return json.dumps({"$schema": DIALECT, **_without_titles(made)}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"$schema": DIALECT, **schema_of(Document)}, indent=2, ensure_ascii=False) + "\n"
 
 
-def _without_titles(value: Any) -> Any:
-    """Without the titles that only repeat the keys."""
-    if isinstance(value, list):
-        return [_without_titles(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    return {name: _without_titles(one) for name, one in value.items() if name != "title" or not isinstance(one, str)}
-
-
-def _section(heading: str, model: type[BaseModel]) -> str:
-    made = model.model_json_schema()
+def _section(heading: str, model: type[Table]) -> str:
+    made = schema_of(model)
     above = (projects.ProjectSettings, projects.CheckJob, projects.PublicationSettings, document.CopySettings)
     inherited = set(model.__mro__[1].model_fields) if model in above else set()  # type: ignore[attr-defined]  # its parent is a model
     rows = [_row(name, about, made) for name, about in made["properties"].items() if name not in inherited]

@@ -19,6 +19,7 @@ from strongroom.settings.example import EXAMPLE
 from tests.docs import settings_page
 from tests.docs.generated import MEANINGS, all_errors, commands, generated, option_names
 from tests.docs.pages import DOCS, ROOT, anchors, blocks, links, pages, section, table_rows
+from tests.docs.settings_schema import schema_of
 
 _LINE = re.compile(r"^ *(?:\$ |[\d*/ ]+)?(strongroom [a-z](?:\"[^\"\n]*\"|'[^'\n]*'|[^|>\n\"'])*)", re.MULTILINE)
 """A command in a block: as it is, behind a prompt, or behind the times of a crontab."""
@@ -86,7 +87,7 @@ def test_every_exit_code_of_an_error_has_a_meaning() -> None:
 
 
 def test_every_table_of_the_settings_is_documented() -> None:
-    made = Document.model_json_schema()
+    made = schema_of(Document)
     documented = {model.__name__ for model in settings_page.SECTIONS.values()}
     assert documented == made["$defs"].keys()
 

@@ -187,6 +187,23 @@ def test_the_command_sees_that_two_machines_with_one_identity_have_forked_the_ch
     assert "forked-chain" in verified(used, exits=20), "for ever"
 
 
+def test_what_a_machine_has_found_whole_it_need_not_read_again(used: Desk) -> None:
+    used.call("backup")
+    assert verified(used) == set()
+    used.call("backup")
+    (chain,) = used.call("audit", "verify", "--new", "--json").document["chains"]
+    assert chain["not_read"] == chain["length"] - 2 > 0
+    assert f"whole since entry {chain['length']}" in used.call("audit", "verify", "--new").text
+    with used.store() as store:
+        first, *_ = sorted(info.name for info in store.list("audit"))
+        data = store.get(first)
+        store.delete(first)
+        assert verified(used, "--new", exits=20) == {"missing-entry"}
+        store.put(first, data)
+    (chain,) = used.call("audit", "verify", "--new", "--json").document["chains"]
+    assert chain["not_read"] == 0, "after anything was found, everything is read"
+
+
 def test_a_machine_that_knows_nothing_sees_by_the_snapshots_that_the_log_was_cut(used: Desk) -> None:
     used.call("backup")
     (used.folder / "home/.local/state").rename(used.folder / "gone")

@@ -63,9 +63,11 @@ def test_both_workflows_and_the_readme_name_the_same_commands() -> None:
     assert all(line in (EXAMPLE / "README.md").read_text("utf-8") for line in commands())
 
 
-def test_the_commands_of_the_workflow_pass_with_what_is_installed(project: Path) -> None:
+def test_the_commands_of_the_workflow_pass_with_what_is_installed(project: Path, tmp_path: Path) -> None:
     _, tests, restores = commands()
-    variables = environment(Path(sys.executable).parent, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    temporary = tmp_path / "temporary"  # pytest tidies up what other runs have left beside its own files, for minutes
+    temporary.mkdir()
+    variables = environment(Path(sys.executable).parent, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", TMPDIR=str(temporary))
     shell(f"{tests} -p strongroom.testing.plugin -p no:cacheprovider", project, variables)
     assert "parcelo/tickets: passed" in shell(restores, project, variables)
     proven(project)

@@ -1,6 +1,8 @@
 """The day that sources exist for: two years of a client's data at a server, lived quickly with a clock that is moved. One
 request deletes it, a month of further snapshots goes by, one command brings it back. It is equal again by the word of another
-reader, what is newer is as it was, and life goes on: the next backup, retention, prune and check."""
+reader, what is newer is as it was, and life goes on: the next backup, retention, prune and check.
+
+In a normal run a snapshot stands for a quarter of a year before the accident, and for four days after it."""
 
 from __future__ import annotations
 
@@ -21,6 +23,10 @@ from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
 from tests.support.trees import contents, text, write_tree
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
+TWO_YEARS, A_MONTH = timedelta(days=720), timedelta(days=30)
+SNAPSHOTS = [(8, 8), pytest.param((24, 30), marks=pytest.mark.slow)]
+"""Before the accident, and after it."""
+
 KEEP = '\n[projects.acme.keep]\nwithin = "10 days"\ndaily = 40\nmonthly = 30\n'
 
 
@@ -77,15 +83,16 @@ def of_client(names: dict[str, bytes]) -> dict[str, bytes]:
     return {name: data for name, data in names.items() if name.startswith("client ж/")}
 
 
-def over_webdav(life: Life, folder: Path, *, months: int, a_month: int, days: int) -> None:
-    """Reports appear on the server, a folder a month; the client's folder is deleted with one request."""
+def over_webdav(life: Life, folder: Path, snapshots: tuple[int, int], *, a_month: int) -> None:
+    """Reports appear on the server, a folder each time; the client's folder is deleted with one request."""
     folder.mkdir()
+    months, days = snapshots
 
     def reports(number: int) -> None:
-        at = START + timedelta(days=30 * number)
+        at = START + TWO_YEARS / months * number
         written = {f"client ж/{at:%Y-%m}/{day:02} report.csv": text(f"{number} {day}", 400) for day in range(a_month)}
         written[f"other client/{at:%Y-%m}.csv"] = text(number, 100)
-        written["client ж/summary.csv"] = text(f"summary {number}", 300)  # it changes every month
+        written["client ж/summary.csv"] = text(f"summary {number}", 300)  # it changes every time
         write_tree(folder, written)
         for name in written:
             os.utime(folder / name, (at.timestamp(), at.timestamp()))
@@ -97,11 +104,11 @@ def over_webdav(life: Life, folder: Path, *, months: int, a_month: int, days: in
 
     with webdav.served(folder) as url:
         life.begin(url.replace("http://", "webdav://"))
-        life.pass_time(months, timedelta(days=30), reports)
+        life.pass_time(months, TWO_YEARS / months, reports)
         lost = of_client(contents(folder))
         webdav.ask("DELETE", url + quote("client ж/"))
         assert not (folder / "client ж").exists() and len(lost) > months
-        flagged, *_ = life.pass_time(days, timedelta(days=1), afterwards)
+        flagged, *_ = life.pass_time(days, A_MONTH / days, afterwards)
         assert flagged["vanished"] > months
         newer = contents(folder)
         done = life.desk.call("restore", "acme", "raw/client ж/**", "--deleted", "--in-place", "--verify", "--yes", "--json")
@@ -123,8 +130,9 @@ HOURS = """insert into calls select n, timestamptz '2024-01-01 00:00+00' + n * i
 ROWS = "select id, at, client, agent, price, extra::text from calls order by id"
 
 
-def over_sql(life: Life, server: PostgresServer, accident: str, *, months: int, days: int) -> None:
+def over_sql(life: Life, server: PostgresServer, accident: str, snapshots: tuple[int, int]) -> None:
     """A row an hour; one statement deletes a client's, or all of the table with what it is."""
+    months, days = snapshots
     database = server.new_database(TABLE)
     (life.desk.folder / "password").write_text(PASSWORD)
 
@@ -140,12 +148,12 @@ def over_sql(life: Life, server: PostgresServer, accident: str, *, months: int, 
     life.begin(server.url(database), f"user={OWNER}", "password_file=password")
     settings = life.desk.settings.read_text()
     life.desk.settings.write_text(settings.replace('name = "server"', 'name = "server"\ntime_column = "at"'))
-    life.pass_time(months, timedelta(days=30), hours)
+    life.pass_time(months, TWO_YEARS / months, hours)
     whole = server.rows(database, ROWS)
     before = life.calendar.now() + timedelta(minutes=1)
     life.calendar.ahead += timedelta(minutes=5)
     server.run(database, accident)
-    life.pass_time(days, timedelta(days=1), afterwards)
+    life.pass_time(days, A_MONTH / days, afterwards)
     newer = [row for row in server.rows(database, ROWS) if row not in whole]
     assert len(newer) == 24 * days and len(server.rows(database, ROWS)) < len(whole)
     moment = before.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -157,24 +165,30 @@ def over_sql(life: Life, server: PostgresServer, accident: str, *, months: int, 
     life.goes_on()
 
 
-def test_a_folder_on_a_webdav_server_is_back_after_a_month(desk: Desk, calendar: Calendar, tmp_path: Path) -> None:
-    over_webdav(Life(desk, calendar), tmp_path / "server", months=24, a_month=5, days=30)
+@pytest.mark.parametrize("snapshots", SNAPSHOTS)
+def test_a_folder_on_a_webdav_server_is_back_after_a_month(
+    desk: Desk, calendar: Calendar, tmp_path: Path, snapshots: tuple[int, int]
+) -> None:
+    over_webdav(Life(desk, calendar), tmp_path / "server", snapshots, a_month=5)
 
 
 DELETED, DROPPED = "delete from calls where client = 'sdek'", "drop table calls"
 
 
-def test_rows_of_a_database_are_back_after_a_month(desk: Desk, calendar: Calendar, postgres: PostgresServer) -> None:
-    over_sql(Life(desk, calendar), postgres, DELETED, months=24, days=30)
-
-
-@pytest.mark.parametrize("days", [8, pytest.param(30, marks=pytest.mark.slow)])
-def test_a_table_that_was_dropped_is_back_beside_the_new_one_s_rows(
-    desk: Desk, calendar: Calendar, postgres: PostgresServer, days: int
+@pytest.mark.parametrize("snapshots", SNAPSHOTS)
+def test_rows_of_a_database_are_back_after_a_month(
+    desk: Desk, calendar: Calendar, postgres: PostgresServer, snapshots: tuple[int, int]
 ) -> None:
-    over_sql(Life(desk, calendar), postgres, DROPPED, months=24, days=days)
+    over_sql(Life(desk, calendar), postgres, DELETED, snapshots)
+
+
+@pytest.mark.parametrize("snapshots", SNAPSHOTS)
+def test_a_table_that_was_dropped_is_back_beside_the_new_one_s_rows(
+    desk: Desk, calendar: Calendar, postgres: PostgresServer, snapshots: tuple[int, int]
+) -> None:
+    over_sql(Life(desk, calendar), postgres, DROPPED, snapshots)
 
 
 @pytest.mark.slow
 def test_a_folder_of_many_reports_is_back_after_a_month(desk: Desk, calendar: Calendar, tmp_path: Path) -> None:
-    over_webdav(Life(desk, calendar), tmp_path / "server", months=24, a_month=720, days=30)
+    over_webdav(Life(desk, calendar), tmp_path / "server", (24, 30), a_month=720)

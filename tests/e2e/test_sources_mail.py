@@ -15,6 +15,7 @@ import pytest
 from tests.support import dovecot, imap_double, pymap_server
 from tests.support.desk import Desk
 from tests.support.imap_double import ImapDouble
+from tests.support.mail_places import client_at
 
 CLIENTS = "Clients/&BBcEMgQ+BD0EOgQ4-"  # Звонки
 FIRST = datetime(2024, 4, 20, 9, 30, tzinfo=UTC)
@@ -43,7 +44,7 @@ class Judge:
     def log_in(self) -> None:
         """Anew: some servers end a session under which they were changed."""
         port, user, password = self._who
-        self._client = imaplib.IMAP4("127.0.0.1", port)
+        self._client = client_at(port)
         self._client.login(user, password)
 
     def close(self) -> None:

@@ -3,9 +3,11 @@ and it goes on where it was."""
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,48 @@ def test_a_console_that_is_killed_while_it_erases_goes_on_to_the_end_and_called_
         until(console, task, "is done")
         assert "Completed by" in text_of(console.get("/projects/acme/erasure"))
     assert not [one for one in (desk.folder / "repository/projects").rglob("*") if one.is_file()]
+
+
+def test_a_console_that_is_killed_in_an_export_makes_it_anew_and_nothing_half_can_be_fetched(desk: Desk) -> None:
+    with console_of(desk, ANNA, limits=NOT_RUN) as console:
+        task = console.post("/projects/acme/export", {"reason": "audit 17"}).headers["location"]
+    for after in (2, 20):
+        killed(desk, after)
+        with console_of(desk, ANNA, limits=NOT_RUN) as console:
+            assert "Download" not in text_of(console.get(task)) and "is done" not in text_of(console.get(task))
+    with console_of(desk, ANNA) as console:
+        assert "The bag is whole." in text_of(until(console, task, "is done"))
+        bag = fetched(console, task).content
+    with zipfile.ZipFile(io.BytesIO(bag)) as archive:
+        assert archive.testzip() is None
+        data = {one.rpartition("/data/reports/")[2]: archive.read(one) for one in archive.namelist() if one.endswith(".bin")}
+    assert {name: (desk.folder / "reports" / name).read_bytes() for name in data} == data and len(data) == 31
+    (folder,) = (desk.folder / "console/console-files").iterdir()
+    assert [one.suffix for one in folder.iterdir()] == [".zip"]
+
+
+@pytest.mark.slow
+def test_an_export_without_room_or_store_is_not_called_done(desk: Desk, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", MB) as disk, console_of(desk, ANNA) as console:
+        files = desk.folder / "console/console-files"
+        files.symlink_to(disk)
+        task = console.post("/projects/acme/export", {"reason": "audit 17"}).headers["location"]
+        failed = text_of(until(console, task, "did not work"))
+        assert "has room for" in failed or "No space left" in failed
+        assert not list(disk.rglob("*.zip")) and "Download" not in failed
+        refused = console.call("/projects/acme/bags/verify", b"x" * MB)
+        assert refused.status_code == 507 and not [one for one in disk.rglob("*") if one.is_file() and one.name == "bag"]
+        files.unlink()
+        console.post(f"{task}/again")
+        until(console, task, "is done")
+    away = desk.folder / "away"
+    with console_of(desk, ANNA, limits=NOT_RUN) as console:
+        task = console.post("/projects/acme/export", {"reason": "audit 18"}).headers["location"]
+    (desk.folder / "repository").rename(away)
+    with console_of(desk, ANNA, limits=HURRIED) as console:
+        assert "is done" not in text_of(until(console, task, "is tried again soon"))
+        away.rename(desk.folder / "repository")
+        until(console, task, "is done")
 
 
 def _is_half(path: bytes) -> bool:

@@ -11,6 +11,9 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
+from restore.history import rollup_joining
+from restore.history.ledger import Ledger
+from restore.history.update import PendingSnapshots, UpdateOptions, read_into
 from restore.selection.select import ItemQuery
 from tests.support.dying import DyingStore, PowerCut
 from tests.support.hourly import HourlyReports
@@ -18,7 +21,7 @@ from tests.support.places import back_up, checked, copied, made_on, restore, thr
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
 from vault.format.layout import TIERS
-from vault.repository import head_chunks, record_gathering, snapshots
+from vault.repository import head_chunks, record_gathering, rollups, snapshots
 from vault.repository.claims import WaitOptions
 from vault.repository.gc import forget, marks, move_records
 from vault.repository.gc.prune import apply
@@ -110,6 +113,31 @@ def test_housekeeping_that_gathers_records_survives_a_power_cut_at_every_single_
 ) -> None:
     every_record_is_gathered(monkeypatch)
     cut_everywhere(tmp_path, act, create_once=create_once, stride=1)
+
+
+def roll_up_each(project: Project) -> None:
+    """A roll-up of each snapshot, as if hundreds had passed."""
+    for one in snapshots.read_all(project):
+        ledgers = {one.source: Ledger()}
+        list(read_into(project, ledgers, PendingSnapshots([one], []), UpdateOptions()))
+        rollups.write(project, ledgers[one.source].rolled_up())
+
+
+def prune_and_join_rollups(project: Project) -> None:
+    """As `strongroom prune` does."""
+    prune(COMPACT)(project)
+    rollup_joining.join(project, UpdateOptions())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("create_once", [True, False])
+def test_joining_roll_ups_survives_a_power_cut_at_every_single_write(
+    *, tmp_path: Path, create_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every_record_is_gathered(monkeypatch)
+    monkeypatch.setattr(rollup_joining, "FAN_IN", 2)
+    monkeypatch.setitem(ACTS, "roll-ups", (roll_up_each, prune_and_join_rollups))
+    cut_everywhere(tmp_path, "roll-ups", create_once=create_once, stride=1)
 
 
 def every_record_is_gathered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,7 +198,7 @@ def until(seen: Callable[[], object]) -> None:
 def test_slow_answers_are_waited_for(postgres: PostgresServer, proxy: MessageProxy) -> None:
     database = postgres.new_database(SCRIPT)
     proxy.mend()
-    proxy.delays = 0.005
+    proxy.delays = 0.001
     project = made_on(MemoryStore())
     back_up(project, source(proxy.port, database))
     assert len(snapshots.read_all(project)) == 1

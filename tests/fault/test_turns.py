@@ -47,7 +47,7 @@ from vault.storage.memory import MemoryStore
 from vault.storage.retrying import RetryingStore
 from vault.storage.retrying import RetryPolicy as Tries
 
-IN_CI = 24
+IN_CI = 14
 IN_FULL = 400
 KEEPS = {f"small {number}": text(number, 300) for number in range(6)}
 USUAL = WaitOptions(look_every=120.0)
@@ -286,7 +286,7 @@ def test_whatever_the_order_of_calls_every_snapshot_is_whole(
 
 @pytest.mark.usefixtures("soon_joined")
 @pytest.mark.parametrize("create_once", [True, False])
-@pytest.mark.parametrize("count", [IN_CI // 6, pytest.param(IN_FULL // 2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [IN_CI // 3, pytest.param(IN_FULL // 2, marks=pytest.mark.slow)])
 def test_whatever_the_order_of_calls_every_snapshot_is_whole_whose_packs_are_joined(
     *, of_small_packs: dict[bool, Beginning], folders: dict[str, Path], tmp_path: Path, create_once: bool, count: int
 ) -> None:

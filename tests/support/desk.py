@@ -158,22 +158,27 @@ class Desk(Struct, frozen=True):
         handlers = {number: getsignal(number) for number in (SIGINT, SIGTERM, SIGALRM)}
         try:
             with pytest.MonkeyPatch.context() as patch:
-                for name in set(os.environ) - self.environment.keys():
-                    patch.delenv(name)
-                for name, value in self.environment.items():
-                    patch.setenv(name, value)
+                _have(self.environment)
                 patch.setattr(sys, "argv", ["strongroom", *arguments])
                 patch.setattr(os, "_exit", _leave)
                 patch.chdir(self.folder)
                 yield
         finally:
             gc.set_threshold(*thresholds)
-            os.environ.clear()
-            os.environ.update(variables)  # what the command has set is its own
+            _have(variables)  # what the command has set is its own
             # a command's process has neither numpy nor pandas; this one goes on
             sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, WithoutModules)]
             for number, handler in handlers.items():
                 signal(number, handler)
+
+
+def _have(variables: Mapping[str, str]) -> None:
+    """From now on the environment of this process is this one; what is the same already is left alone, which is most of it."""
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
+    for name, value in variables.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
 
 
 def _leave(code: int) -> None:

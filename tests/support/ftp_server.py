@@ -57,13 +57,22 @@ def served(folder: Path, certificate: Path | None = None, handler: Any = None, l
         own.certfile, own.tls_control_required, own.tls_data_required = str(certificate), True, True
     server = ThreadedFTPServer(("127.0.0.1", 0), own)
     server.max_cons_per_ip = limit
-    thread = threading.Thread(target=server.serve_forever, kwargs={"timeout": 0.05}, daemon=True)
+    server.poll_timeout = 0.05  # seconds after which the thread of a connection sees that it is to end
+    ended = threading.Event()
+    thread = threading.Thread(target=_serve, args=(server, ended), daemon=True)
     thread.start()
     try:
         yield FtpServer(server.address[1], str(certificate or ""))
     finally:
+        ended.set()
+        thread.join()  # before what it looks at is closed
         server.close_all()
-        thread.join()
+
+
+def _serve(server: Any, ended: threading.Event) -> None:
+    server.serve_forever(timeout=0.0, blocking=False)  # takes back that another one has ended
+    while not ended.is_set():
+        server.ioloop.loop(0.05, blocking=False)
 
 
 @contextmanager

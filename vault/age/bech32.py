@@ -6,7 +6,7 @@ or all small letters; the checksum is made over the small ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import base64
 
 from vault.age.errors import KeyUnreadable
 
@@ -15,30 +15,34 @@ CHECKSUM_LETTERS = 6
 LONGEST = 4096
 """Letters; the longest key that we read, a hybrid recipient, has 1959."""
 
-_VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
+# base32 of RFC 4648 and the digits of `int(…, 32)` say the same words of five bits in other letters; both are made in C
+_LETTERS_OF_BASE32 = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode("ascii"))
+_DIGITS = bytes.maketrans(ALPHABET.encode("ascii"), b"0123456789abcdefghijklmnopqrstuv")
+_WORDS = bytes.maketrans(ALPHABET.encode("ascii"), bytes(range(32)))
 
-def _sum_of(top: int) -> int:
-    found = 0
+
+def _step(state: int, word: int) -> int:
+    """The checksum's state after one more word of five bits."""
+    top, state = state >> 25, (state & 0x1FFFFFF) << 5 ^ word
     for place, term in enumerate(_GENERATOR):
         if top >> place & 1:
-            found ^= term
-    return found
+            state ^= term
+    return state
 
 
-_SUMS = tuple(_sum_of(top) for top in range(32))
-"""For the five bits that leave the state. A hybrid recipient has two thousand letters, and every command reads several."""
+_SUMS = tuple(_step(_step(top << 20, 0), 0) for top in range(1024))
+"""For the ten bits that leave the state with two words. A hybrid recipient has two thousand letters, and every command reads
+and writes several."""
 
 
 def encode(prefix: str, data: bytes) -> str:
     """`data` under `prefix`, in small letters (`prefix` too must be in them)."""
-    words = list(_regroup(data, 8, 5))
-    if spare := -len(data) * 8 % 5:
-        words.append(data[-1] << spare & 31)
-    check = _checksum([*_spread(prefix), *words, *[0] * CHECKSUM_LETTERS]) ^ 1
-    words += [check >> 5 * (CHECKSUM_LETTERS - 1 - place) & 31 for place in range(CHECKSUM_LETTERS)]
-    return prefix + "1" + "".join(ALPHABET[word] for word in words)
+    letters = base64.b32encode(data).translate(_LETTERS_OF_BASE32, b"=")
+    check = _checksum(prefix, letters.translate(_WORDS) + bytes(CHECKSUM_LETTERS)) ^ 1
+    sums = (ALPHABET[check >> 5 * (CHECKSUM_LETTERS - 1 - place) & 31] for place in range(CHECKSUM_LETTERS))
+    return f"{prefix}1{letters.decode('ascii')}{''.join(sums)}"
 
 
 def decode(text: str) -> tuple[str, bytes]:
@@ -52,37 +56,26 @@ def decode(text: str) -> tuple[str, bytes]:
     prefix, mark, rest = text.lower().rpartition("1")
     if not mark or not prefix or len(rest) < CHECKSUM_LETTERS:
         raise KeyUnreadable("the key is cut off, or is not a key at all")
-    if not _VALUES.keys() >= set(rest):
+    if not set(ALPHABET) >= set(rest):
         raise KeyUnreadable("the key holds a letter that no key has (`b`, `i`, `o` or a sign)")
-    words = [_VALUES[letter] for letter in rest]
-    if _checksum([*_spread(prefix), *words]) != 1:
+    letters = rest.encode("ascii")
+    if _checksum(prefix, letters.translate(_WORDS)) != 1:
         raise KeyUnreadable("the key's checksum does not fit: a character is wrong, missing or too many")
-    words = words[:-CHECKSUM_LETTERS]
-    spare = len(words) * 5 % 8
-    if spare >= 5 or (spare and words[-1] & (1 << spare) - 1):
+    letters = letters[:-CHECKSUM_LETTERS]
+    size, spare = divmod(len(letters) * 5, 8)
+    number = int(b"0" + letters.translate(_DIGITS), 32)
+    if spare >= 5 or number & (1 << spare) - 1:
         raise KeyUnreadable("the key's last character holds bits that belong to nothing")
-    return prefix, bytes(_regroup(words, 5, 8))
+    return prefix, (number >> spare).to_bytes(size, "big")
 
 
-def _spread(prefix: str) -> list[int]:
+def _checksum(prefix: str, words: bytes) -> int:
+    """words: of five bits, one a byte."""
     codes = prefix.encode("ascii")
-    return [*(code >> 5 for code in codes), 0, *(code & 31 for code in codes)]
-
-
-def _checksum(words: Iterable[int]) -> int:
+    words = bytes([*(code >> 5 for code in codes), 0, *(code & 31 for code in codes)]) + words
     state, sums = 1, _SUMS
-    for word in words:
-        top = state >> 25
-        state = (state & 0x1FFFFFF) << 5 ^ word ^ sums[top]
+    if len(words) % 2:
+        state, words = _step(state, words[0]), words[1:]
+    for first, second in zip(words[::2], words[1::2], strict=True):
+        state = (state & 0xFFFFF) << 10 ^ first << 5 ^ second ^ sums[state >> 20]
     return state
-
-
-def _regroup(values: Iterable[int], width: int, new_width: int) -> Iterator[int]:
-    """The same bits in groups of another width; bits that do not fill a last group are left out."""
-    held, bits = 0, 0
-    for value in values:
-        held = (held << width | value) & 0xFFF
-        bits += width
-        while bits >= new_width:
-            bits -= new_width
-            yield held >> bits & (1 << new_width) - 1

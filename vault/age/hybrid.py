@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -52,14 +53,11 @@ class HybridRecipient(Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> HybridRecipient:
         """From `age1pq1…`. Raises `KeyUnreadable`."""
-        prefix, public = bech32.decode(text)
-        if prefix != RECIPIENT_PREFIX or not text.islower():
-            raise KeyUnreadable("this is not a hybrid recipient: those begin with `age1pq1`")
-        return cls(public)
+        return cls(_public_of(text))
 
     def encode(self) -> str:
         """`age1pq1…`, 1959 letters."""
-        return bech32.encode(RECIPIENT_PREFIX, self.public)
+        return _text_of(self.public)
 
     def wrap(self, file_key: bytes, randomness: Randomness) -> Stanza:
         """As `Recipient.wrap`. The encapsulation takes the operating system's randomness instead of `randomness`: the HPKE
@@ -83,6 +81,19 @@ class HybridRecipient(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"HybridRecipient({self.encode()[:16]}…)"
+
+
+@lru_cache(maxsize=256)  # a command writes the same few recipients a hundred times: names and fingerprints are made of them
+def _text_of(public: bytes) -> str:
+    return bech32.encode(RECIPIENT_PREFIX, public)
+
+
+@lru_cache(maxsize=256)
+def _public_of(text: str) -> bytes:
+    prefix, public = bech32.decode(text)
+    if prefix != RECIPIENT_PREFIX or not text.islower():
+        raise KeyUnreadable("this is not a hybrid recipient: those begin with `age1pq1`")
+    return public
 
 
 class HybridIdentity:

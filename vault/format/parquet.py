@@ -6,6 +6,7 @@ pyarrow is imported inside the functions: it costs 0.1 s, and `strongroom --help
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from io import SEEK_END, RawIOBase
 from typing import TYPE_CHECKING
 
@@ -132,11 +133,18 @@ def read(
 
 def _refuse_bombs(file: pq.ParquetFile, data: Data, what: str) -> None:
     """Raises `Damaged` where a footer says that its columns expand to more than any of ours do, or lacks where they are."""
-    columns = parquet_footer.parts(_footer(data, file.metadata.serialized_size + parquet_footer.TAIL_SIZE), what)
-    size = len(data) if not isinstance(data, RawIOBase) else sum(column.end - column.start for column in columns)
-    most = size * MOST_EXPANSION + ROOM
-    if sum(column.size for column in columns) > most:
+    expanded, stored = _sizes(_footer(data, file.metadata.serialized_size + parquet_footer.TAIL_SIZE), what)
+    most = (stored if isinstance(data, RawIOBase) else len(data)) * MOST_EXPANSION + ROOM
+    if expanded > most:
         raise Damaged(f"{what} says that it expands to more than {most} bytes; that is never written")
+
+
+@lru_cache(maxsize=64)
+def _sizes(footer: bytes, what: str) -> tuple[int, int]:
+    """Bytes of all columns as they are expanded, and as they are stored; of a table that is read again and again, once. Raises
+    `Damaged`."""
+    columns = parquet_footer.parts(footer, what)
+    return sum(column.size for column in columns), sum(column.end - column.start for column in columns)
 
 
 def _footer(data: Data, size: int) -> bytes:

@@ -10,6 +10,7 @@ would believe.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -74,6 +75,11 @@ def encode(rollup: Rollup) -> bytes:
     notes = {_HEAD: strict_json.dump({"version": VERSION, "records": records})}
     rows = manifest.without_empty(rollup.rows)
     return bytes(parquet.write(rows, notes=notes, compression="zstd", use_dictionary=_REPEATING, write_statistics=False))
+
+
+def head_size(records: Iterable[Record]) -> int:
+    """About how many bytes records take in a roll-up."""
+    return sum(len(strict_json.dump(record.as_json() | {"problems": []})) + 1 for record in records)
 
 
 def name(data: bytes | bytearray, key: bytes) -> bytes:

@@ -7,11 +7,11 @@ writer's question whether a chunk is stored already, see `sorted_index`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import index as segments
 from vault.format.chunks import ID_SIZE
@@ -127,8 +127,7 @@ def _load_all(project: Project, tier: int | None, cache: SegmentCache) -> tuple[
     listed = list(project.store.list(project.folder("index")))
     small = [info.name for info in listed if info.size <= SMALL_SEGMENT]
     fresh = [name for name in small if name not in cache]
-    with ThreadPoolExecutor(min(READERS, len(fresh)) or 1, thread_name_prefix="index") as pool:
-        found = list(pool.map(lambda name: _segment_or_problem(project, name, None), fresh))
+    found = each_of(fresh, lambda name: _segment_or_problem(project, name, None), most=READERS, name="index")
     cache.update((name, one) for name, one in zip(fresh, found, strict=True) if not isinstance(one, Problem))
     found += [_segment_or_problem(project, info.name, tier) for info in listed if info.size > SMALL_SEGMENT]
     others = pa.concat_tables([segments.schema().empty_table(), *(cache[name] for name in small if name in cache)])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from msgspec import Struct
 
 from vault import age
 from vault.age import HybridRecipient, Identity
+from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, RefusedByRule
 from vault.format import erasure, layout, strict_json
 from vault.format.erasure import Statement
@@ -112,8 +112,7 @@ def read(store: Store, project: str, identities: Sequence[Identity]) -> StoredSt
     """The statements about a project. Raises `StorageError`."""
     listed = [info for info in store.list(layout.erasures_folder(project)) if layout.is_ours(info.name)]
     names = sorted(info.name for info in listed if info.size <= LARGEST_SEALED)[:MOST]
-    with ThreadPoolExecutor(min(READERS, len(names)) or 1, thread_name_prefix="erasures") as pool:
-        found = list(pool.map(lambda name: _one(store, name, identities), names))
+    found = each_of(names, lambda name: _one(store, name, identities), most=READERS, name="erasures")
     statements = [one for one in found if one is not None]
     return StoredStatements(statements, len(listed) - len(statements))
 

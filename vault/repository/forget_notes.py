@@ -8,10 +8,10 @@ there, and what a forgotten snapshot had superseded stays superseded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import NamedTuple
 
+from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
 from vault.format.forget_note import ForgetNote, ForgottenSnapshot
@@ -77,8 +77,7 @@ def read_notes(project: Project) -> tuple[list[ForgetNote], list[Problem]]:
     """Every note, oldest first, and a problem for each that cannot be read."""
     names = [info.name for info in project.store.list(project.folder("forgotten"))]
     wanted = [name for name in names if layout.is_id(name.rpartition("/")[2])]
-    with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="forgotten") as pool:
-        found = list(pool.map(lambda name: _note_or_problem(project, name), wanted))
+    found = each_of(wanted, lambda name: _note_or_problem(project, name), most=READERS, name="forgotten")
     notes = sorted((one for one in found if isinstance(one, ForgetNote)), key=lambda one: (one.forgotten_at, one.id))
     return notes, [one for one in found if isinstance(one, Problem)]
 

@@ -6,10 +6,10 @@ They are sealed to the catalogue, and to the log, so that auditors see who holds
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from vault import age
+from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import envelope, grant, layout
 from vault.format.grant import EpochStatement, Grant, Statement
@@ -86,8 +86,7 @@ def _read(
     """ids: of the repository and the project."""
     folder = layout.project_folder(ids[1], "grants")
     names = sorted(info.name for info in store.list(folder) if layout.is_ours(info.name))
-    with ThreadPoolExecutor(min(READERS, len(names)) or 1, thread_name_prefix="grants") as pool:
-        outcomes = list(pool.map(lambda name: _one(name, ids, fetch), names))
+    outcomes = each_of(names, lambda name: _one(name, ids, fetch), most=READERS, name="grants")
     statements = [one for one in outcomes if one is not None and not isinstance(one, Problem)]
     problems = [one for one in outcomes if isinstance(one, Problem)]
     root = None if memory is None else next(iter(memory.lines(ROOT, ids[1])), None)

@@ -9,7 +9,6 @@ seen, is read in the second place, then from the machine's copy.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
@@ -18,6 +17,7 @@ from msgspec import Struct
 
 from vault import age
 from vault.age import HybridIdentity, HybridRecipient, Identity
+from vault.at_once import each_of
 from vault.errors import Damaged, KeyRefused, ObjectNotFound, RefusedByRule
 from vault.format import key_object, layout
 from vault.format.capability import Capability
@@ -166,8 +166,7 @@ def open_all(
         unlisted = [one for scope in {scope for scope, _ in copied} for one in own(scope, identities)]
         unlisted = [one for one in unlisted if (one.scope, one.id) in copied]
     wanted += sorted(one for one in unlisted if (one.scope, one.id) not in there)
-    with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="keys") as pool:
-        outcomes = list(pool.map(lambda one: _Reading(source, one, identities).outcome(), wanted))
+    outcomes = each_of(wanted, lambda one: _Reading(source, one, identities).outcome(), most=READERS, name="keys")
     return _sorted(outcomes, source.now)
 
 

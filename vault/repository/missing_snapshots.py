@@ -11,7 +11,7 @@ a day the copies are asked which snapshots they have.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +24,7 @@ from vault.format.claim_eviction import Eviction
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
-from vault.repository import forget_notes, rollups, snapshots, stored_packs
+from vault.repository import forget_notes, listed_range, rollups, snapshots, stored_packs
 from vault.repository.client_memory import ClientMemory
 from vault.repository.forget_notes import ForgetNotes
 from vault.repository.gc.forget import put_notes, refuse_unfit
@@ -93,16 +93,18 @@ def absent(
     records: Iterable[Record],
     remembered: Iterable[str],
     notes: ForgetNotes | None = None,
+    rolled: Iterable[str] | None = None,
 ) -> AbsentSnapshots:
     """Which snapshots are known to have been there and are not listed. Raises `StorageError`.
 
     - `records`: those that are there
     - `remembered`: the ids that this machine has seen
     - `notes`: of forgotten ones, where they were read after the listing: whoever deletes a record has written a note before
+    - `rolled`: the ids that roll-ups name; None: these are read
     """
     known = {parent for one in snapshots.outlines(records) for parent in one.parents} | set(remembered)
     with suppress(StorageError):  # they are derived: where they cannot be had, others say the same of most snapshots
-        known |= {one.id for rolled in rollups.rolled_up(project) for one in rolled}
+        known |= set(rolled) if rolled is not None else {one.id for some in rollups.rolled_up(project) for one in some}
     unlisted = known - set(listed)
     notes = forget_notes.read_all(project) if notes is None else notes
     unlisted |= {parent for one in notes.by_id.values() for parent in one.parents} - set(listed)
@@ -130,10 +132,30 @@ def gone(project: Project, memory: ClientMemory) -> list[str]:
 def look(project: Project, memory: ClientMemory) -> GoneSnapshots:
     """As `gone`, with the notes that were read: each listing is a request that every backup of every hour makes."""
     listed = snapshots.stored_ids(project)
-    unseen = memory.missing(project.id, listed)
     notes = forget_notes.read_all(project)  # after the listing: whoever deletes a record has written a note before
     records = snapshots.remaining(project, listed, notes, rolled=True).records
-    hidden, found = absent(project, listed, records, unseen, notes)
+    return _missed(project, memory, listed, notes, records)
+
+
+def look_as_reader(project: Project, memory: ClientMemory) -> list[str]:
+    """As `gone`, for who only reads: of thousands of snapshots those that tables cover are not listed (see `listed_range`), nor
+    are roll-ups asked for what they name; backups, prunes and checks do both."""
+    notes = forget_notes.read_all(project)
+    found = listed_range.standing(project, notes.by_id)
+    records = snapshots.remaining(project, found.ids, notes, rolled=True, tables=found.tables).records
+    return list(_missed(project, memory, found.ids, notes, records, rolled=None if found.tables is None else ()).ids)
+
+
+def _missed(
+    project: Project,
+    memory: ClientMemory,
+    listed: Sequence[str],
+    notes: ForgetNotes,
+    records: Iterable[Record],
+    rolled: Iterable[str] | None = None,
+) -> GoneSnapshots:
+    unseen = memory.missing(project.id, listed)
+    hidden, found = absent(project, listed, records, unseen, notes, rolled=rolled)
     explained = set(unseen).difference(found)
     if explained:
         memory.drop_snapshots(project.id, explained & notes.by_id.keys())

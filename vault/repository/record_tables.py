@@ -8,9 +8,9 @@ the new one before the old ones are deleted.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import record_table, strict_json
 from vault.format.chunks import ID_SIZE
@@ -92,8 +92,7 @@ def load(project: Project) -> RecordTables:
     """Every table. One of another version of this program counts as not there. Raises `StorageError`."""
     for left in reversed(range(ASKED)):
         names = sorted(info.name for info in project.store.list(project.folder("records")))
-        with ThreadPoolExecutor(min(READERS, len(names)) or 1, thread_name_prefix="records") as pool:
-            found = list(pool.map(lambda name: _read(project, name), names))
+        found = each_of(names, lambda name: _read(project, name), most=READERS, name="records")
         if not left or not any(isinstance(one, _Gone) for one in found):
             break
     return RecordTables(

@@ -7,10 +7,10 @@ before the old ones go; what stands of both is superseded, and goes with a prune
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
+from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout, rollup, strict_json
 from vault.format.chunks import ID_SIZE
@@ -148,8 +148,8 @@ class _Read(NamedTuple, Generic[T]):
 
 
 def _read_each(project: Project, names: Sequence[str], decode: Decode[T]) -> _Read[T]:
-    with ThreadPoolExecutor(min(READERS, len(names)) or 1, thread_name_prefix="rollups") as pool:
-        found = dict(zip(names, pool.map(lambda name: _read(project, name, decode), names), strict=True))
+    read = each_of(names, lambda name: _read(project, name, decode), most=READERS, name="rollups")
+    found = dict(zip(names, read, strict=True))
     by_name = {name: one for name, one in found.items() if one is not None and not isinstance(one, Problem | _Gone)}
     damaged = [one for one in found.values() if isinstance(one, Problem)]
     return _Read(by_name, damaged, any(isinstance(one, _Gone) for one in found.values()))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import layout, manifest
 from vault.format.chunks import ID_SIZE
@@ -210,8 +211,7 @@ def _in_rollups(project: Project, wanted: Collection[str]) -> dict[str, Record]:
 
 def read_records(project: Project, wanted: Sequence[str]) -> Committed:
     """The committed snapshots of these ids, forgotten ones included; damaged records as for `committed`."""
-    with ThreadPoolExecutor(min(READERS, len(wanted)) or 1, thread_name_prefix="records") as pool:
-        found = list(pool.map(lambda snapshot: _record_or_problem(project, snapshot), wanted))
+    found = each_of(wanted, lambda snapshot: _record_or_problem(project, snapshot), most=READERS, name="records")
     records = sorted((one for one in found if isinstance(one, Record)), key=lambda one: (one.taken_at, one.id))
     moves = tuple(one for one in found if isinstance(one, MovedPacks))
     return Committed(records, tuple(one for one in found if isinstance(one, Problem)), moves)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
+from vault.at_once import each_of
 from vault.errors import ObjectNotFound
 from vault.format import layout
 from vault.format.layout import TIERS
@@ -26,7 +27,8 @@ def list_packs(project: Project, tier: int) -> dict[bytes, int]:
 
 def list_all_packs(project: Project) -> dict[bytes, int]:
     """The packs that the store lists in both tiers: their stored bytes, by SHA-256."""
-    return {pack: size for tier in TIERS for pack, size in list_packs(project, tier).items()}
+    listed = each_of(tuple(TIERS), lambda tier: list_packs(project, tier), most=READERS, name="list")
+    return {pack: size for packs in listed for pack, size in packs.items()}
 
 
 def missing(project: Project, packs: frozenset[bytes]) -> frozenset[bytes]:

@@ -39,6 +39,7 @@ AUDIT = Line((Action.AUDIT,), whole=True)
 HOLDS = Line((Action.AUDIT, Action.HOLD), whole=True)
 ERASE = Line((Action.ERASE,), whole=True)
 ACT = Line((Action.ERASE, Action.AUDIT), whole=True, empty="this project was not erased")
+BAG = Line((Action.EXPORT_BAG,))
 QUESTION = '{"sql": "select 1 as one"}'
 
 LINES: Mapping[str, Line] = {
@@ -128,6 +129,10 @@ LINES: Mapping[str, Line] = {
     "POST /projects/{project}/log/verify": AUDIT,
     "POST /projects/{project}/evidence": Line((Action.AUDIT,), whole=True, form={"period": "nothing"}),
     "GET /projects/{project}/holds": HOLDS,
+    "GET /projects/{project}/export": BAG,
+    "POST /projects/{project}/export": Line((Action.EXPORT_BAG,), form={"reason": ""}),
+    "GET /projects/{project}/bags": BAG,
+    "POST /projects/{project}/bags/verify": BAG,
     # hosts that carry out restores
     "POST /api/v1/host/work": Line(who="host", body='{"machine": "backup1", "projects": {}}'),
     "POST /api/v1/host/progress": Line(who="host", body='{"lease": "none"}'),
@@ -142,6 +147,13 @@ LINES: Mapping[str, Line] = {
     "POST /api/v1/projects/{project}/log/file": AUDIT,
     "POST /api/v1/projects/{project}/log/verify": AUDIT,
     "POST /api/v1/projects/{project}/evidence": Line((Action.AUDIT,), whole=True, body='{"period": "nothing"}'),
+    "POST /api/v1/projects/{project}/export/plan": BAG,
+    "POST /api/v1/projects/{project}/export": BAG,
+    "GET /api/v1/projects/{project}/bags": BAG,
+    "POST /api/v1/projects/{project}/bags/verify": BAG,
+    "POST /api/v1/projects/{project}/bags/verify-listed": Line(
+        (Action.EXPORT_BAG,), body='{"folder": "", "name": ""}', empty="there is no such bag"
+    ),
     "GET /api/v1/projects/{project}/holds": HOLDS,
     "POST /api/v1/projects/{project}/holds": Line((Action.HOLD,), whole=True, body='{"reason": ""}'),
     "POST /api/v1/projects/{project}/holds/release": Line(

@@ -168,11 +168,11 @@ def test_what_is_not_there_and_what_may_not_be_known_are_answered_alike(console:
             continue
         body = (
             None
-            if one.body is None
+            if one.body is None and one.upload is None
             else {"sql": "select 1", "title": "x", "period": "2024", "reason": "x", "job": "x", "snapshots": ["x"], "hold": "x"}
-            | {"step": "ask", "confirm": "x"}
+            | {"step": "ask", "confirm": "x", "folder": "x", "name": "x"}
         )
-        if body is not None:
+        if body is not None and one.upload is None:
             named = API["paths"][PREFIX + one.path][one.method.lower()]["requestBody"]["content"]["application/json"]["schema"]
             known = API["components"]["schemas"][named["$ref"].rpartition("/")[2]]["properties"]
             body = {name: value for name, value in body.items() if name in known}
@@ -218,7 +218,9 @@ def requests(draw: st.DrawFn) -> tuple[str, str, str, bytes | None]:
             )
             asked.append(f"{quote(one['name'])}={quote(value, safe='')}")
     body = None
-    if "requestBody" in described:
+    if "requestBody" in described and "application/json" not in described["requestBody"]["content"]:
+        body = draw(st.binary(max_size=60))
+    elif "requestBody" in described:
         named = described["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         schema = API["components"]["schemas"][named]
         body = draw(st.one_of(_bodies(schema), _bodies(schema), st.binary(max_size=30), _garbage()))

@@ -158,12 +158,11 @@ def test_two_versions_of_a_table_are_compared_cell_by_cell_and_it_is_recorded(co
     assert '"manager"' in shown
 
 
-def test_two_versions_of_a_text_are_side_by_side_and_that_they_were_looked_at_is_recorded(
-    console: ConsoleClient, desk: Desk
-) -> None:
-    page = console.get("/projects/parcelo/item?path=reports/notes.txt")
-    since, until = (re.findall(rf'name="{name}" value="([^"]+)"[^>]* checked', page.text)[0] for name in ("since", "until"))
-    found = console.get(f"/projects/parcelo/item/differences?path=reports/notes.txt&since={since}&until={until}")
+def test_two_versions_of_a_text_are_side_by_side_and_that_they_were_looked_at_is_recorded(desk: Desk) -> None:
+    with console_of(desk, person("manager", Role.VIEWER)) as console:
+        page = console.get("/projects/parcelo/item?path=reports/notes.txt")
+        since, until = (re.findall(rf'name="{name}" value="([^"]+)"[^>]* checked', page.text)[0] for name in ("since", "until"))
+        found = console.get(f"/projects/parcelo/item/differences?path=reports/notes.txt&since={since}&until={until}")
     assert "1 Dear client, 1 Dear client, 2 all is well. 2 all is <b>lost</b>. 3 Olena 3 Olena" in text_of(found)
     assert "<del>all is well.</del>" in found.text and "<ins>all is &lt;b&gt;lost&lt;/b&gt;.</ins>" in found.text
     shown = desk.call("audit", "show", "--action", "view", "--json").text

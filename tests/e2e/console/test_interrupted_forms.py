@@ -159,6 +159,18 @@ def test_a_question_that_cannot_be_answered_stays_where_it_was_typed(still: Desk
         assert kept.status_code == 400 and f">{sql}</textarea>" in kept.text
 
 
+def test_thousands_of_things_are_ticked_at_once_and_strangers_send_no_large_forms(still: Desk, site: LoginConsole) -> None:
+    with console_of(still, ANNA) as console:
+        items = [f"reports%2Fof-an-agent-with-a-long-name-{number:05}.csv" for number in range(20_000)]
+        assert console.post("/projects/acme/basket", {"item": items}).status_code == 303
+        assert "and 19,500 things more" in text_of(console.get("/projects/acme/basket"))
+        console.post("/projects/acme/basket/remove", {"all": "1"})
+        assert console.post("/projects/acme/basket", {"item": ["x"] * 50_001}).status_code == 413
+    stranger = site.browser()
+    for form in ({"name": "x" * 70_000}, {"name": ["x"] * 101}):
+        assert stranger.post("/login", form).status_code == 413
+
+
 def test_what_was_found_by_a_search_is_ticked_there_and_comes_back(desk: Desk) -> None:
     with console_of(desk, ANNA) as console:
         found = console.get("/projects/acme/search?q=2024&state=deleted")

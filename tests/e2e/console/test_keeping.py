@@ -139,7 +139,7 @@ def test_settings_that_the_console_may_not_write_are_said_to_be_written_by_hand(
     assert refused.status_code == 403 and "cannot change the settings" in refused.text
 
 
-def test_a_hold_says_what_it_is_on_and_is_released_from_its_request(console: ConsoleClient) -> None:
+def test_a_hold_says_what_it_is_on_and_is_released_from_its_request(kept: Desk, console: ConsoleClient) -> None:
     placed = console.post("/projects/acme/holds", {"kind": "reports", "reason": "case 17"}).headers["location"]
     page = console.get(placed)
     assert "it is on 1 item of the newest snapshots" in text_of(page) or "it is on 2 items" in text_of(page)
@@ -149,7 +149,10 @@ def test_a_hold_says_what_it_is_on_and_is_released_from_its_request(console: Con
     assert hold in text_of(console.get(address))
     console.post(f"{address}/decide", {"decision": "approve"})
     console.person = "olga"
-    assert console.post(f"{address}/carry-out").headers["location"] == "/projects/acme/holds"
+    (kept.folder / "repository").rename(kept.folder / "away")
+    assert console.post(f"{address}/carry-out").status_code >= 400
+    (kept.folder / "away").rename(kept.folder / "repository")
+    assert console.post(f"{address}/carry-out").headers["location"] == "/projects/acme/holds", "the approval is still good"
     history = text_of(console.get("/projects/acme/holds"))
     assert "ended kind reports case 17 olga (console)" in history and "over" in history
 

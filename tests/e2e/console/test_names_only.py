@@ -24,6 +24,7 @@ NEEDS_CONTENT = {
     "POST /api/v1/projects/{project}/ask",
     "POST /api/v1/projects/{project}/ask/file",
     "GET /api/v1/projects/{project}/tables",
+    "POST /api/v1/projects/{project}/export/plan",
 }
 NEEDS_LOG = {
     "GET /projects/{project}/log",

@@ -167,9 +167,10 @@ def looks(desk: Desk) -> list[tuple[str, str, str, str]]:
         found = read_log(repository.context, audited_projects(repository.context), LogSelection(actions=("view",)))
     assert not found.damage
     return [
-        (one.entry.who.user, one.entry.what["path"], one.entry.who.program.split()[-1], one.entry.outcome.result)
+        (one.entry.who.user, item["path"], one.entry.who.program.split()[-1], one.entry.outcome.result)
         for one in found.entries
         if one.entry.outcome is not None
+        for item in one.entry.what.get("items", [one.entry.what])
     ]
 
 

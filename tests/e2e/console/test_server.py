@@ -58,7 +58,13 @@ def test_somebody_signs_in_over_a_socket_and_it_ends_without_a_failure(desk: Des
             page = client.get("/")
             assert page.status_code == 200 and "acme" in page.text and "parcelo" not in page.text
             assert "server" not in page.headers and page.headers["x-frame-options"] == "DENY"
-            assert client.get("/static/console.css").headers["content-type"].startswith("text/css")
+            sheet = client.get("/static/console.css")
+            assert sheet.headers["content-type"].startswith("text/css") and "max-age=300" in sheet.headers["cache-control"]
+            again = client.get("/static/console.css", headers={"if-none-match": sheet.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
+            for path, methods in (("/tasks", "GET, HEAD"), ("/people", "GET, HEAD, POST"), ("/api/v1/projects", "GET, HEAD")):
+                wrong = client.put(path)
+                assert (wrong.status_code, wrong.headers["allow"]) == (405, methods)
             assert client.get("/login", headers={"host": "evil.example"}).status_code == 421
         assert "are those of the start" in console.log.read_text()
         console.process.send_signal(signal.SIGTERM)

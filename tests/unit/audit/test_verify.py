@@ -15,7 +15,7 @@ from vault.format import layout
 from vault.format.log_head import LogHead
 from vault.format.principal import Principal
 from vault.repository.audit import entries
-from vault.repository.audit.verify import Expected, KnownHead
+from vault.repository.audit.verify import ChainReport, Expected, KnownHead
 from vault.storage.memory import MemoryStore
 
 ENTRIES = 5
@@ -191,3 +191,37 @@ def test_an_entry_of_a_project_that_one_may_not_read_is_verified_by_the_next_one
     (report,) = verified(store, projects=[ACME])
     assert [one.what for one in report.findings] == ["broken-chain"]
     assert len(all_entries(store, ACME)) == 4 and log_key(ACME) != log_key(BEAM)
+
+
+def since(store: MemoryStore, number: int) -> ChainReport:
+    """Verified by somebody who has found everything up to an entry whole."""
+    whole = head(store, number).head
+    (report,) = verified(store, expected=Expected(whole={whole.principal: whole}))
+    return report
+
+
+def test_what_was_found_whole_before_is_not_read_again(store: MemoryStore) -> None:
+    report = since(store, 4)
+    assert report.sound and (report.entries, report.not_read, report.opened) == (5, 3, 2)
+    assert report.head == head(store).head
+    assert since(store, 1).not_read == 0
+
+
+@pytest.mark.parametrize("number", range(1, ENTRIES + 1))
+def test_with_only_new_ones_read_every_gap_is_seen_and_a_change_from_the_known_head_on(store: MemoryStore, number: int) -> None:
+    whole = head(store, 3).head
+    name = names(store)[number - 1]
+    data = store.get(name)
+    expected = Expected(heads=[head(store)], whole={whole.principal: whole})
+    store.put(name, bytes([*data[:-1], data[-1] ^ 1]))
+    (changed,) = verified(store, expected=expected)
+    assert changed.sound == (number < 3)
+    store.delete(name)
+    (gone,) = verified(store, expected=expected)
+    assert not gone.sound
+
+
+def test_where_the_known_head_is_not_there_everything_is_read(store: MemoryStore) -> None:
+    whole = LogHead(head(store).head.principal, 9, "ab" * 32)
+    (report,) = verified(store, expected=Expected(whole={whole.principal: whole}))
+    assert report.not_read == 0 and report.opened == ENTRIES

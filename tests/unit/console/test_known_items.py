@@ -21,7 +21,7 @@ class FakeItems:
     """Stands for `ProjectItems`."""
 
     def __init__(self, version: str, zone: str) -> None:
-        self.version, self.zone, self.size = version, zone, 10
+        self.version, self.zone, self.size, self.expectations = version, zone, 10, ()
 
     def ever(self) -> None:
         """Nothing."""
@@ -36,6 +36,7 @@ class FakeStore:
         self.erased = False
         self.read = threading.Event()
         patch.setattr(known_items, "stored_version", lambda _: self.version)
+        patch.setattr(known_items, "expectations", lambda _context, _name: ())
         patch.setattr(known_items, "load_project_items", lambda _context, _stored: self._load())
 
     def _load(self) -> FakeItems:

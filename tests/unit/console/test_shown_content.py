@@ -12,11 +12,9 @@ import pytest
 from console.charts import chart
 from console.previews import pictures, sorts, texts
 from console.previews.threads import thread_of
-from console.previews.views import WITHIN, KnownViews
 from strongroom.mail_preview import preview_mail, text_of_html
 from strongroom.storage_history import storage_history
 from strongroom.table_preview import HIDDEN, LONGEST_CELL, MOST_COLUMNS, ShownRecord, TableView, preview_record, preview_table
-from tests.support.clock import StillClock
 from vault.errors import Damaged, NothingFound
 from vault.format.snapshot_record import Counts
 
@@ -135,17 +133,6 @@ def test_a_broken_message_is_shown_or_refused(content: bytes) -> None:
         assert preview_mail(content).text is not None
     except Damaged as error:
         assert "cannot be read as a message" in str(error)
-
-
-def test_a_look_lasts_for_some_minutes() -> None:
-    clock = StillClock(NOW)
-    views = KnownViews(clock)
-    look = ("anna", "acme", b"reports/a.csv", "")
-    assert views.is_new(look)
-    views.recorded(look)
-    assert not views.is_new(look) and views.is_new(("ivan", *look[1:]))
-    clock.sleep(WITHIN + 1)
-    assert views.is_new(look)
 
 
 def test_a_chart_has_its_points_within_its_frame() -> None:

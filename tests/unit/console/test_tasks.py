@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from console.access.rights import Action, Scope
+from console.access.rights import Action, Person, Role, Scope
 from console.basket import Entry
 from console.errors import NotAllowed, NotThere, TooLarge
+from console.gateway.restoring import LOOK_AT_RIGHTS, WhileAllowed
 from console.limits import ConsoleLimits
 from console.live_settings import ConsoleRules
 from console.post import Write, no_readers
@@ -28,7 +29,8 @@ from console.tasks.signals import RunningTask
 from console.texts import Texts
 from console.visit import Console
 from tests.support.clock import StillClock
-from vault.errors import Busy, NoRepository, StorageFull, TargetError, TransientStorageError
+from tests.support.console import person
+from vault.errors import Busy, Interrupted, NoRepository, StorageFull, TargetError, TransientStorageError
 from vault.randomness import SystemRandomness
 
 PATIENCE = 30.0
@@ -112,9 +114,9 @@ def reached(console: Console, task: str, *states: State, when: Callable[[Task], 
 def test_a_task_is_what_was_asked_for_whatever_its_names_are(console: Console) -> None:
     task = added(console)
     assert Tasks(console.state).get("one", "anna") == task
-    for person in ("ivan", ""):
+    for name in ("ivan", ""):
         with pytest.raises(NotThere):
-            Tasks(console.state).get("one", person)
+            Tasks(console.state).get("one", name)
 
 
 def test_what_becomes_of_it_is_kept_and_told_to_its_person(console: Console) -> None:
@@ -222,6 +224,23 @@ def test_what_ran_when_the_console_was_killed_goes_on_and_a_download_can_be_fetc
     with running(console, lambda console, task, running: Outcome(files=task.attempts)):
         assert reached(console, "one", "done").outcome.files == 2
     assert tasks.get("two").state == "ready"
+
+
+def test_work_that_runs_is_ended_soon_after_its_person_may_not_have_it_done_any_more(tmp_path: Path) -> None:
+    people: list[Person | None] = [person("anna", Role.RESTORER)]
+    console = replace(console_at(tmp_path), people=lambda _: people[-1])
+    running = RunningTask(console.clock)
+    stop = WhileAllowed(console, added(console), running)
+    for known in (None, person("anna", Role.RESTORER, Role.OPERATOR), person("anna", Role.RESTORER)):
+        people.append(known)
+        console.clock.sleep(LOOK_AT_RIGHTS)
+        stop()
+    people.append(person("anna", Role.RESTORER, kinds=["tickets"]))
+    stop()
+    console.clock.sleep(LOOK_AT_RIGHTS)
+    with pytest.raises(Interrupted):
+        stop()
+    assert running.ended_by == "not-allowed"
 
 
 def test_people_take_turns_and_one_has_only_so_many(tmp_path: Path) -> None:

@@ -8,13 +8,23 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from policies.daemon import daemon
 from policies.daemon.log_heads import LogTasks
 from policies.notifications.message import Message
+from policies.scheduling import periodic_tasks as scheduling_loop
 from tests.unit.daemon.simulated_daemon import House, project
 from vault.errors import StorageDenied
 
 HEAD = f"{'c' * 32}/812/{'ab' * 32}"
 DAY = 24
+
+
+@pytest.fixture(autouse=True)
+def beats_of_minutes(slow_beats: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What happens here happens once a day or a week, or an hour after a failure."""
+    monkeypatch.setattr(daemon, "TICK", 60.0)
+    monkeypatch.setattr(daemon, "LOOK", 600.0)
+    monkeypatch.setattr(scheduling_loop, "LONGEST_SLEEP", 60.0)
 
 
 class Tasks:

@@ -18,6 +18,7 @@ from tests.support.faulty import FaultyStore
 from tests.support.places import copied, through
 from tests.unit.history.model import Told, known
 from vault.errors import Damaged, StorageDenied
+from vault.format import rollup
 from vault.format.snapshot_record import Record
 from vault.repository import rollups, snapshots
 from vault.repository.gc.forget import forget
@@ -140,7 +141,11 @@ def test_only_neighbours_of_one_size_are_joined_and_no_more_than_fit(monkeypatch
     assert plan([*small[:2], small[1]._replace(name="overlapping"), small[2]]) == []
     monkeypatch.setattr(rollup_joining, "LARGEST_JOIN", 350)
     assert [len(some) for some in plan(small)] == [3, 3]
+    assert [len(some) for some in plan(small[:5])] == [3]
     assert plan([small[0]._replace(standing=1, size=400)]) == []
+    monkeypatch.setattr(rollup_joining, "LARGEST_JOIN", 10**6)
+    monkeypatch.setattr(rollup_joining, "LARGEST_HEAD", rollup.head_size(small[0].records) * 2 + 1)
+    assert [len(some) for some in plan(small)] == [2, 2]  # as many as their records leave room for
 
 
 def test_where_nothing_may_be_deleted_nothing_is_joined() -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -89,7 +90,7 @@ def test_many_manifests_are_not_read_where_roll_ups_say_what_they_say(tmp_path: 
     assert rolled.equals(rows(told, tmp_path / "read"))
 
 
-@given(
+LIVES = given(
     hours=st.integers(1, 30),
     every=st.integers(1, 9),
     asked=st.integers(1, 40),
@@ -97,11 +98,24 @@ def test_many_manifests_are_not_read_where_roll_ups_say_what_they_say(tmp_path: 
     lost=st.sets(st.integers(0, 5)),
     seed=st.integers(0, 10**6),
 )
-@settings(max_examples=30, deadline=None)
-def test_the_answer_is_the_same_with_and_without_roll_ups(
-    hours: int, every: int, asked: int, forgotten: set[int], lost: set[int], seed: int, tmp_path_factory: pytest.TempPathFactory
+
+
+@LIVES
+@settings(max_examples=10, deadline=None)
+def test_the_answer_is_the_same_with_and_without_roll_ups(tmp_path_factory: pytest.TempPathFactory, **life: Any) -> None:
+    judge(tmp_path_factory.mktemp("history"), **life)
+
+
+@pytest.mark.slow
+@LIVES
+@settings(max_examples=200, deadline=None)
+def test_the_answer_is_the_same_with_and_without_roll_ups_at_depth(
+    tmp_path_factory: pytest.TempPathFactory, **life: Any
 ) -> None:
-    folder = tmp_path_factory.mktemp("history")
+    judge(tmp_path_factory.mktemp("history"), **life)
+
+
+def judge(folder: Path, *, hours: int, every: int, asked: int, forgotten: set[int], lost: set[int], seed: int) -> None:
 
     def ask(told: Told) -> None:  # a client that asked once, early: it knows some of what roll-ups hold
         if len(told.records) == asked:

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 
 from classify import period_grammar
-from strongroom.period_levels import PeriodLevel, parent_of, period_level, unit_of
+from policies.monitoring.expected_files import ExpectedPattern, missing
+from strongroom.expected_reports import SourceExpectation, missing_reports
+from strongroom.period_levels import PeriodLevel, parent_of, period_level, unit_of, window_of
 from vault.errors import UsageError
 
 ZONE = ZoneInfo("Europe/Kyiv")
@@ -84,6 +86,73 @@ def test_what_was_deleted_is_counted_apart_and_is_no_gap_but_one_of_what_is_ther
     level = period_level(table, "2024-05", ZONE, NOW)
     (second,) = (one for one in level.parts if one.text == "2024-05-02")
     assert second.deleted == {"reports": 1} and not second.items and second.bytes == 0 and second.is_gap
+
+
+def lacking(table: pa.Table, every: str, taken_at: str, text: str, path: str = "**", since: str = "") -> PeriodLevel:
+    """The level where reports are expected, an hour after their end; seen by a snapshot."""
+    start = period_grammar.parse(since or taken_at, ZONE, NOW).moments()[0]
+    until = period_grammar.parse(taken_at, ZONE, NOW).moments()[0]
+    wanted = SourceExpectation("reports", "reports", every, path, timedelta(hours=1))
+    found = missing_reports(wanted, table, start, until, ZONE, window_of(text, ZONE, NOW))
+    return period_level(table, text, ZONE, NOW, [found])
+
+
+def lacks(level: PeriodLevel) -> dict[str, int]:
+    return {part.text: one.count for part in level.parts for one in part.missing}
+
+
+def test_where_reports_are_expected_a_gap_is_what_did_not_appear_also_behind_the_last_one() -> None:
+    days = items("2024-05-03", "2024-05-04", "2024-05-06", "2024-05-07")
+    level = lacking(days, "day", "2024-05-11T09", "2024-05")
+    assert lacks(level) == {"2024-05-05": 1, "2024-05-08": 1, "2024-05-09": 1, "2024-05-10": 1}
+    assert gaps(level) == [*lacks(level)], "nothing is expected before the first one"
+    (due,) = (one.due for part in level.parts for one in part.missing if part.text == "2024-05-05")
+    assert due == datetime(2024, 5, 6, 1, tzinfo=ZONE)
+    assert "2024-05-10" not in lacks(lacking(days, "day", "2024-05-11T00", "2024-05")), "it has its hour"
+
+
+def test_where_nothing_ever_came_it_is_missing_since_the_first_snapshot() -> None:
+    level = lacking(items(("2024-05-07", "raw")), "day", "2024-05-11T09", "2024-05", since="2024-05-08T12")
+    assert lacks(level) == {"2024-05-08": 1, "2024-05-09": 1, "2024-05-10": 1}
+    assert level.kinds == ("raw", "reports")
+
+
+def test_a_day_that_is_not_expected_is_no_gap_though_it_lies_between_others() -> None:
+    table = items("2024-05-02", "2024-05-03", "2024-05-06", "2024-05-08")
+    assert gaps(lacking(table, "weekday", "2024-05-09T00", "2024-05")) == ["2024-05-07"]
+
+
+def test_a_part_that_lacks_some_says_how_many_and_what_lasts_longer_says_nothing_of_it() -> None:
+    hours = [f"2024-05-17T{hour:02}" for hour in range(24) if hour not in (3, 4)]
+    level = lacking(items(*hours), "hour", "2024-05-18T02", "2024-05")
+    (day,) = (part for part in level.parts if part.text == "2024-05-17")
+    assert [one.count for one in day.missing] == [2] and not day.gaps and day.is_gap
+    inside = lacking(items(*hours), "hour", "2024-05-18T02", "2024-05-17")
+    assert [*lacks(inside)] == ["2024-05-17T03", "2024-05-17T04"] == gaps(inside)
+    daily = lacking(items(*hours[:2]), "day", "2024-05-20T00", "2024-05-18")
+    assert daily.parts == () and [one.count for one in daily.missing] == [1]
+    weekly = lacking(items("2024-W18"), "week", "2024-05-20T02", "2024-05")
+    assert lacks(weekly) == {} and [one.count for one in weekly.missing] == [2]
+
+
+def test_years_in_which_nothing_came_any_more_are_shown() -> None:
+    level = lacking(items("2023-01", "2023-02"), "month", "2025-02-10T00", "")
+    assert lacks(level) == {"2023": 10, "2024": 12, "2025": 1}
+
+
+@pytest.mark.parametrize("text", ["2024", "2024-Q2", "2024-05", "2024-05-17"])
+def test_what_a_level_lacks_is_what_alerts_name(text: str) -> None:
+    """Judged by the alerts' own labels, of a manifest."""
+    chance = Random(7)
+    hours = [f"2024-05-{day:02}T{hour:02}" for day in range(16, 20) for hour in range(24) if chance.random() > 0.2]
+    table = items(*hours)
+    taken_at = datetime(2024, 5, 20, 3, tzinfo=UTC)
+    named = missing(table, ExpectedPattern("^reports/", "hour", timedelta(hours=1)), taken_at, taken_at, ZONE)
+    wanted = SourceExpectation("reports", "reports", "hour", "**", timedelta(hours=1))
+    found = missing_reports(wanted, table, taken_at, taken_at, ZONE, window_of(text, ZONE, NOW))
+    level = period_level(table, text, ZONE, NOW, [found])
+    inside = [one for one in named if text != "2024-05-17" or one.startswith("2024-05-17")]
+    assert sum(lacks(level).values()) == len(inside) > 0
 
 
 @pytest.mark.parametrize("seed", range(2))

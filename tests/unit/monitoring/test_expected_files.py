@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from policies.monitoring.expected_files import ExpectedPattern, missing
+from policies.monitoring.expected_files import ExpectedPattern, missing, missing_within
+from policies.retention.calendar import BUCKETS, local
 from vault.format.manifest import schema
 
 KYIV, NEW_YORK, KATHMANDU = ZoneInfo("Europe/Kyiv"), ZoneInfo("America/New_York"), ZoneInfo("Asia/Kathmandu")
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 HOURLY = ExpectedPattern("^reports/hourly/", "hour", HOUR / 2)
 
 
@@ -149,3 +150,40 @@ def test_a_period_is_over_at_midnight_of_the_zone_whether_clocks_were_set_forwar
                 for beside in (-timedelta(seconds=1), timedelta())
             )
             assert len(over) == len(late) + 1, (begin, late, over)
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe/Kyiv", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Monrovia", "America/St_Johns"]
+)
+def test_hours_are_those_of_the_clock_on_the_wall_whenever_it_is_changed(zone: str) -> None:
+    """Judged by looking at the clock every minute, for some days around each change; Monrovia was moved by 44.5 minutes."""
+    there = ZoneInfo(zone)
+    for year, month, day in (
+        (2026, 3, 28),
+        (2026, 4, 4),
+        (2026, 10, 3),
+        (2026, 10, 24),
+        (2026, 11, 1),
+        (1972, 1, 6),
+        (1986, 1, 1),
+    ):
+        start = datetime(year, month, day, 0, 7, tzinfo=UTC)
+        seen = dict.fromkeys(BUCKETS["hourly"](local(start + number * MINUTE, there)) for number in range(48 * 60))
+        found = missing_within(manifest(), HOURLY, start, start + 72 * HOUR, there, (start, start + 48 * HOUR))
+        assert [one.label for one in found] == [*seen][: len(found)] and len(seen) - len(found) <= 1
+        for one in found:
+            assert BUCKETS["hourly"](local(one.end - MINUTE, there)) == one.label
+            assert BUCKETS["hourly"](local(one.end, there)) != one.label
+
+
+def test_windows_beside_one_another_name_together_what_one_window_names() -> None:
+    start = at(2026, 5, 1, 0)
+    table = manifest(*hours(start, 240, without=frozenset(range(0, 240, 7))))
+    whole = missing_within(table, HOURLY, start, start + 15 * DAY, KYIV, (start, start + 15 * DAY))
+    days = [
+        missing_within(table, HOURLY, start, start + 15 * DAY, KYIV, (start + n * DAY, start + (n + 1) * DAY))
+        for n in range(15)
+    ]
+    assert tuple(one for day in days for one in day) == whole
+    early = start + 14 * DAY
+    assert missing(table, HOURLY, start, early, KYIV) == tuple(one.label for one in whole if one.end <= early - HOUR / 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,8 @@ from restore.tables.loss_report import LossReport
 from restore.tables.model import Value
 from restore.tables.readers.xlsx import NO_PART, read_xlsx
 from restore.tables.workbook.package import WorkbookBounds
+from restore.tables.workbook.rows import Row
+from restore.tables.workbook.xlsx_cells import CellReader
 from tests.support.tables import names_of, rows_of
 from tests.support.workbooks import MAIN, OFFICE, cells, read, whats, xlsx_parts, zipped
 
@@ -250,3 +252,22 @@ def test_a_sheet_without_a_part_costs_itself_alone_and_is_counted(tmp_path: Path
     tables, losses = read(zipped(tmp_path / "a.xlsx", parts))
     assert len(tables) == 1 and whats(losses) == {(NO_PART, ""): 1}
     assert [loss.table for loss in losses.all()] == ["Lost"]
+
+
+def test_the_header_is_found_without_reading_the_rows_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "long.xlsx"
+    workbook = xlsxwriter.Workbook(file)
+    sheet = workbook.add_worksheet()
+    for row in range(300):
+        sheet.write_row(row, 0, ["a", "b"] if row == 0 else [row, f"text {row}"])
+    workbook.close()
+    read_cells, seen = CellReader.rows, list[int]()
+
+    def counted(reader: CellReader, data: bytes) -> Iterator[list[Row]]:
+        seen.append(data.count(b"<row"))
+        return read_cells(reader, data)
+
+    monkeypatch.setattr(CellReader, "rows", counted)
+    (table,) = read_xlsx(file, LossReport())
+    assert (names_of(table), seen) == (["a", "b"], [1])
+    assert rows_of(table) == [[row, f"text {row}"] for row in range(1, 300)]

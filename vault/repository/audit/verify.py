@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from msgspec import Struct, field
@@ -49,7 +50,8 @@ class Finding(Struct, frozen=True):
 class ChainReport(Struct):
     """The chain of one principal.
 
-    - `entries`: that stand · `opened`: of them, those that these keys open
+    - `entries`: that stand · `opened`: of them, those that these keys open · `not_read`: the oldest, of which names alone were
+      looked at
     - `signing_key`: that its entries are signed with; None where none could be opened
     - `verified_key`: whether that key is known to be the principal's, and not only the one that was met first
     - `head`: the newest entry; None where none stands
@@ -59,6 +61,7 @@ class ChainReport(Struct):
     principal: str
     entries: int = 0
     opened: int = 0
+    not_read: int = 0
     signing_key: bytes | None = None
     verified_key: bool = False
     first_at: datetime | None = None
@@ -82,6 +85,7 @@ class ChainReport(Struct):
             "principal": self.principal,
             "length": self.entries,
             "opened": self.opened,
+            "not_read": self.not_read,
             "signing_key": None if self.signing_key is None else public_line(self.signing_key),
             "signing_key_known": self.verified_key,
             "first_at": self.first_at and self.first_at.isoformat(),
@@ -98,12 +102,15 @@ class Expected(Struct, frozen=True):
 
     - `heads`: each must be in its chain
     - `signing_keys`: of principals, by their ids: entries that are signed with others are refused
+    - `whole`: heads, by principals' ids, up to which chains were found whole before and need not be read again: of entries
+      before them names alone are looked at, so that a change of these is not seen. Empty to read all
     - `waiting`: ids of entries that this machine has made and the store does not have yet, by principals' ids
     """
 
     heads: Sequence[KnownHead] = ()
     signing_keys: Mapping[str, bytes] = field(default_factory=dict)
     waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    whole: Mapping[str, LogHead] = field(default_factory=dict)
 
 
 def verify(
@@ -128,10 +135,22 @@ def verify(
         if principals and principal not in principals:
             continue
         heads = [one for one in expected.heads if one.head.principal == principal]
-        read = entries.read_all(store, chains[principal], identities, repository, stop=stop)
-        check = _ChainCheck(ChainReport(principal), expected, heads, each)
-        reports.append(check.run(chains[principal], read))
+        listed = chains[principal]
+        passed = _passed(listed, expected.whole.get(principal))
+        if passed:
+            heads.append(KnownHead(expected.whole[principal], "the last verification"))
+        read = entries.read_all(store, listed[passed:], identities, repository, stop=stop)
+        check = _ChainCheck(ChainReport(principal, not_read=passed), expected, heads, each)
+        reports.append(check.run(listed, read))
     return reports
+
+
+def _passed(listed: Sequence[StoredEntry], whole: LogHead | None) -> int:
+    """How many entries need not be read, as they come before one up to which their chain was found whole; none where that one
+    is not there."""
+    if whole is None or not any(one.sequence == whole.sequence for one in listed):
+        return 0
+    return sum(one.sequence < whole.sequence for one in listed)
 
 
 class _ChainCheck:
@@ -151,7 +170,7 @@ class _ChainCheck:
 
     def run(self, listed: Sequence[StoredEntry], read: Iterable[ReadEntry]) -> ChainReport:
         """The whole report."""
-        report, last = self._report, 0
+        report, last = self._report, self._by_name(listed[: self._report.not_read])
         before: list[ReadEntry] = []
         report.entries = len(listed)
         for group in _by_number(read):
@@ -170,6 +189,18 @@ class _ChainCheck:
         self._heads_stand(last)
         report.signing_key = self._key
         return report
+
+    def _by_name(self, passed: Sequence[StoredEntry]) -> int:
+        """Gaps and forks of what is not read. Gives the last number."""
+        last = 0
+        for number, group in groupby(passed, lambda one: one.sequence):
+            if number > last + 1:
+                self._missing(last + 1, number - 1)
+            several = [ReadEntry(one, "", None) for one in group]
+            if len(several) > 1:
+                self._forked(several)
+            last = number
+        return last
 
     def _entry(self, one: ReadEntry, before: Sequence[ReadEntry], *, first: bool) -> None:
         report, entry = self._report, one.entry

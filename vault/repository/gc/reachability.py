@@ -18,6 +18,7 @@ from vault.format.tree import ChunkRef, Tree
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.gc import kept_chunks
 from vault.repository.orphan_packs import repaired_index, rows_from_packs
 from vault.repository.project import Project
 from vault.repository.stored_packs import list_packs
@@ -115,9 +116,19 @@ def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, 
     import pyarrow.compute as pc
 
     reader = SuccessiveReader(project, index.of_tier(META_TIER))
+    live = kept_chunks.chunks_of(project, records, lambda some: _chunks_of_manifests(reader, some, stop), stop)
+    used = index.table.filter(pc.is_in(index.table["chunk"], value_set=live))["dictionary"]
+    return pc.unique(pa.concat_arrays([live, used.combine_chunks().drop_null()]))
+
+
+def _chunks_of_manifests(reader: MetaReader, records: Iterable[Record], stop: Callable[[], None]) -> pa.Array:
+    """The chunks that are named by manifests, or that these and the lists of packs consist of, each once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     kind = pa.binary(ID_SIZE)
     parts, waiting = [pa.array([], kind)], 0
-    for one in {(one.manifest, one.packs): one for one in records}.values():
+    for one in records:
         stop()
         chunks = snapshots.read_manifest(reader, one, columns=["chunks"])["chunks"].combine_chunks()
         own = reader.chunks_of(one.manifest, one.id) + reader.chunks_of(one.packs, one.id)
@@ -125,9 +136,7 @@ def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, 
         waiting += len(parts[-2]) + len(own)
         if waiting > max(CHUNKS_AT_ONCE, len(parts[0])):
             parts, waiting = [pc.unique(pa.concat_arrays(parts))], 0
-    live = pc.unique(pa.concat_arrays(parts))
-    used = index.table.filter(pc.is_in(index.table["chunk"], value_set=live))["dictionary"]
-    return pc.unique(pa.concat_arrays([live, used.combine_chunks().drop_null()]))
+    return pc.unique(pa.concat_arrays(parts))
 
 
 def packs_with_only_copies(index: ChunkIndex, live: pa.Array, packs: frozenset[bytes]) -> frozenset[bytes]:
