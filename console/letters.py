@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from console.access.rights import ACTION_TITLES
 from console.post import Letter
+from vault.wording import quoted
 
 if TYPE_CHECKING:
     from console.accounts.passkeys import Passkey
@@ -53,7 +54,7 @@ def erasing_is_asked(person: str, project: str, reason: str) -> Write:
             texts.gettext("%(person)s asks for everything of the project %(project)s to be destroyed.", **about),
             texts.gettext("The reason: %(reason)s", reason=reason),
             texts.gettext("Somebody with another identity must approve it:"),
-            f"  strongroom project erase {project} --approve",
+            f"  strongroom project erase {quoted(project)} --approve",
         ]
         subject = texts.gettext("%(person)s asks for %(project)s to be erased", **about)
         return Letter(subject, "\n".join(lines), f"/projects/{quote(project, safe='')}/erase")

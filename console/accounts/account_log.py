@@ -31,7 +31,7 @@ SIGN_IN, SIGN_OUT, REFUSED = "sign-in", "sign-out", "sign-in-refused"
 ACTIONS = (
     *(SIGN_IN, SIGN_OUT, REFUSED, "session-end", "account-add", "account-remove", "account-groups", "password-change"),
     *("second-factor-set", "second-factor-reset", "passkey-add", "passkey-remove", "passkey-doubted"),
-    *("token-make", "token-end"),
+    *("token-make", "token-end", "host-add", "host-end"),
 )
 """As they stand in the log."""
 TOGETHER = 900

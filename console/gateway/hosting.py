@@ -222,16 +222,22 @@ def all_hosts(visit: Visit) -> tuple[Host, ...]:
 
 def add_host(visit: Visit, name: str, projects: Sequence[str], until: datetime) -> str:
     """Make a token for a host; gives it. Raises `NotAllowed`, `UsageError`."""
-    administering(visit)
-    made = Hosts(visit.console.state).add(name, projects, until, visit.now, visit.console.randomness)
+    log = administering(visit).log
+    with visit.console.state.transaction():
+        made = Hosts(visit.console.state).add(name, projects, until, visit.now, visit.console.randomness)
+        log.note("host-add", name, projects=list(projects), until=until.isoformat())
     _log.info("%s made a token for the host %s", visit.person.name, name)
     return made
 
 
 def end_host(visit: Visit, name: str) -> None:
     """End the token of one. Raises `NotAllowed`."""
-    administering(visit)
-    if Hosts(visit.console.state).end(name):
+    log = administering(visit).log
+    with visit.console.state.transaction():
+        ended = Hosts(visit.console.state).end(name)
+        if ended:
+            log.note("host-end", name)
+    if ended:
         _log.info("%s ended the token of the host %s", visit.person.name, name)
 
 

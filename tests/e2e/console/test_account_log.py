@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -145,6 +146,17 @@ def test_tokens_are_in_the_log_by_their_public_half(console: LoginConsole) -> No
     assert told(one)[1:] == ("token-make", "vera") and told(other)[1:] == ("token-end", "vera")
     assert one["request"]["label"] == "nightly" and one["request"]["actions"] == ["audit"]
     assert token.partition(".")[2] not in str((one, other))
+
+
+def test_hosts_that_are_let_in_are_in_the_log(console: LoginConsole) -> None:
+    before, oleg = newest(console), signed_in(console, "oleg")
+    until = (console.clock.now() + timedelta(days=30)).date().isoformat()
+    made = oleg.send("/hosts", "/hosts", {"name": "night", "projects": "acme", "until": until})
+    assert made.status_code == 200
+    oleg.send("/hosts", "/hosts/end", {"name": "night"})
+    console.record()
+    told_ = [told(one) for one in entries(console, before)]
+    assert told_[1:] == [("oleg", "host-add", "night"), ("oleg", "host-end", "night")]
 
 
 def test_wrong_answers_are_one_entry_for_an_account_and_a_quarter_of_an_hour(console: LoginConsole) -> None:

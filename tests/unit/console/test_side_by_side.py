@@ -29,7 +29,7 @@ def test_lines_that_were_put_in_and_taken_away_stand_beside_nothing() -> None:
     assert side_by_side("same\ntext", "same\ntext") == ()
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(before=TEXTS, after=TEXTS, long=st.booleans())
 def test_every_line_that_is_shown_is_there_and_every_difference_is_shown(before: str, after: str, *, long: bool) -> None:
     if long:  # more than is matched line by line

@@ -21,7 +21,7 @@ from console.approvals.records import Request, Requests
 from console.post import ChannelPost, Letter, Write
 from console.return_options import ReturnOptions
 from console.state import ConsoleState
-from console.tasks.records import Outcome, State, Task
+from console.tasks.records import ErasureWork, Outcome, State, Task, Work
 from console.texts import LANGUAGES, Texts
 from strongroom.settings.notifications import NotifySettings
 from tests.support.clock import StillClock
@@ -34,10 +34,12 @@ def read(write: Write, language: str) -> Letter:
     return write(Texts(language, ZoneInfo("Europe/Kyiv")))
 
 
-def task(state: State = "done", files: int = 3, problems: int = 0) -> Task:
+def task(state: State = "done", files: int = 3, problems: int = 0, work: Work | None = None) -> Task:
     outcome = Outcome(files, 1_250_000, 2, problems)
     options = ReturnOptions("place")
-    return Task("one", "anna", "acme", Action.RESTORE_IN_PLACE, Scope(), options, (), NOON, NOON, state, outcome=outcome)
+    return Task(
+        "one", "anna", "acme", Action.RESTORE_IN_PLACE, Scope(), options, (), NOON, NOON, state, outcome=outcome, work=work
+    )
 
 
 def request(**more: object) -> Request:
@@ -47,6 +49,9 @@ def request(**more: object) -> Request:
 
 ALL: dict[str, Write] = {
     **{state: letters.task_is_over(task(state, problems=1)) for state in ("done", "partly", "cancelled", "failed")},
+    **{f"erasing {state}": letters.task_is_over(task(state, work=ErasureWork())) for state in ("done", "partly", "failed")},
+    "waits": letters.task_waits_to_be_confirmed(task("confirm"), 2),
+    "erasing is asked": letters.erasing_is_asked("anna", "acme", "the client asks"),
     "asked": letters.approval_is_asked(request(what={"files": 2, "bytes": 2000})),
     "approved": letters.approval_is_decided(request(state="approved", decided_by="boris", note="ok")),
     "refused": letters.approval_is_decided(request(state="refused", decided_by="boris")),
@@ -59,6 +64,7 @@ ALL: dict[str, Write] = {
 @pytest.mark.parametrize("what", ALL)
 def test_a_letter_is_wholly_in_one_language(what: str) -> None:
     known = {"anna", "boris", "acme", "ok", "the", "client", "asks", "utc", "mb", "kb", "gmt", "am", "pm"}
+    known |= {"strongroom", "project", "erase"}  # a command
     for language in set(LANGUAGES) - {"en"}:
         letter = read(ALL[what], language)
         latin = {word.lower() for word in f"{letter.subject} {letter.text}".split() if word.isascii() and word.isalpha()}
