@@ -29,7 +29,7 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest $(SPREAD)
 
 test-full: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(SPREAD) -m "slow or not slow"
+	STRONGROOM_TEST_FSYNC=1 $(BIN)/python -m pytest $(SPREAD) -m "slow or not slow"
 
 check: lint types layers test
 

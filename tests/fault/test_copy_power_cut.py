@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
 from tests.fault.test_power_cut import restored
-from tests.support.dying import DyingStore, PowerCut
+from tests.support.dying import DyingStore, PowerCut, effects_at
 from tests.support.places import back_up, checked, copied, made_on, names
 from tests.support.second_copies import copy, paired
 from tests.support.trees import Seen, look_at, text, write_tree
@@ -26,7 +25,6 @@ from vault.repository.project import Project
 from vault.storage.contract import Store
 from vault.storage.memory import MemoryStore
 
-EFFECTS: tuple[Literal["before", "after"], ...] = ("before", "after")
 SHALLOW, ALL = 7, 1
 """Only every so many writes are died at, in the default run."""
 
@@ -102,7 +100,7 @@ def test_a_copy_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert counting.writes > 4
     deaths = {*range(0, counting.writes, stride), counting.writes - 2, counting.writes - 1}
     for lives in sorted(deaths):
-        for when in EFFECTS:
+        for when in effects_at(lives, counting.writes, stride):
             disk, machine = copied(begun.second), Machine()
             with no_hang(), pytest.raises(PowerCut):
                 machine.copy(paired(begun.first, DyingStore(disk, lives=lives, when=when), seed=f"{lives} {when}"))

@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 
 from tests.support import erasing
-from tests.support.dying import DyingStore, PowerCut
+from tests.support.dying import DyingStore, PowerCut, moments
 from tests.support.erasing import OTHER, believed, erase
 from tests.support.places import back_up, checked, copied, identity, through
 from tests.support.principals import CREATOR, memory_of, opened_by, repository_of
@@ -29,11 +29,8 @@ from vault.storage.contract import Store
 from vault.storage.memory import MemoryStore
 
 WRITES = 39
-EVERY = range(WRITES)
 FEW = (8, 9, 17, 18, 19, 20, 22, 24, 25, 33, 38)
 """Some of every step: the feature, the statements, the key objects of others, own ones, everything else, the end."""
-
-CUTS = [pytest.param(one, marks=() if one in FEW else pytest.mark.slow) for one in EVERY]
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +60,10 @@ def left(store: Store, project: str) -> list[str]:
 def test_an_erasing_has_as_many_writes_as_the_next_test_goes_through(template: MemoryStore) -> None:
     store = DyingStore(copied(template))
     erase(store)
-    assert store.writes == WRITES and set(FEW) <= set(EVERY)
+    assert store.writes == WRITES and set(FEW) <= set(range(WRITES))
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("lives", CUTS)
+@pytest.mark.parametrize(("lives", "when"), moments(WRITES, FEW))
 def test_a_power_cut_leaves_a_project_that_opens_or_one_that_is_erased_and_the_same_again_ends_it(
     lives: int, when: Literal["before", "after"], template: MemoryStore, tmp_path: Path
 ) -> None:

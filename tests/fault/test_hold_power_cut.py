@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from tests.support.dying import DyingStore, PowerCut
+from tests.support.dying import DyingStore, PowerCut, moments
 from tests.support.places import FAR_AHEAD, made_on, through
 from vault.format.hold import Scope
 from vault.repository import holds
@@ -30,8 +30,7 @@ def test_the_work_of_these_tests_has_as_many_writes_as_they_go_through() -> None
     assert store.writes == WRITES
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("lives", range(WRITES))
+@pytest.mark.parametrize(("lives", "when"), moments(WRITES))
 def test_a_power_cut_leaves_each_hold_whole_or_absent(lives: int, when: Literal["before", "after"]) -> None:
     project = made_on(MemoryStore())
     with pytest.raises(PowerCut):

@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
-from tests.support.dying import DyingStore, PowerCut
+from tests.support.dying import DyingStore, PowerCut, moments
 from tests.support.places import FAR_AHEAD, PROJECT, back_up, checked, copied, identity, services, tiny_descriptor
 from tests.support.principals import (
     CREATOR,
@@ -95,7 +95,7 @@ def test_the_work_of_these_tests_has_as_many_writes_as_they_go_through(what: str
     assert writes_of(work, template) == count
 
 
-CUTS = [(what, lives) for what, (_, count) in WORK.items() for lives in range(count)]
+CUTS = [pytest.param(what, *one.values, marks=one.marks) for what, (_, count) in WORK.items() for one in moments(count)]
 
 
 def all_named(store: Store) -> None:
@@ -107,8 +107,7 @@ def all_named(store: Store) -> None:
     assert {one.id for one in listed(store, project.id)} <= named
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("what", "lives"), CUTS)
+@pytest.mark.parametrize(("what", "lives", "when"), CUTS)
 def test_a_power_cut_locks_nobody_out_and_the_same_again_completes_it(
     what: str, lives: int, when: Literal["before", "after"], template: MemoryStore, tmp_path: Path
 ) -> None:
@@ -183,8 +182,7 @@ def test_an_upgrade_has_as_many_writes_as_the_next_test_goes_through(tmp_path: P
     assert key_upgrade.plan(repository_of(store), [(holder(CREATOR), identity(CREATOR))], [holder(KIT)]).empty
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("lives", range(UPGRADE_WRITES))
+@pytest.mark.parametrize(("lives", "when"), moments(UPGRADE_WRITES))
 def test_a_power_cut_in_an_upgrade_leaves_a_repository_that_opens(
     lives: int, when: Literal["before", "after"], tmp_path: Path
 ) -> None:

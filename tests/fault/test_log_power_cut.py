@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
-from tests.support.dying import DyingStore, PowerCut
+from tests.support.dying import DyingStore, PowerCut, moments
 from tests.support.log_chain import DONE, LogMachine, all_entries, verified
 from vault.format.claim import Process
 from vault.repository.audit.own_chain import OwnChain
@@ -74,8 +74,7 @@ def test_the_work_of_these_tests_has_as_many_writes_as_they_go_through(tmp_path:
     assert store.writes == STORE_WRITES
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("lives", range(STORE_WRITES))
+@pytest.mark.parametrize(("lives", "when"), moments(STORE_WRITES))
 def test_power_fails_at_a_write_to_the_store(lives: int, when: Literal["before", "after"], tmp_path: Path) -> None:
     store, begun = MemoryStore(), list[str]()
     with pytest.raises(PowerCut):

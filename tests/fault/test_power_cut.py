@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from restore.selection.select import ItemQuery
-from tests.support.dying import DyingStore, PowerCut
+from tests.support.dying import EFFECTS, DyingStore, PowerCut, effects_at
 from tests.support.places import (
     PROJECT,
     back_up,
@@ -41,7 +41,6 @@ from vault.storage.contract import Store
 from vault.storage.local import LocalStore
 from vault.storage.memory import MemoryStore
 
-EFFECTS: tuple[Literal["before", "after"], ...] = ("before", "after")
 ALL = 1
 SHALLOW = {"memory": 5, "local": 9}
 """Only every so many writes are died at, in the default run."""
@@ -129,7 +128,7 @@ def cut_everywhere(tmp_path: Path, kind: str, begin: Callable[[Path], Scene], *,
     deaths = {*range(0, counting.writes, stride), counting.writes - 2, counting.writes - 1}
     assert counting.writes >= 3
     for lives in sorted(deaths):
-        for when in EFFECTS:
+        for when in effects_at(lives, counting.writes, stride):
             disk = disks.new()
             dying = DyingStore(disk, lives=lives, when=when)
             with no_hang(), pytest.raises(PowerCut):

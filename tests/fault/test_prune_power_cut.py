@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from msgspec.structs import replace
@@ -15,7 +14,7 @@ from restore.history import rollup_joining
 from restore.history.ledger import Ledger
 from restore.history.update import PendingSnapshots, UpdateOptions, read_into
 from restore.selection.select import ItemQuery
-from tests.support.dying import DyingStore, PowerCut
+from tests.support.dying import DyingStore, PowerCut, effects_at
 from tests.support.hourly import HourlyReports
 from tests.support.places import back_up, checked, copied, made_on, restore, through, tiny_descriptor
 from tests.support.trees import look_at, text, write_tree
@@ -31,7 +30,6 @@ from vault.repository.project import Project
 from vault.repository.stored_packs import list_packs
 from vault.storage.memory import MemoryStore
 
-EFFECTS: tuple[Literal["before", "after"], ...] = ("before", "after")
 NO_PATIENCE = WaitOptions(seconds=0, stale_after=timedelta(0), grace=timedelta(0))
 """A dead run's claim is evicted at once."""
 
@@ -156,7 +154,7 @@ def cut_everywhere(tmp_path: Path, what: str, *, create_once: bool, stride: int)
     act(through(project, counting, seed="counting"))
     assert counting.writes >= 1
     for lives in sorted({*range(0, counting.writes, stride), counting.writes - 1}):
-        for when in EFFECTS:
+        for when in effects_at(lives, counting.writes, stride):
             disk = copied(project.store)
             dying = DyingStore(disk, lives=lives, when=when)
             with no_hang(), pytest.raises(PowerCut):
@@ -222,7 +220,7 @@ def join_and_die(lived: HourlyReports, home: Path, *, stride: int) -> None:
         join_and_delete(through(lived.project, counting, seed="counting"))
         assert counting.writes > 2 * HOURS
         for lives in sorted({*range(0, counting.writes, stride), counting.writes - 1}):
-            for when in EFFECTS:
+            for when in effects_at(lives, counting.writes, stride):
                 life = lived.copied(home / f"{lives} {when}")
                 dying = DyingStore(life.disk, lives=lives, when=when)
                 with no_hang(), pytest.raises(PowerCut):

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Literal
 
 import pytest
 from msgspec.structs import replace
 
-from tests.support.dying import DyingStore, PowerCut
+from tests.support.dying import EFFECTS, DyingStore, PowerCut, effects_at
 from tests.support.faulty import FaultyStore
 from tests.support.places import checked, copied, through
 from tests.support.randomness import SeededChance
@@ -31,7 +30,6 @@ from vault.storage.caching import CachingStore
 from vault.storage.contract import Store
 from vault.storage.memory import MemoryStore
 
-EFFECTS: tuple[Literal["before", "after"], ...] = ("before", "after")
 SHALLOW = 5
 
 
@@ -77,7 +75,7 @@ def cut_everywhere(tmp_path: Path, *, create_once: bool, stride: int) -> None:
     assert on(world, counting, copied(world.store), "counting").repair().left.sound
     assert counting.writes > 6
     for lives in sorted({*range(0, counting.writes, stride), counting.writes - 1}):
-        for when in EFFECTS:
+        for when in effects_at(lives, counting.writes, stride):
             disk = copied(world.store)
             dying = on(world, DyingStore(disk, lives=lives, when=when), disk, f"{lives} {when}")
             with no_hang(), pytest.raises(PowerCut):

@@ -9,10 +9,31 @@ check(disk)
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
+
+import pytest
 
 from vault.storage.contract import Buffer, ObjectInfo, Store
+
+When = Literal["before", "after"]
+EFFECTS: tuple[When, ...] = ("before", "after")
+
+
+def moments(writes: int, lives: Iterable[int] | None = None) -> list[Any]:
+    """For `parametrize(("lives", "when"), …)`: before each write, and after the last. What is stored after one write is what is
+    stored before the next: the others are of the full depth. lives: these alone in every run."""
+    some = set(range(writes) if lives is None else lives)
+    return [
+        pytest.param(one, when, marks=() if one in some and (when == "before" or one == writes - 1) else pytest.mark.slow)
+        for one in range(writes)
+        for when in EFFECTS
+    ]
+
+
+def effects_at(lives: int, writes: int, stride: int) -> tuple[When, ...]:
+    """Both, but where some writes are gone through alone, one as often as the other, and both at the last."""
+    return EFFECTS if stride == 1 or lives == writes - 1 else EFFECTS[lives // stride % 2 :][:1]
 
 
 class PowerCut(BaseException):
@@ -26,7 +47,7 @@ class DyingStore:
     With `lives=None` it never dies and only counts: `writes` is what a test has to go through.
     """
 
-    def __init__(self, inner: Store, *, lives: int | None = None, when: Literal["before", "after"] = "before") -> None:
+    def __init__(self, inner: Store, *, lives: int | None = None, when: When = "before") -> None:
         self._inner = inner
         self._lives = lives
         self._when = when
