@@ -166,13 +166,13 @@ def test_into_a_folder_that_a_host_offers_goes_a_new_folder(still: Desk, tmp_pat
             assert '<option value="Handover">' in basket and "/of/the/console" not in basket
             for folder in ("/of/the/console", "..", str(place), ""):
                 assert plan(console, "folder", folder=folder).status_code == 400, folder
-            page = plan(console, "folder", folder="Handover", format="xlsx")
+            page = plan(console, "folder", folder="Handover", format="jsonl")
             assert "into a new folder acme-" in text_of(page) and str(tmp_path) not in page.text
             confirm(console, page)
             (done,) = agent.once()
             assert done.is_whole
     (made,) = place.iterdir()
-    assert {one.name for one in made.rglob("*.xlsx")} == {"05.xlsx", "06.xlsx"}
+    assert {one.name for one in made.rglob("*.jsonl")} == {"05.jsonl", "06.jsonl"}
     assert not (still.folder / "reports/2024").exists()
 
 
@@ -452,3 +452,18 @@ def test_a_repository_that_is_away_is_tried_again_later(still: Desk) -> None:
 def _away(desk: Desk, away: Path) -> None:
     if not away.exists():
         (desk.folder / "repository").rename(away)
+
+
+def test_the_command_makes_lists_and_ends_tokens_and_an_agent_without_rules_does_not_begin(still: Desk) -> None:
+    made = still.call("console", "host", "add", "backup9", "--project", "acme", "--until", "2027-03-31", "--json").document
+    assert made["token"].startswith("strongroom_host_") and made["until"].startswith(("2027-03-31", "2027-04-01"))
+    assert still.call("console", "host", "add", "backup9", "--project", "acme", "--until", "2027-03-31", exits=2).out == b""
+    (listed,) = still.call("console", "host", "list", "--json").document["hosts"]
+    assert listed["name"] == "backup9" and listed["asked_at"] is None
+    assert "backup9" in still.call("console", "host", "list").text
+    assert made["token"] not in still.call("console", "host", "list").text
+    still.call("console", "host", "remove", "backup9", "--yes")
+    assert still.call("console", "host", "list", "--json").document["hosts"] == []
+    still.call("console", "host", "remove", "backup9", "--yes", exits=2)
+    assert "allow nothing to be asked for" in still.call("console", "agent", "--once", exits=2).err
+    assert "--json needs --once" in still.call("console", "agent", "--json", exits=2).err
