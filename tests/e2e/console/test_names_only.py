@@ -8,7 +8,7 @@ import pytest
 
 from console.access.rights import Role
 from tests.e2e.console.getting_back import log_of, make_desk, plan, tick
-from tests.e2e.console.test_every_route import OWN, PRIVATE, Asked, ask, of, person
+from tests.e2e.console.test_every_route import OF_PROJECTS, OWN, PRIVATE, Asked, ask, person
 from tests.support.console import console_of, text_of
 from tests.support.console import person as somebody
 from tests.support.console_login import PASSWORD, LoginConsole, login_console
@@ -47,7 +47,10 @@ def console(two_projects: Desk) -> Iterator[LoginConsole]:
         yield made
 
 
-@of(PRIVATE)
+@pytest.mark.parametrize(
+    "route",
+    [pytest.param(one, id=one.name, marks=() if one in OF_PROJECTS else pytest.mark.slow) for one in PRIVATE],
+)
 def test_every_route_answers_and_what_needs_a_key_says_that_it_is_not_here(console: LoginConsole, route: Asked) -> None:
     answer = ask(console, "everything", route)
     if route.name in NEEDS_CONTENT | NEEDS_LOG:
