@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -314,6 +315,7 @@ def _unit(found: Settings, identity: list[Path]) -> str:
     own = None if table.command is not None else table.file or environment.identity_file()
     address = context.located(found.repository.address, found.file.absolute().parent)
     writable = [address.path] if isinstance(address, FolderAddress) else []
+    writable += restored_into(found)
     return systemd_unit.text(
         systemd_unit.UnitOptions(
             program=Path(sys.argv[0]).absolute(),
@@ -324,6 +326,22 @@ def _unit(found: Settings, identity: list[Path]) -> str:
             read=[one.path for project in found.document.projects.values() for one in project.sources if one.path is not None],
         )
     )
+
+
+def restored_into(found: Settings) -> list[Path]:
+    """The folders into which the agent of the daemon may restore."""
+    agent = found.document.agent
+    if not agent.daemon:
+        return []
+    in_place = [
+        source.path
+        for name, project in found.document.projects.items()
+        if any(rule.in_place and any(fnmatchcase(name, one) for one in rule.projects) for rule in agent.allow)
+        for source in project.sources
+        if source.path is not None
+    ]
+    named = {name for rule in agent.allow for name in rule.folders}
+    return list(dict.fromkeys([*(agent.folders[name] for name in sorted(named)), *in_place]))
 
 
 app.command("jobs", epilog=EXIT_CODES)(daemon_logs.jobs)

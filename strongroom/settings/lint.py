@@ -124,7 +124,7 @@ def _files(settings: Settings) -> Iterator[tuple[Key, Path]]:
 
 
 def _outside(settings: Settings) -> Iterator[tuple[Key, str | Path]]:
-    """Where the file leads out of itself: the texts of [identity], [notify] and [console]."""
+    """Where the file leads out of itself: the texts of [identity], [notify], [console] and [agent]."""
     document = settings.document
     identity = document.identity
     for name in ("file", "command", "passphrase_command"):
@@ -132,9 +132,11 @@ def _outside(settings: Settings) -> Iterator[tuple[Key, str | Path]]:
         if value is not None:
             yield ("identity", name), value
     console = document.console
-    for name in ("certificate_file", "key_file"):
-        if getattr(console, name) is not None:
-            yield ("console", name), getattr(console, name)
+    named = (("console", "certificate_file"), ("console", "key_file"), ("agent", "token_file"), ("agent", "ca_file"))
+    for key in named:
+        value = getattr(getattr(document, key[0]), key[1])
+        if value is not None:
+            yield key, value
     if console.openid is not None and console.openid.secret_file is not None:
         yield ("console", "openid", "secret_file"), console.openid.secret_file
     for kind in type(document.notify).model_fields:

@@ -231,6 +231,20 @@ def test_a_session_changes_nothing_by_the_interface_for_scripts(console: LoginCo
     assert answer.status_code == 403
 
 
+def test_the_token_of_a_host_opens_nothing_but_what_is_for_hosts(console: LoginConsole) -> None:
+    root = person(console, "everything")
+    made = root.browser.post("/hosts", {"csrf": root.csrf, "name": "h", "projects": "*", "until": "2026-12-24"})
+    token = made.text.partition("<code>")[2].partition("</code>")[0]
+    assert token.startswith("strongroom_host_"), made.text
+    headers, stranger = {"authorization": f"Bearer {token}"}, console.browser()
+    for route in PRIVATE:
+        answer = _sent(stranger, route, filled(route, OWN), "", headers)
+        if route.line.who == "host":
+            assert answer.status_code in (200, 409), (route.name, answer.text)
+        else:
+            assert answer.status_code == (303 if route.method == "GET" and not route.api else 401), route.name
+
+
 @of(ROUTES)
 def test_every_answer_has_the_headers_that_keep_browsers_from_harm(console: LoginConsole, route: Asked) -> None:
     answers = [ask(console, "", route)]

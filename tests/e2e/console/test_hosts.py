@@ -154,6 +154,7 @@ def _approve(console: ConsoleClient) -> None:
     console.person = "anna"
 
 
+@pytest.mark.slow
 def test_into_a_folder_that_a_host_offers_goes_a_new_folder(still: Desk, tmp_path: Path) -> None:
     place = tmp_path / "handover"
     place.mkdir()
@@ -166,13 +167,13 @@ def test_into_a_folder_that_a_host_offers_goes_a_new_folder(still: Desk, tmp_pat
             assert '<option value="Handover">' in basket and "/of/the/console" not in basket
             for folder in ("/of/the/console", "..", str(place), ""):
                 assert plan(console, "folder", folder=folder).status_code == 400, folder
-            page = plan(console, "folder", folder="Handover", format="xlsx")
+            page = plan(console, "folder", folder="Handover", format="jsonl")
             assert "into a new folder acme-" in text_of(page) and str(tmp_path) not in page.text
             confirm(console, page)
             (done,) = agent.once()
             assert done.is_whole
     (made,) = place.iterdir()
-    assert {one.name for one in made.rglob("*.xlsx")} == {"05.xlsx", "06.xlsx"}
+    assert {one.name for one in made.rglob("*.jsonl")} == {"05.jsonl", "06.jsonl"}
     assert not (still.folder / "reports/2024").exists()
 
 
@@ -257,6 +258,7 @@ def test_one_task_goes_to_one_host_and_to_another_one_when_that_is_silent(still:
         assert "is done" in text_of(console.get(task))
 
 
+@pytest.mark.slow
 def test_a_host_that_has_finished_while_the_console_was_away_is_believed_unless_another_one_has_begun(still: Desk) -> None:
     clock = StillClock(NOW)
     with console_of(still, ANNA, ROOT, identity=[names_only(still)], clock=clock) as console:
@@ -268,6 +270,7 @@ def test_a_host_that_has_finished_while_the_console_was_away_is_believed_unless_
         assert console.as_host("/outcome", token, body).json() == {"state": "done"}
 
 
+@pytest.mark.slow
 def test_hosts_that_die_again_and_again_end_a_task(still: Desk) -> None:
     clock = StillClock(NOW)
     with console_of(still, ANNA, ROOT, identity=[names_only(still)], clock=clock, limits=ConsoleLimits(attempts=2)) as console:
@@ -320,6 +323,7 @@ def test_who_may_not_any_more_gets_nothing_back(still: Desk) -> None:
         assert "was refused" in text_of(console.get(task))
 
 
+@pytest.mark.slow
 def test_what_lies_outside_of_a_scope_is_not_there_for_the_host_either(desk: Desk) -> None:
     tickets = person("anna", Role.RESTORER, kinds=["tickets"])
     (desk.folder / "tickets/2024-05.jsonl").unlink()
@@ -361,6 +365,7 @@ def test_a_token_ends_when_an_administrator_ends_it_and_its_work_goes_on_elsewhe
         assert work_for(console, two).json()["work"]["task"] == given["task"]
 
 
+@pytest.mark.slow
 def test_when_no_host_has_asked_for_a_while_the_page_says_since_when(still: Desk) -> None:
     clock = StillClock(NOW)
     with console_of(still, ANNA, ROOT, identity=[names_only(still)], clock=clock) as console:
@@ -402,6 +407,7 @@ def test_nonsense_of_a_host_is_refused_and_changes_nothing(still: Desk) -> None:
         assert "<script>alert" not in console.get(task).text
 
 
+@pytest.mark.slow
 def test_a_console_that_reads_content_itself_gives_hosts_nothing(desk: Desk) -> None:
     with console_of(desk, ANNA, ROOT, limits=ConsoleLimits(tasks_at_once=0)) as console:
         token = make_host(console)
@@ -409,6 +415,7 @@ def test_a_console_that_reads_content_itself_gives_hosts_nothing(desk: Desk) -> 
         assert work_for(console, token).json() == {"work": None}
 
 
+@pytest.mark.slow
 def test_a_task_that_a_host_has_is_not_taken_up_by_a_console_that_begins_anew(still: Desk) -> None:
     identity = [names_only(still)]
     with console_of(still, ANNA, ROOT, identity=identity) as console:
@@ -438,6 +445,7 @@ def test_scripts_see_and_confirm_it_too(still: Desk) -> None:
         assert work_for(console, token).json()["work"]["replacing"] == 3
 
 
+@pytest.mark.slow
 def test_a_repository_that_is_away_is_tried_again_later(still: Desk) -> None:
     with console_of(still, ANNA, ROOT, identity=[names_only(still)]) as console:
         token, task = make_host(console), asked(console)
@@ -452,3 +460,18 @@ def test_a_repository_that_is_away_is_tried_again_later(still: Desk) -> None:
 def _away(desk: Desk, away: Path) -> None:
     if not away.exists():
         (desk.folder / "repository").rename(away)
+
+
+def test_the_command_makes_lists_and_ends_tokens_and_an_agent_without_rules_does_not_begin(still: Desk) -> None:
+    made = still.call("console", "host", "add", "backup9", "--project", "acme", "--until", "2027-03-31", "--json").document
+    assert made["token"].startswith("strongroom_host_") and made["until"].startswith(("2027-03-31", "2027-04-01"))
+    assert still.call("console", "host", "add", "backup9", "--project", "acme", "--until", "2027-03-31", exits=2).out == b""
+    (listed,) = still.call("console", "host", "list", "--json").document["hosts"]
+    assert listed["name"] == "backup9" and listed["asked_at"] is None
+    assert "backup9" in still.call("console", "host", "list").text
+    assert made["token"] not in still.call("console", "host", "list").text
+    still.call("console", "host", "remove", "backup9", "--yes")
+    assert still.call("console", "host", "list", "--json").document["hosts"] == []
+    still.call("console", "host", "remove", "backup9", "--yes", exits=2)
+    assert "allow nothing to be asked for" in still.call("console", "agent", "--once", exits=2).err
+    assert "--json needs --once" in still.call("console", "agent", "--json", exits=2).err

@@ -8,7 +8,7 @@ import pytest
 
 from console.access.rights import Role
 from tests.e2e.console.getting_back import log_of, make_desk, plan, tick
-from tests.e2e.console.test_every_route import OWN, PRIVATE, Asked, ask, of, person
+from tests.e2e.console.test_every_route import OF_PROJECTS, OWN, PRIVATE, Asked, ask, person
 from tests.support.console import console_of, text_of
 from tests.support.console import person as somebody
 from tests.support.console_login import PASSWORD, LoginConsole, login_console
@@ -48,7 +48,10 @@ def console(two_projects: Desk) -> Iterator[LoginConsole]:
         yield made
 
 
-@of(PRIVATE)
+@pytest.mark.parametrize(
+    "route",
+    [pytest.param(one, id=one.name, marks=() if one in OF_PROJECTS else pytest.mark.slow) for one in PRIVATE],
+)
 def test_every_route_answers_and_what_needs_a_key_says_that_it_is_not_here(console: LoginConsole, route: Asked) -> None:
     answer = ask(console, "everything", route)
     if route.name in NEEDS_CONTENT | NEEDS_LOG:
@@ -67,6 +70,15 @@ def test_a_bag_of_evidence_is_made_of_what_this_console_has_the_keys_for(console
     assert answer.status_code < 500
 
 
+def test_a_download_is_not_offered_and_refused_in_plain_words(console: LoginConsole) -> None:
+    everything = person(console, "everything")
+    everything.browser.post(f"/projects/{OWN}/basket", {"csrf": everything.csrf, "folder": "reports"})
+    basket = text_of(everything.browser.get(f"/projects/{OWN}/basket"))
+    assert "nothing can be downloaded here" in basket and "To my computer" not in basket
+    refused = everything.browser.get(f"/projects/{OWN}/get-back?goal=download")
+    assert refused.status_code == 403 and PLAIN in text_of(refused)
+
+
 def test_names_are_shown_and_nothing_is_offered_that_takes_content(console: LoginConsole) -> None:
     browser = person(console, "everything").browser
     page = browser.get("/projects/acme/item?path=reports%2F2024-05.csv")
@@ -75,6 +87,7 @@ def test_names_are_shown_and_nothing_is_offered_that_takes_content(console: Logi
     assert "answers no questions here" in browser.get("/projects/acme/ask").text
 
 
+@pytest.mark.slow
 def test_two_versions_of_a_table_cannot_be_compared_and_nothing_can_be_downloaded(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
