@@ -112,6 +112,17 @@ class Chromium:
             for node in one["nodes"]
         ]
 
+    def require_accessible(self, path: str = "") -> None:
+        """Raises AssertionError where a page is wider than a telephone, or hard to use for somebody, in light or dark. path: "" for
+        the one that is shown."""
+        self.choose_width(360)
+        for scheme in ("light", "dark"):
+            self.choose_colours(scheme)
+            if path:
+                self.open(path)
+            assert self.evaluate("document.documentElement.scrollWidth") <= 360, "it is wider than a telephone"
+            assert self.violations() == []
+
     def complaints(self) -> list[str]:
         """What the browser itself said of the pages: refused scripts and styles, errors of scripts; not that a page is an
         error's."""
