@@ -113,8 +113,8 @@ class Chromium:
         ]
 
     def require_accessible(self, path: str = "") -> None:
-        """Raises AssertionError where a page is wider than a telephone, or hard to use for somebody, in light or dark. path: "" for
-        the one that is shown."""
+        """A page, or that which is shown. Raises AssertionError where it is wider than a telephone, or hard to use for somebody,
+        in light or in dark."""
         self.choose_width(360)
         for scheme in ("light", "dark"):
             self.choose_colours(scheme)
