@@ -116,6 +116,17 @@ class Chromium:
             for node in one["nodes"]
         ]
 
+    def require_accessible(self, path: str = "") -> None:
+        """A page, or that which is shown. Raises AssertionError where it is wider than a telephone, or hard to use for somebody,
+        in light or in dark."""
+        self.choose_width(360)
+        for scheme in ("light", "dark"):
+            self.choose_colours(scheme)
+            if path:
+                self.open(path)
+            assert self.evaluate("document.documentElement.scrollWidth") <= 360, "it is wider than a telephone"
+            assert self.violations() == []
+
     def complaints(self) -> list[str]:
         """What the browser itself said of the pages: refused scripts and styles, errors of scripts; not that a page is an
         error's."""

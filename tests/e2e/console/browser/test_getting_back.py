@@ -62,17 +62,10 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Desk, Run
         yield desk, made
 
 
-def follow(window: Chromium, selector: str) -> None:
-    """A button or a link, whatever its language."""
-    element = window.one(selector)
-    element.click()
-    window.wait_for_page_after(element)
-
-
 def tick_the_deleted_folder(window: Chromium) -> None:
     window.open("/projects/acme?folder=reports&deleted=1")
     window.one("input[name='folder'][value='reports/2024'], input[name='folder'][value='reports%2F2024']").click()
-    follow(window, "form.basket button")
+    window.follow("form.basket button")
     assert "reports/2024" in window.text
 
 
@@ -88,9 +81,9 @@ def test_a_manager_has_a_deleted_folder_back_in_their_language(desk: Desk, conso
     with chromium(console.url, language=language) as window:
         window.sign_in("anna", PASSWORD)
         tick_the_deleted_folder(window)
-        follow(window, "form:has(input[value='place']) button")
+        window.follow("form:has(input[value='place']) button")
         assert not (desk.folder / "reports/2024").exists()
-        follow(window, "form[method='post'][action$='get-back'] button")
+        window.follow("form[method='post'][action$='get-back'] button")
         wait_for(window, DONE[language])
         assert window.complaints() == []
     assert (desk.folder / "reports/2024/05.csv").read_bytes() == REPORTS["2024/05.csv"]
@@ -101,8 +94,8 @@ def test_it_works_without_scripts_too(desk: Desk, console: Running) -> None:
     with chromium(console.url, scripts=False) as window:
         window.sign_in("anna", PASSWORD)
         tick_the_deleted_folder(window)
-        follow(window, "form:has(input[value='place']) button")
-        follow(window, "form[method='post'][action$='get-back'] button")
+        window.follow("form:has(input[value='place']) button")
+        window.follow("form[method='post'][action$='get-back'] button")
         task = window.path
         deadline = time.monotonic() + PATIENCE
         while DONE["en"] not in window.text:
@@ -116,18 +109,18 @@ def test_a_second_person_approves_it(strict: tuple[Desk, Running]) -> None:
     with chromium(console.url) as anna, chromium(console.url) as boris:
         anna.sign_in("anna", PASSWORD)
         tick_the_deleted_folder(anna)
-        follow(anna, "form:has(input[value='place']) button")
+        anna.follow("form:has(input[value='place']) button")
         anna.fill("reason", "the client asks for 2024")
-        follow(anna, "form[method='post'][action$='get-back'] button")
+        anna.follow("form[method='post'][action$='get-back'] button")
         assert "waits for a second person" in anna.text
         boris.sign_in("boris", PASSWORD)
         boris.open("/approvals")
-        follow(boris, "main table a")
+        boris.follow("main table a")
         assert "the client asks for 2024" in boris.text
-        look_at(boris)
-        follow(boris, "button[value='approve']")
+        boris.require_accessible()
+        boris.follow("button[value='approve']")
         wait_for(anna, DONE["en"])
-        look_at(anna)
+        anna.require_accessible()
     assert (desk.folder / "reports/2024/05.csv").read_bytes() == REPORTS["2024/05.csv"]
     assert [action for action, _ in acts(desk, "boris")] == ["sign-in", "approve"]
 
@@ -142,17 +135,8 @@ def test_each_page_on_the_way_is_accessible_and_fits_a_telephone(desk: Desk, con
             "/projects/acme/get-back?goal=download&format=xlsx&merge=1",
         ):
             window.open(page)
-            look_at(window)
-        follow(window, "form[method='post'][action$='get-back'] button")
-        look_at(window)
+            window.require_accessible()
+        window.follow("form[method='post'][action$='get-back'] button")
+        window.require_accessible()
         window.open("/tasks")
-        look_at(window)
-
-
-def look_at(window: Chromium) -> None:
-    """Raises where the page that is shown is too wide, or hard to use for somebody."""
-    window.choose_width(360)
-    for scheme in ("light", "dark"):
-        window.choose_colours(scheme)
-        assert window.evaluate("document.documentElement.scrollWidth") <= 360, "it is wider than a telephone"
-        assert window.violations() == []
+        window.require_accessible()

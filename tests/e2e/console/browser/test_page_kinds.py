@@ -121,11 +121,11 @@ def test_an_answer_an_error_in_a_question_and_a_session_that_is_over_are_accessi
             window.open("/projects/acme/ask")
             window.fill("sql", sql)
             window.follow("button[name='do'][value='show']")
-            look_at_this(window)
+            window.require_accessible()
         window.driver.delete_all_cookies()
         window.follow("button[name='do'][value='show']")
         assert "Your session is over" in window.text and "selec 1" in window.evaluate("document.body.textContent")
-        look_at_this(window)
+        window.require_accessible()
 
 
 def test_somebody_whose_session_ended_sends_what_they_typed_after_signing_in_on_another_page(console: Running) -> None:
@@ -204,12 +204,3 @@ def press_by_keyboard(window: Chromium, selector: str) -> None:
 def tabbed(window: Chromium) -> WebElement:
     window.driver.switch_to.active_element.send_keys(Keys.TAB)
     return window.driver.switch_to.active_element
-
-
-def look_at_this(window: Chromium) -> None:
-    """The page that is shown, which has no address of its own."""
-    window.choose_width(360)
-    for scheme in ("light", "dark"):
-        window.choose_colours(scheme)
-        assert window.evaluate("document.documentElement.scrollWidth") <= 360, "it is wider than a telephone"
-        assert window.violations() == []
