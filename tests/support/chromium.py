@@ -117,8 +117,8 @@ class Chromium:
         ]
 
     def require_accessible(self, path: str = "") -> None:
-        """A page, or that which is shown. Raises AssertionError where it is wider than a telephone, or hard to use for somebody,
-        in light or in dark."""
+        """A page, or that which is shown. Raises AssertionError where it is wider than a telephone, or hard to use for
+        somebody, in light or in dark."""
         self.choose_width(360)
         for scheme in ("light", "dark"):
             self.choose_colours(scheme)
