@@ -118,7 +118,7 @@ def list_(config: Config = None, as_json: Json = False) -> None:
     hosts, zone = _hosts(config)
     found = hosts.all(context.services().clock.now())
     if as_json:
-        output.document("console-host-list/1", {"hosts": [_host_as_json(one) for one in found]})
+        output.document("console-host-list/1", {"agents": [_host_as_json(one) for one in found]})
         return
     if not found:
         output.result("there is no host; make a token for one with `strongroom console host add NAME`")
@@ -234,7 +234,7 @@ def _as_json(one: Finished) -> dict[str, Any]:
         "problems": body.outcome.problems,
         "to_be_replaced": 0 if body.plan is None else body.plan.replacing,
         "where": body.outcome.where,
-        "error": body.error,
+        "message": body.error,
         "hint": body.hint,
     }
 

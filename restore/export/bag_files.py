@@ -19,6 +19,7 @@ from blake3 import blake3
 from restore.export import tags
 from vault.errors import Damaged, TargetError
 from vault.problems import printable
+from vault.wording import counted
 
 LARGEST_TEXT = 1024 * 1024 * 1024
 """Bytes of a manifest: of millions of files."""
@@ -129,7 +130,7 @@ class _Zip:
 def _refuse_large(files: int, size: int, bounds: BagBounds) -> None:
     """Raises `Damaged`."""
     if files > bounds.files:
-        raise Damaged(f"the bag has more than {bounds.files} files")
+        raise Damaged(f"the bag has more than {counted(bounds.files, 'file')}")
     if bounds.bytes is not None and size > bounds.bytes:
         raise Damaged(f"the files of the bag have more than {bounds.bytes >> 20} MiB when they are expanded")
 

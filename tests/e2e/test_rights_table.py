@@ -97,8 +97,8 @@ ELSEWHERE = {
     "daemon logs", "export verify", "source add", "source list", "source test", "test-restore", "cache info",
     "cache clear", "support-bundle", "doctor", "demo", "completion", "schema", "help",
     "audit heads", "keys check", "recover", "console", "console user add", "console user list", "console user groups",
-    "console user remove", "console user passwd", "console user reset-totp",
-    "console user reset-passkeys",
+    "console user remove", "console user passwd", "console user reset-totp", "console user reset-passkeys", "console agent",
+    "console host add", "console host list", "console host remove",
 }  # fmt: skip
 """Commands that open no project of somebody else's making, or run others that do, or work with a recovery kit alone. A new
 command must be here or in the table."""

@@ -27,6 +27,7 @@ from vault.format import layout
 from vault.repository import missing_objects, snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
+from vault.repository.claims import WaitOptions
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc.prune import apply as apply_prune
 from vault.repository.gc.prune_plan import PruneOptions
@@ -122,7 +123,7 @@ class World(Struct):
         return repair.apply(self.project, self.memory, self.plan(options), options)
 
     def prune(self, options: PruneOptions | None = None) -> None:
-        options = options or PruneOptions()
+        options = options or PruneOptions(patience=WaitOptions(look_every=300.0))  # of an hour by a clock that only counts
         apply_prune(self.project, plan_prune(self.project, options), options)
 
     def given(self, snapshot: str) -> dict[str, bytes]:

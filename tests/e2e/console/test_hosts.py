@@ -466,12 +466,12 @@ def test_the_command_makes_lists_and_ends_tokens_and_an_agent_without_rules_does
     made = still.call("console", "host", "add", "backup9", "--project", "acme", "--until", "2027-03-31", "--json").document
     assert made["token"].startswith("strongroom_host_") and made["until"].startswith(("2027-03-31", "2027-04-01"))
     assert still.call("console", "host", "add", "backup9", "--project", "acme", "--until", "2027-03-31", exits=2).out == b""
-    (listed,) = still.call("console", "host", "list", "--json").document["hosts"]
+    (listed,) = still.call("console", "host", "list", "--json").document["agents"]
     assert listed["name"] == "backup9" and listed["asked_at"] is None
     assert "backup9" in still.call("console", "host", "list").text
     assert made["token"] not in still.call("console", "host", "list").text
     still.call("console", "host", "remove", "backup9", "--yes")
-    assert still.call("console", "host", "list", "--json").document["hosts"] == []
+    assert still.call("console", "host", "list", "--json").document["agents"] == []
     still.call("console", "host", "remove", "backup9", "--yes", exits=2)
     assert "allow nothing to be asked for" in still.call("console", "agent", "--once", exits=2).err
     assert "--json needs --once" in still.call("console", "agent", "--json", exits=2).err
