@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct, field
 
@@ -86,6 +86,13 @@ class ChunkWorker:
         return chunk, len(plain)
 
 
+class _Batch(NamedTuple):
+    """On its way. take: waits for it, and puts its chunks into builders · future: in a thread; None where a process does it."""
+
+    take: Callable[[], None]
+    future: Future[Any] | None
+
+
 class ContentWriter:
     """Runs batches through the workers and their chunks into packs."""
 
@@ -113,7 +120,7 @@ class ContentWriter:
         self._claimed: dict[bytes, int] = {}
         """Chunks of large files that are being compressed, and in the first of which batches."""
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="content")
-        self._queue: deque[Callable[[], None]] = deque()
+        self._queue: deque[_Batch] = deque()
         self._submitted = 0
         self._builders: dict[str, PackBuilder] = {}
         self._large_cutter = session.project.descriptor.content.cutter()
@@ -130,7 +137,7 @@ class ContentWriter:
                 self._add(frame, {})
             done()
 
-        self._append(take)
+        self._append(take, future)
 
     def submit_small(self, paths: Sequence[bytes], done: Callable[[BatchColumns], None]) -> None:
         """Read a batch of small files in a worker; when its chunks lie in builders, and in the order of submission, `done` is
@@ -147,7 +154,7 @@ class ContentWriter:
             self._take(batch, bases)
             done(batch)
 
-        self._append(take)
+        self._append(take, future)
 
     def _take_elsewhere(
         self,
@@ -177,7 +184,7 @@ class ContentWriter:
     def finish(self) -> None:
         """Take every result and give the last builders to the pack writer."""
         while self._queue:
-            self._queue.popleft()()
+            self._queue.popleft().take()
         for group in list(self._builders):
             self._close_pack(group)
 
@@ -187,11 +194,14 @@ class ContentWriter:
 
     def _make_room(self) -> None:
         while len(self._queue) >= MAX_BATCHES:
-            self._queue.popleft()()
+            self._queue.popleft().take()
 
-    def _append(self, take: Callable[[], None]) -> None:
+    def _append(self, take: Callable[[], None], future: Future[Any] | None = None) -> None:
+        """Also take what is done already: packs that are full sooner are sealed while others are read."""
         self._submitted += 1
-        self._queue.append(take)
+        self._queue.append(_Batch(take, future))
+        while self._queue and (first := self._queue[0].future) is not None and first.done():
+            self._queue.popleft().take()
 
     def _chunk_worker(self) -> ChunkWorker:
         mine: ChunkWorker | None = getattr(self._own, "chunks", None)
