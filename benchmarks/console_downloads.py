@@ -72,12 +72,12 @@ class Browser:
         (address,) = re.findall(r'class="button" href="([^"]*)"', self.ask("GET", task).read().decode())
         began = time.perf_counter()
         answer = self.ask("GET", unescape(address))
-        size, first = 0, 0.0
-        with target.open("wb") as file:
-            while piece := answer.read(PIECE):
+        size, first, buffer = 0, 0.0, memoryview(bytearray(PIECE))  # read into, as a browser does: two copies less
+        with target.open("wb", buffering=0) as file:
+            while count := answer.readinto(buffer):
                 first = first or time.perf_counter() - began
-                size += len(piece)
-                file.write(piece)
+                size += count
+                file.write(buffer[:count])
         return Download(time.perf_counter() - began, first, size)
 
 
