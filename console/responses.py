@@ -29,6 +29,7 @@ from vault.errors import (
     Busy,
     Damaged,
     KeyRefused,
+    NoRepository,
     NothingFound,
     RefusedByRule,
     StorageError,
@@ -85,6 +86,7 @@ _STATUS: tuple[tuple[type[StrongroomError], int], ...] = (
     (TargetError, 507),
     (Damaged, 500),
     (StorageError, 503),
+    (NoRepository, 503),  # it was there when the console began
 )
 
 

@@ -49,6 +49,20 @@ def console(desk: Desk) -> Iterator[ConsoleClient]:
         yield made
 
 
+def test_while_the_store_is_away_pages_say_so_and_are_back_with_it(desk: Desk) -> None:
+    store, away = desk.folder / "repository", desk.folder / "away"
+    with console_of(desk, person("olga", Role.OPERATOR, projects=["acme"])) as console:
+        assert console.get("/watch").status_code == 200
+        store.rename(away)
+        try:
+            for path in ("/watch", "/projects/acme/watch", "/projects/acme/holds"):
+                page = console.get(path)
+                assert (page.status_code, "The store does not answer" in text_of(page)) == (503, True), path
+        finally:
+            away.rename(store)
+        assert console.get("/watch").status_code == 200
+
+
 def test_an_operator_sees_what_is_wrong_and_what_to_do_about_their_projects(console: ConsoleClient) -> None:
     page = console.get("/watch")
     text = text_of(page)
