@@ -116,6 +116,15 @@ def test_a_hold_is_placed_in_the_name_of_who_asks(console: ConsoleClient) -> Non
     assert "kind reports, period 2024-05 a lawsuit olga (console)" in text
 
 
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "Items that vanished: 12"), ("ru", "Пропало объектов: 12"), ("uk", "Зникло об’єктів: 12")]
+)
+def test_what_changed_in_a_flagged_snapshot_is_counted_in_words_of_the_language(desk: Desk, language: str, words: str) -> None:
+    with console_of(desk, person("olga", Role.OPERATOR, projects=["acme"], language=language)) as console:
+        text = text_of(console.get("/projects/acme/flagged"))
+    assert words in text and "created" not in text and "attributes changed" not in text
+
+
 def test_a_flagged_snapshot_is_looked_at_and_accepted_with_a_reason(console: ConsoleClient) -> None:
     page = console.get("/projects/acme/flagged")
     text = text_of(page)
