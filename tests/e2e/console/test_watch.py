@@ -58,6 +58,7 @@ def test_while_the_store_is_away_pages_say_so_and_are_back_with_it(desk: Desk) -
             for path in ("/watch", "/projects/acme/watch", "/projects/acme/holds"):
                 page = console.get(path)
                 assert (page.status_code, "The store does not answer" in text_of(page)) == (503, True), path
+                assert "strongroom init" not in text_of(page)
         finally:
             away.rename(store)
         assert console.get("/watch").status_code == 200
