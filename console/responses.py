@@ -29,6 +29,7 @@ from vault.errors import (
     Busy,
     Damaged,
     KeyRefused,
+    NoRepository,
     NothingFound,
     RefusedByRule,
     StorageError,
@@ -85,6 +86,7 @@ _STATUS: tuple[tuple[type[StrongroomError], int], ...] = (
     (TargetError, 507),
     (Damaged, 500),
     (StorageError, 503),
+    (NoRepository, 503),  # it was there when the console began
 )
 
 
@@ -146,7 +148,8 @@ def error_page(visit: Visit, error: StrongroomError) -> Response:
     if status >= 500:
         _log.error("%s %s: %s", visit.request.method, visit.request.url.path, error)
     lacks = "content" if isinstance(error, LacksContent) else "key" if isinstance(error, LacksKey) else ""
-    page = visit.render("error.html", status, error=error, number=status, lacks=lacks)
+    away = isinstance(error, NoRepository)  # its hint is to make one, which helps nobody who looks at a page
+    page = visit.render("error.html", status, error=error, number=status, lacks=lacks, away=away)
     if isinstance(error, TooManyTries):
         page.headers["retry-after"] = str(max(1, round(error.wait)))
     return page
@@ -161,4 +164,4 @@ def session_over_page(visit: Visit) -> Response:
 def failure_page(visit: Visit, request: Request, error: Exception) -> Response:
     """Of an error that nobody expected: its words may hold content, so they are in the log alone."""
     _log.exception("%s %s", request.method, request.url.path, exc_info=error)
-    return visit.render("error.html", 500, error=None, number=500, lacks="")
+    return visit.render("error.html", 500, error=None, number=500, lacks="", away=False)

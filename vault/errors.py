@@ -19,6 +19,7 @@
     │   ├── ObjectExists
     │   ├── StorageDenied
     │   ├── StorageFull
+    │   ├── StorageAway                         the whole store is out of reach
     │   └── TransientStorageError               worth another try
     └── Interrupted                 exit 130    Ctrl-C or SIGTERM
 
@@ -151,6 +152,12 @@ class StorageFull(StorageError):
     """No room is left."""
 
     hint = "free some room; what was stored is kept and the next run goes on from there"
+
+
+class StorageAway(StorageError):
+    """The store that was opened is not there any more, as a whole: a disk that is no longer mounted."""
+
+    hint = "check that the disk is still mounted, then run the same command again"
 
 
 class TransientStorageError(StorageError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
-from vault.errors import StorageError, StrongroomError, TransientStorageError
+from vault.errors import StorageAway, StorageError, StrongroomError, TransientStorageError
 from vault.format.layout import CONTENT_TIER
 from vault.repository.pack_reader import GAP, ChunkPlace, PackReader
 
@@ -75,11 +75,11 @@ def fetch(
 
 def read_portion(reader: PackReader, portion: list[ChunkUse]) -> list[Fetched]:
     """One pack's chunks. A pack that is gone or unreadable costs the items that need it, not the run, and not those chunks that
-    lie in another pack as well."""
+    lie in another pack as well. Where the whole store is out of reach, that is raised: no item is damaged by it."""
     contents: list[bytes | StrongroomError]
     try:
         contents = [content for _, content in reader.chunks([use.place for use in portion])]
-    except TransientStorageError:
+    except (StorageAway, TransientStorageError):
         raise
     except StorageError as error:
         contents = [error] * len(portion)

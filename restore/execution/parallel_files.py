@@ -26,7 +26,7 @@ from restore.local_fs.errors import trouble
 from restore.local_fs.pending_file import write_all
 from restore.local_fs.syscalls import open_files_for
 from restore.planning.plan import RestorePlan
-from vault.errors import Damaged, StorageError, StrongroomError, TransientStorageError
+from vault.errors import Damaged, StorageAway, StorageError, StrongroomError, TransientStorageError
 from vault.problems import Problem
 from vault.repository.pack_reader import EXPANDED_AT_ONCE, PackReader
 
@@ -128,13 +128,14 @@ class FilesWorker:
         start, length = self._order.span(task.portion)
         try:
             return self._reader.read_span(self._order.place(task.portion.start), start, length)
-        except TransientStorageError:
+        except (StorageAway, TransientStorageError):
             raise
         except (Damaged, StorageError):
             return None
 
     def work(self, task: FileTask, found: memoryview | None) -> FileResult:
-        """Every chunk of a portion into every file that has it. Raises `TargetError`, `TransientStorageError`."""
+        """Every chunk of a portion into every file that has it. Raises `TargetError`, `StorageAway`,
+        `TransientStorageError`."""
         result = FileResult()
         portion, order = task.portion, self._order
         places = range(portion.start, portion.end)
@@ -179,7 +180,7 @@ class FilesWorker:
                 at = offset - first
                 try:
                     content = expand(chunk, found[at : at + stored], plain, dictionary)
-                except TransientStorageError:
+                except (StorageAway, TransientStorageError):
                     raise
                 except (Damaged, StorageError):
                     unread.append(k)

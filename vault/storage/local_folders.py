@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from vault.errors import StorageError
+from vault.errors import StorageAway, StorageError
 
 
 class Folders:
@@ -33,12 +33,9 @@ class Folders:
         return self._identity is not None
 
     def insist_on_root(self) -> None:
-        """Raises `StorageError` if another folder, or none, is there now: after an unmount all objects look missing."""
+        """Raises `StorageAway` if another folder, or none, is there now: after an unmount all objects look missing."""
         if self._look_at_root() != self._identity:
-            raise StorageError(
-                f"the folder {self._root} is no longer the one that was opened",
-                hint="check that the disk is still mounted, then run the same command again",
-            )
+            raise StorageAway(f"the folder {self._root} is no longer the one that was opened")
 
     def check(self, name: str) -> None:
         """The folders of the object `name` are real. Raises FileNotFoundError or `StorageError`."""

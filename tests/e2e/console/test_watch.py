@@ -49,6 +49,21 @@ def console(desk: Desk) -> Iterator[ConsoleClient]:
         yield made
 
 
+def test_while_the_store_is_away_pages_say_so_and_are_back_with_it(desk: Desk) -> None:
+    store, away = desk.folder / "repository", desk.folder / "away"
+    with console_of(desk, person("olga", Role.OPERATOR, projects=["acme"])) as console:
+        assert console.get("/watch").status_code == 200
+        store.rename(away)
+        try:
+            for path in ("/watch", "/projects/acme/watch", "/projects/acme/holds"):
+                page = console.get(path)
+                assert (page.status_code, "The store does not answer" in text_of(page)) == (503, True), path
+                assert "strongroom init" not in text_of(page)
+        finally:
+            away.rename(store)
+        assert console.get("/watch").status_code == 200
+
+
 def test_an_operator_sees_what_is_wrong_and_what_to_do_about_their_projects(console: ConsoleClient) -> None:
     page = console.get("/watch")
     text = text_of(page)
@@ -100,6 +115,15 @@ def test_a_hold_is_placed_in_the_name_of_who_asks(console: ConsoleClient) -> Non
     assert placed.status_code == 303 and placed.headers["location"].startswith("/projects/acme/holds?placed=")
     text = text_of(console.get("/projects/acme/holds"))
     assert "kind reports, period 2024-05 a lawsuit olga (console)" in text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "Items that vanished: 12"), ("ru", "Пропало объектов: 12"), ("uk", "Зникло об’єктів: 12")]
+)
+def test_what_changed_in_a_flagged_snapshot_is_counted_in_words_of_the_language(desk: Desk, language: str, words: str) -> None:
+    with console_of(desk, person("olga", Role.OPERATOR, projects=["acme"], language=language)) as console:
+        text = text_of(console.get("/projects/acme/flagged"))
+    assert words in text and "created" not in text and "attributes changed" not in text
 
 
 def test_a_flagged_snapshot_is_looked_at_and_accepted_with_a_reason(console: ConsoleClient) -> None:

@@ -25,13 +25,16 @@ from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import RestorePlan, make_plan
 from restore.selection.select import ItemQuery, select
+from tests.support.clock import StillClock
 from tests.support.places import TODAY, back_up, copied, made_on, names, through
+from tests.support.randomness import SeededChance
 from tests.support.tree_facts import tree_facts
 from tests.support.trees import text, write_tree
-from vault.errors import StrongroomError, TargetError
+from vault.errors import StorageAway, StrongroomError, TargetError
 from vault.format.layout import CONTENT_TIER
 from vault.progress import NoProgress, Progress
 from vault.repository.project import Project
+from vault.storage.local import LocalStore
 from vault.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -142,6 +145,26 @@ def test_a_damaged_pack_costs_the_same_items_in_processes_as_in_threads(project:
     threads, processes = ({(one.path, one.what) for one in report.problems} for report in reports)
     assert processes == threads != set()
     assert reports[0].files == reports[1].files and nothing_is_half(source, tmp_path / "2")
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_store_that_goes_away_ends_the_restore_and_damages_no_item_and_the_next_one_goes_on(
+    project: Project, source: Path, tmp_path: Path, processes: int
+) -> None:
+    there, away = tmp_path / "store", tmp_path / "away"
+    store = LocalStore(there, clock=StillClock(), randomness=SeededChance("away"), create_missing=True)
+    for one in project.store.list(""):
+        store.put(one.name, project.store.get(one.name))
+    found = through(project, store)
+    with Target(os.fsencode(tmp_path / "to")) as target:
+        plan = make_plan(select(found, ItemQuery()), target, ConflictPolicy.REFUSE, TODAY)
+        there.rename(away)
+        with pytest.raises(StorageAway, match="no longer the one that was opened"):
+            execute(plan, target, lambda: None, processes=processes)
+    assert nothing_is_half(source, tmp_path / "to") and no_process_is_left()
+    away.rename(there)
+    assert restored(found, tmp_path / "to", processes).problems == []
+    assert is_whole(source, tmp_path / "to")
 
 
 def test_what_was_restored_before_is_not_written_again_by_processes(project: Project, source: Path, tmp_path: Path) -> None:
