@@ -87,6 +87,7 @@ def templates() -> Mapping[str, Environment]:
             lstrip_blocks=True,
         )
         environment.install_gettext_translations(texts.translations(language), newstyle=True)  # type: ignore[attr-defined]
+        environment.filters["with_code"] = texts.with_code
         environment.globals["LANGUAGES"] = texts.LANGUAGES
         found[language] = environment
     return found

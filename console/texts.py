@@ -15,6 +15,7 @@ from datetime import date, datetime, time, timedelta
 from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale, dates, numbers, units
@@ -22,6 +23,7 @@ from babel.core import negotiate_locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from markupsafe import Markup, escape
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "ru": "Русский", "uk": "Українська"}
 """By code, as each calls itself."""
@@ -164,14 +166,21 @@ def _period(text: str, locale: Locale) -> str:
 
 
 @lru_cache(maxsize=16_384)
+def with_code(text: object) -> Markup:
+    """Words between backquotes as code, all else escaped."""
+    return Markup(_QUOTED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 (it is escaped)
+
+
 def _size(count: int, locale: Locale) -> str:
     value, step = float(count), 0
     while value >= 999.5 and step < len(_SIZES) - 1:
         value, step = value / 1000, step + 1
     shown = round(value, 1) if step > 0 and value < 10 else round(value)
-    return units.format_unit(shown, _SIZES[step], length="short", locale=locale)
+    length: Literal["short", "long"] = "short" if step > 0 else "long"  # as "2 byte" would be its short form in English
+    return units.format_unit(shown, _SIZES[step], length=length, locale=locale)
 
 
+_QUOTED = re.compile(r"`([^`]+)`")
 _PERIOD = re.compile(
     r"(?P<year>[1-9]\d{3})(?:-Q(?P<quarter>[1-4])|-(?P<month>\d\d)(?:-(?P<day>\d\d)(?:T(?P<hour>\d\d))?)?)?", re.ASCII
 )

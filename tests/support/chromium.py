@@ -21,6 +21,9 @@ from tests.support.coverage_notes import not_covered
 
 AXE = "axe-core@4.10.3"
 PATIENCE = 30.0
+TOO_WIDE = """[...document.querySelectorAll('main *, header *')]
+    .filter(one => one.getBoundingClientRect().right > 360 && !one.closest('.scroll'))
+    .map(one => one.outerHTML.slice(0, 200))"""
 
 
 class Chromium:
@@ -124,8 +127,10 @@ class Chromium:
             self.choose_colours(scheme)
             if path:
                 self.open(path)
-            assert self.evaluate("document.documentElement.scrollWidth") <= 360, "it is wider than a telephone"
-            assert self.violations() == []
+            wide = self.evaluate("document.documentElement.scrollWidth")
+            assert wide <= 360, f"{self.path} is wider than a telephone: {self.evaluate(TOO_WIDE)}"
+            found = self.violations()
+            assert found == [], "\n".join(found)
 
     def complaints(self) -> list[str]:
         """What the browser itself said of the pages: refused scripts and styles, errors of scripts; not that a page is an

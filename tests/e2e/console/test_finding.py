@@ -103,6 +103,7 @@ def test_a_folder_that_is_nowhere_is_not_there(console: ConsoleClient) -> None:
 def test_periods_go_down_to_days_and_show_gaps_and_what_vanished(console: ConsoleClient) -> None:
     years = console.get("/projects/parcelo/periods")
     assert ("period", "2024", False) in ticks(years.text)
+    assert re.search(r"\d<span", years.text) is None, "how many there are, and how many vanished, are no one number"
     quarter = console.get("/projects/parcelo/periods?period=2024-Q2")
     assert [value for _, value, _ in ticks(quarter.text)] == ["2024-05", "2024-06"]
     assert "30 vanished" in text_of(quarter) and '<input type="hidden" name="deleted" value="with">' in quarter.text

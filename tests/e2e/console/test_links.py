@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Iterator
+from datetime import timedelta
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
@@ -20,11 +21,22 @@ from vault.clock import SystemClock
 BEGINNINGS = ("/", "/projects/acme/item?path=reports/2025/01.csv")
 """The first page; and the page of an item with two versions, as only one page of each sort is looked at."""
 
+OFTENER = re.compile(r"\{request\}|/export$")
+"""One's own request has other buttons, and a plan has those that the form to ask for it has not."""
+
 NEEDS_MORE = {
     "POST /projects/{project}/runs": "a daemon with jobs",
     "POST /projects/{project}/ask/remove": "a question that was kept",
     "POST /account/tokens/end": "a token",
+    "POST /account/passkeys": "the password, in the form before it",
+    "POST /account/passkeys/remove": "a passkey",
+    "POST /projects/{project}/erase": "a project without holds",
+    "POST /projects/{project}/retention": "other rules than those that hold",
+    "POST /approvals/{request}/carry-out": "a request that was approved",
     "POST /tasks/{task}/again": "a task that failed",
+    "POST /tasks/{task}/confirm": "a host that found something in the way",
+    "GET /projects/{project}/erasure": "a project that was erased",
+    "GET /projects/{project}/erasure/file": "a project that was erased",
     "GET /projects/{project}/item/content": "a picture",
     "GET /projects/{project}/flagged": "a snapshot that was found suspicious",
     "POST /projects/{project}/flagged": "a snapshot that was found suspicious",
@@ -57,8 +69,10 @@ def test_every_page_is_reached_by_links_from_the_first_one(console: LoginConsole
 
 
 def prepare(anna: Browser, boris: Browser) -> None:
-    """A hold, a request of somebody else's and one's own, a task, and a basket."""
+    """A hold, a request of somebody else's and one's own, a host, a task, and a basket."""
     where = "/projects/acme"
+    until = (SystemClock().now() + timedelta(days=30)).date().isoformat()
+    assert anna.send("/account", "/hosts", {"name": "backup1", "projects": "acme", "until": until}).status_code == 200
     for one in (anna, boris):
         one.send("/account", f"{where}/holds", {"reason": f"a case of {one.client.base_url}"})
         hold = re.findall(r'name="hold" value="([^"]+)"', one.get(f"{where}/holds").text)
@@ -77,13 +91,13 @@ def walk(browser: Browser) -> tuple[Counter[str], list[tuple[str, int]]]:
     while waiting:
         address = waiting.popleft()
         name = name_of("GET", address)
-        if name is None or met[name] >= (2 if "{request}" in name else 1):  # one's own request has other buttons
+        if name is None or met[name] >= (2 if OFTENER.search(name) else 1):
             continue
         met[name] += 1
         answer = browser.get(address)
         if answer.status_code not in (200, 303):
             broken.append((address, answer.status_code))
-        page = _Links()
+        page = _Links(address.partition("?")[0])
         page.feed(answer.text if answer.headers.get("content-type", "").startswith("text/html") else "")
         met.update(one for one in (name_of("POST", action) for action in page.posts) if one is not None)
         waiting.extend(one for one in page.gets if one not in seen)
@@ -102,8 +116,9 @@ def name_of(method: str, address: str) -> str | None:
 class _Links(HTMLParser):
     """gets: addresses of links, frames, pictures, and of forms as they stand · posts: of what is sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str) -> None:
         super().__init__()
+        self._path = path
         self.gets: list[str] = []
         self.posts: list[str] = []
         self._form: tuple[str, dict[str, str]] | None = None
@@ -118,7 +133,7 @@ class _Links(HTMLParser):
         if tag == "form" and values.get("method") == "post":
             self.posts.append(values["action"])
         elif tag == "form":
-            self._form = values.get("action", ""), {}
+            self._form = values.get("action") or self._path, {}
         if self._form is None:
             return
         if (tag == "input" and values.get("type") not in ("checkbox", "radio")) or "checked" in values:
@@ -132,6 +147,5 @@ class _Links(HTMLParser):
         """See `HTMLParser`."""
         if tag == "form" and self._form is not None:
             address, fields = self._form
-            if address:
-                self.gets.append(f"{address}?{urlencode({name: value for name, value in fields.items() if name and value})}")
+            self.gets.append(f"{address}?{urlencode({name: value for name, value in fields.items() if name and value})}")
             self._form = None

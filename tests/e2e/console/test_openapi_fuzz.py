@@ -46,6 +46,10 @@ def described() -> Any:
     """What there is to ask, as schemathesis understands it."""
     import schemathesis
 
+    @schemathesis.serializer("application/zip")
+    def as_it_is(_: Any, value: Any) -> bytes:
+        return value if isinstance(value, bytes) else str(value).encode()
+
     return schemathesis.openapi.from_dict(_without_tuples(json.loads(document())))
 
 

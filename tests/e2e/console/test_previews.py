@@ -293,7 +293,7 @@ def test_a_ticket_is_a_thread_with_its_attachments(console: ConsoleClient) -> No
 def test_a_message_is_its_headers_its_text_and_the_names_of_what_is_attached(console: ConsoleClient) -> None:
     page = console.get(at("mail/INBOX/2024-05/a.eml"))
     text = text_of(page)
-    for said in ("olena@example.com", "Звіт за травень", "Where is it?", "bill.pdf application/pdf, 8 byte"):
+    for said in ("olena@example.com", "Звіт за травень", "Where is it?", "bill.pdf application/pdf, 8 bytes"):
         assert said in text, said
     assert "<script>x()" not in page.text
 

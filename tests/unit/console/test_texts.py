@@ -85,4 +85,10 @@ def test_numbers_dates_and_plural_forms_are_those_of_the_language() -> None:
     assert russian.day(moment) == "18 мая 2024\u202fг."
     assert russian.ago(moment, moment + timedelta(hours=3)) == "3 часа назад"
     assert russian.number(1234567.5) == "1\xa0234\xa0567,5"
-    assert texts.Texts("en", ZoneInfo("UTC")).size(1_250_000) == "1.2 MB"
+    english = texts.Texts("en", ZoneInfo("UTC"))
+    assert [english.size(number) for number in (1, 201, 1_250_000)] == ["1 byte", "201 bytes", "1.2 MB"]
+    assert russian.size(3) == "3 байта"
+
+
+def test_commands_in_words_are_shown_as_code_and_all_else_is_escaped() -> None:
+    assert texts.with_code("run `strongroom <NAME>` & `wait") == "run <code>strongroom &lt;NAME&gt;</code> &amp; `wait"
