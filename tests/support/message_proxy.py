@@ -43,6 +43,7 @@ class MessageProxy:
         self.port: int = self._listening.getsockname()[1]
         self.reached = threading.Event()
         """It has cut, or gone silent."""
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
 
     def cut_at(self, message: int, *, inside: int = 0) -> None:
         """From now on; 1 is the next message."""
@@ -58,12 +59,14 @@ class MessageProxy:
         self._close_all()
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._shut(self._listening)  # which wakes whoever accepts
         self._listening.close()
-        self._close_all()
+        self._accepting.join(30)
+        self._close_all()  # those among them that came in the meantime
 
     def rest_of(self, head: bytes) -> int:
         """Bytes of a message that follow its head of `HEAD` bytes."""
