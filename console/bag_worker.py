@@ -1,7 +1,7 @@
 """The process that opens a bag which somebody has brought: `python -m console.bag_worker`; and whoever asks it.
 
 It has no keys, no repository, an environment without secrets and bounded memory, and writes no file. It looks at the bag by
-itself, says where that says that it is from, is told what the repository has of that, and compares. Whoever started it ends it
+itself, says where that says that it is from, hears what the repository has of that, and compares. Whoever started it ends it
 when it takes too long.
 
 Standard input takes two lines, `Task` and `Known`, as JSON; standard output gives `Answer`s, a line each: how far it is, what

@@ -52,9 +52,9 @@ PARTS = 6.0
 LONGEST_PAUSE = 5.0
 """Seconds between two reports: whoever cancels waits no longer."""
 TELL_FOR = 600.0
-"""Seconds for which the outcome is told again to a console that is away."""
+"""Seconds for which the outcome is sent again to a console that is away."""
 LONGEST_TEXT, MOST_TROUBLES_SENT = 1000, 100
-"""What is told of single items fits into a request."""
+"""The reports on single items fit into a request."""
 
 
 class LeasedTask(RunningTask):

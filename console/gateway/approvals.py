@@ -185,7 +185,7 @@ def _waiting(visit: Visit, action: Action, project: str, what: What) -> Request 
 
 
 def expire(console: Console) -> None:
-    """What is late is over: a task that waits for it is refused, and whoever asked is told, once."""
+    """What is late is over: a task that waits for it is refused, and whoever asked hears of it, once."""
     requests = Requests(console.state)
     for one in requests.late(console.clock.now()):
         expired = replace(one, state="expired")

@@ -1,7 +1,7 @@
 """Bags: those that were made, from the log; and verifying one that somebody brings, or that lies in a folder of the settings.
 
 What is in a bag is looked at by a process without keys, within bounds; the repository only tells which contents the snapshots
-have that the bag names. Of a bag from another project nothing is told but that it is of another one.
+have that the bag names. Of a bag from another project nothing is said but that it is of another one.
 """
 
 from __future__ import annotations

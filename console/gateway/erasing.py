@@ -1,6 +1,6 @@
 """Erasing a project, by the library's own steps: somebody asks, somebody with another identity approves, then it is destroyed.
 
-The console signs with the identity of its host. What two people of the console want is one identity's wish to the repository:
+The console signs with the identity of its host. What two people of the console want comes to the repository from one identity:
 where that asks for two, the other one approves at another machine (`strongroom project erase NAME --approve`), or asks there,
 and somebody approves here. Where the settings ask for one identity only, the console's own second person approves.
 """
