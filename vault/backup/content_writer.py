@@ -49,6 +49,9 @@ Buffer = bytes | bytearray | memoryview
 DELTAS = " deltas"
 """In place of a group's name: a pack of deltas, each of which has a dictionary of its own."""
 
+SMALL_GROUPS = " small groups"
+"""In place of a group's name: a pack of frames with dictionaries that few files share, and of these dictionaries."""
+
 MOST_BASES_IN_PACK = 48 * 1024 * 1024
 """Bytes of the frames of bases that a pack of deltas refers to: they are at hand until it is sealed and verified."""
 
@@ -115,6 +118,8 @@ class ContentWriter:
         self._pack_bases: dict[bytes, DeltaBase] = {}
         """Of the pack of deltas that is being filled."""
         self._pack_bases_size = 0
+        self._shared = {one.chunk: one.dictionary for one in trained.values() if not one.has_packs}
+        """Dictionaries of small groups."""
         self._own = threading.local()
         self._claims = threading.Lock()
         self._claimed: dict[bytes, int] = {}
@@ -123,6 +128,7 @@ class ContentWriter:
         self._queue: deque[_Batch] = deque()
         self._submitted = 0
         self._builders: dict[str, PackBuilder] = {}
+        self._compressor = Compressor()
         self._large_cutter = session.project.descriptor.content.cutter()
 
     def submit(self, work: Callable[[ChunkWorker, Frames], None], done: Callable[[], None]) -> None:
@@ -239,7 +245,7 @@ class ContentWriter:
                 return
             self._known.add((frame.chunk,))
         if isinstance(frame.group, str):
-            self._builder(frame.group, len(frame.data)).add(*frame[1:])
+            self._add_to_group(frame.group, frame)
             return
         base, form = frame.group
         builder = self._builder(DELTAS, len(frame.data))
@@ -248,6 +254,19 @@ class ContentWriter:
         if base not in self._pack_bases:
             self._pack_bases[base] = bases[base]
             self._pack_bases_size += len(bases[base].frame)
+
+    def _add_to_group(self, group: str, frame: Frame) -> None:
+        """With the first that needs it, a small group's dictionary. Should that be lost with its pack, whoever looks what is
+        stored passes over the frames that need it."""
+        trained = self._trained.get(group)
+        if trained is None or trained.has_packs:
+            self._builder(group, len(frame.data)).add(*frame[1:])
+            return
+        if trained.chunk not in self._known:
+            self._known.add((trained.chunk,))
+            stored = self._compressor.frame(trained.data)
+            self._builder(SMALL_GROUPS, len(stored)).add(trained.chunk, stored, len(trained.data))
+        self._builder(SMALL_GROUPS, len(frame.data)).add(*frame[1:], dictionary=trained.chunk)
 
     def _builder(self, group: str, more: int) -> PackBuilder:
         limit = self._session.project.descriptor.limits.pack
@@ -266,6 +285,9 @@ class ContentWriter:
         if group == DELTAS:
             bases, self._pack_bases, self._pack_bases_size = self._pack_bases, {}, 0
             self._session.packs.submit(builder, CONTENT_TIER, lambda chunk: bases[chunk].dictionary())
+            return
+        if group == SMALL_GROUPS:
+            self._session.packs.submit(builder, CONTENT_TIER, self._shared.__getitem__)
             return
         trained = self._trained.get(group)
         dictionaries = {trained.chunk: trained.dictionary} if trained else {}

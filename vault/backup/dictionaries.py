@@ -7,6 +7,7 @@ writer cannot fetch an old one back; it trains one when a run brings enough new 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -16,23 +17,37 @@ from vault.format.chunks import chunk_id
 SMALL = 128 * 1024
 """Bytes up to which a file may gain from a dictionary; above, its own content teaches the compressor enough."""
 
-FEWEST_FILES = 400
-FEWEST_BYTES = 4 * 1024 * 1024
-"""What a group needs for the training to pay: below, the dictionary itself would eat the gain."""
+FEWEST_FILES = 24
+FEWEST_BYTES = 192 * 1024
+"""What a group needs to be tried. 30 of the benchmark's reports take, their dictionary included: 101 KB of 132 (CSV), 65 of 91
+(JSON), 461 of 495 (XLSX); 133 of them 484 KB of 633, 294 of 422, 2,078 of 2,258, for 0.02 s of training each."""
+
+LARGE_FILES = 400
+LARGE_BYTES = 4 * 1024 * 1024
+"""From here on a group has packs of its own. The frames of smaller ones lie in one pack, and their dictionaries with them."""
 
 SAMPLES = 200
 SAMPLE = 16 * 1024
-DICTIONARY_SIZE = 64 * 1024
-"""Files that are learnt from, bytes of each, and bytes of a dictionary. 10,000 reports of three formats: 100 samples 69.3 MB,
-200 samples 69.0 MB in 0.08 s of processor time, 600 samples 69.0 MB in 0.23 s; 112 KiB a dictionary win nothing."""
+DICTIONARY_SIZE = 24 * 1024
+"""Files that are learnt from, bytes of each, and bytes of a dictionary. 20,000 reports, their dictionaries included: 137.4 MB;
+with 64 KiB 137.5 MB, with 16 and 112 KiB 137.5 and 138.0. Of 64 KiB from 100 and 400 samples: 138.4 and 137.3."""
 
 
 class TrainedDictionary(Struct, frozen=True):
-    """A dictionary: its chunk id, its bytes, and what zstd makes of them."""
+    """A dictionary: its chunk id, its bytes, and what zstd makes of them. has_packs: whether the frames that need it lie in
+    packs of their own."""
 
     chunk: bytes
     data: bytes
     dictionary: frames.Dictionary
+    has_packs: bool = True
+
+
+class TrainingGroup(NamedTuple):
+    """A group that may deserve a dictionary. paths: to learn from · is_large: whether it has packs of its own."""
+
+    paths: list[bytes]
+    is_large: bool
 
 
 class FileGroup(Struct):
@@ -62,23 +77,38 @@ def group_of(path: bytes) -> str:
     return extension.lower().decode("ascii", "replace") if dot and stem else "-"
 
 
-def groups_to_train(files: Iterable[tuple[bytes, int]]) -> dict[str, list[bytes]]:
-    """Groups that deserve a dictionary, each with the paths to learn from. files: path and size of what will be read."""
+def groups_to_train(files: Iterable[tuple[bytes, int]], *, large_only: bool = False) -> dict[str, TrainingGroup]:
+    """Groups that may deserve a dictionary. files: path and size of what will be read · large_only: where a pack has one
+    dictionary, and small groups would be packs of their own for ever."""
     groups: dict[str, FileGroup] = {}
     for path, size in files:
         if 0 < size <= SMALL:
             groups.setdefault(group_of(path), FileGroup()).add(path, size)
-    return {
-        name: group.paths[:: max(1, len(group.paths) // SAMPLES)][:SAMPLES]
+    found = {
+        name: TrainingGroup(
+            group.paths[:: max(1, len(group.paths) // SAMPLES)][:SAMPLES],
+            group.files >= LARGE_FILES and group.size >= LARGE_BYTES,
+        )
         for name, group in groups.items()
         if group.files >= FEWEST_FILES and group.size >= FEWEST_BYTES
     }
+    return {name: one for name, one in found.items() if one.is_large or not large_only}
 
 
-def train(samples: list[bytes], key: bytes) -> TrainedDictionary | None:
-    """A dictionary out of samples, or None where they have nothing in common. key: the project's chunk-id key."""
+def train(samples: list[bytes], key: bytes, *, is_large: bool = True) -> TrainedDictionary | None:
+    """A dictionary out of samples, or None where they have nothing in common, or where a small group does not win what its
+    dictionary takes. key: the project's chunk-id key."""
     dictionary = frames.train([sample[:SAMPLE] for sample in samples if sample], DICTIONARY_SIZE)
     if dictionary is None:
         return None
     data = dictionary.as_bytes()
-    return TrainedDictionary(chunk_id(key, data), data, dictionary)
+    if not is_large and not _pays(samples, dictionary, data):
+        return None
+    return TrainedDictionary(chunk_id(key, data), data, dictionary, is_large)
+
+
+def _pays(samples: list[bytes], dictionary: frames.Dictionary, data: bytes) -> bool:
+    """Whether the samples take less room with the dictionary, its own included, than without."""
+    plain, taught = frames.Compressor(), frames.Compressor(dictionary)
+    alone = sum(len(plain.frame(sample)) for sample in samples)
+    return sum(len(taught.frame(sample)) for sample in samples) + len(plain.frame(data)) < alone

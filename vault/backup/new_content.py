@@ -23,6 +23,7 @@ from vault.backup.delta_bases import DeltaBases
 from vault.backup.read_journal import JournalItem, ReadJournal
 from vault.backup.read_results import ReadResults
 from vault.backup.worker_processes import WorkerProcesses
+from vault.format.descriptor import INFLATED
 from vault.problems import Problem
 from vault.progress import Progress
 from vault.repository.session import Session
@@ -150,22 +151,25 @@ def _processes(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> WorkerProce
 
 
 def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dictionaries.TrainedDictionary]:
-    """Dictionaries for the groups of small files that gain from one, stored before they are used."""
+    """Dictionaries for the groups of small files that gain from one. Those of large groups are stored before they are used."""
     if not tools.reader.reopens:
         return {}
-    candidates = dictionaries.groups_to_train((one.path, one.size) for one in file_reading.wanted_files(scan, fresh))
+    wanted = ((one.path, one.size) for one in file_reading.wanted_files(scan, fresh) if one.path not in tools.bases)
+    any_dictionary = INFLATED in tools.session.project.descriptor.features
+    candidates = dictionaries.groups_to_train(wanted, large_only=not any_dictionary)
     key = tools.session.project.capability.chunk_id_key
 
-    def train(paths: list[bytes]) -> dictionaries.TrainedDictionary | None:
+    def train(group: dictionaries.TrainingGroup) -> dictionaries.TrainedDictionary | None:
         tools.stop()
-        samples = [answer.data for answer in tools.reader.contents(paths) if isinstance(answer, Content)]
-        return dictionaries.train(samples, key)
+        samples = [answer.data for answer in tools.reader.contents(group.paths) if isinstance(answer, Content)]
+        return dictionaries.train(samples, key, is_large=group.is_large)
 
     with ThreadPoolExecutor(content_writer.WORKERS, thread_name_prefix="train") as pool:
         results = zip(candidates, pool.map(train, candidates.values()), strict=True)
         trained = {name: one for name, one in results if one is not None}
-    if trained:
-        content_writer.store_dictionaries(tools.session, tools.known, list(trained.values()))
+    large = [one for one in trained.values() if one.has_packs]
+    if large:
+        content_writer.store_dictionaries(tools.session, tools.known, large)
     return trained
 
 

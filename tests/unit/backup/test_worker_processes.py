@@ -112,6 +112,8 @@ def content_packs(project: Project) -> dict[str, bytes]:
 def test_packs_are_the_same_to_the_byte_however_many_workers_there_are(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path, workers: int
 ) -> None:
+    monkeypatch.setattr(dictionaries, "LARGE_FILES", 20)
+    monkeypatch.setattr(dictionaries, "LARGE_BYTES", 1000)
     monkeypatch.setattr(dictionaries, "FEWEST_FILES", 20)
     monkeypatch.setattr(dictionaries, "FEWEST_BYTES", 1000)
     monkeypatch.setattr(dictionaries, "DICTIONARY_SIZE", 4000)

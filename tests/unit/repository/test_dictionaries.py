@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from vault.backup import dictionaries
 from vault.backup.content_writer import store_dictionaries
 from vault.errors import Damaged
 from vault.format.chunks import ChunkerParams, chunk_id
+from vault.format.descriptor import INFLATED
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER, pack_name
 from vault.format.pack import PackBuilder
@@ -37,6 +39,8 @@ COUNT = 60
 
 @pytest.fixture(autouse=True)
 def few_files_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dictionaries, "LARGE_FILES", 20)
+    monkeypatch.setattr(dictionaries, "LARGE_BYTES", 1000)
     monkeypatch.setattr(dictionaries, "FEWEST_FILES", 20)
     monkeypatch.setattr(dictionaries, "FEWEST_BYTES", 1000)
     monkeypatch.setattr(dictionaries, "DICTIONARY_SIZE", 4000)
@@ -170,3 +174,88 @@ def test_power_may_fail_while_dictionaries_are_stored(
         assert set(chunks_in_packs(after).values()) == {1}
         restore(after, tmp_path / f"back {lives}")
         assert look_at(tmp_path / f"back {lives}" / "reports") == look_at(folder)
+
+
+@pytest.fixture
+def mixed() -> Project:
+    """Whose packs may hold frames with several dictionaries."""
+    descriptor = replace(tiny_descriptor(pack=4000), content=ChunkerParams(8192, 16_384, 32_768), features=(INFLATED,))
+    return made_on(MemoryStore(), descriptor)
+
+
+def two_groups(folder: Path) -> Path:
+    """CSV and log files, 30 of each."""
+    files: dict[str, bytes] = {f"{number}.csv": report(number) for number in range(30)}
+    files |= {f"{number}.log": report(number).replace(b";", b" level=info ") for number in range(30)}
+    return write_tree(folder / "two groups", files)
+
+
+@pytest.fixture
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group has no packs of its own."""
+    monkeypatch.setattr(dictionaries, "LARGE_FILES", 1000)
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_small_groups_share_packs_which_hold_their_dictionaries(mixed: Project, tmp_path: Path) -> None:
+    folder = two_groups(tmp_path)
+    back_up(mixed, folder)
+    rows = places(ChunkIndex.load(mixed, tier=CONTENT_TIER).table)
+    needed = {place.dictionary for place in rows} - {None}
+    assert len(needed) == 2
+    assert {place.chunk for place in rows if place.dictionary is None} == needed
+    assert max(len({place.dictionary for place in rows if place.pack == pack}) for pack in {one.pack for one in rows}) > 1
+    assert checked(mixed, data=0.0).sound
+    restore(mixed, tmp_path / "back")
+    assert look_at(tmp_path / "back/reports") == look_at(folder)
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_where_a_pack_has_one_dictionary_small_groups_have_none(project: Project, tmp_path: Path) -> None:
+    back_up(project, two_groups(tmp_path))
+    assert set(ChunkIndex.load(project, tier=CONTENT_TIER).table["dictionary"].to_pylist()) == {None}
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_a_small_group_that_wins_less_than_its_dictionary_takes_has_none(mixed: Project, tmp_path: Path) -> None:
+    head = report(0)
+    folder = write_tree(
+        tmp_path / "noise", {f"{number}.csv": head[:20] + SeededChance(f"{number}").token(780) for number in range(25)}
+    )
+    back_up(mixed, folder)
+    assert set(ChunkIndex.load(mixed, tier=CONTENT_TIER).table["dictionary"].to_pylist()) == {None}
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_after_the_loss_of_each_pack_of_small_groups_the_next_backup_stores_what_it_held(
+    mixed: Project, tmp_path: Path
+) -> None:
+    folder = two_groups(tmp_path)
+    back_up(mixed, folder)
+    for number, pack in enumerate(sorted(ChunkIndex.load(mixed, tier=CONTENT_TIER).packs())):
+        after = through(mixed, copied(mixed.store), seed=f"{number}")
+        after.store.delete(pack_name(after.id, CONTENT_TIER, pack))
+        back_up(after, folder)
+        restore(after, tmp_path / f"back {number}")
+        assert look_at(tmp_path / f"back {number}" / "reports") == look_at(folder)
+
+
+@pytest.mark.usefixtures("small_groups")
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_power_may_fail_while_packs_of_small_groups_are_stored(
+    mixed: Project, tmp_path: Path, when: Literal["before", "after"]
+) -> None:
+    folder = two_groups(tmp_path)
+    for lives in count(step=2):
+        disk = copied(mixed.store)
+        try:
+            back_up(through(mixed, DyingStore(disk, lives=lives, when=when), seed=f"{lives}"), folder)
+            break
+        except PowerCut:
+            pass
+        after = through(mixed, disk, seed="next")
+        back_up(after, folder)
+        assert checked(after, data=0.0).sound
+        restore(after, tmp_path / f"back {lives}")
+        assert look_at(tmp_path / f"back {lives}" / "reports") == look_at(folder)
+    assert lives > 6

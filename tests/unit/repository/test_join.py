@@ -420,6 +420,8 @@ def test_the_mark_of_a_dead_prune_on_a_joined_pack_keeps_the_old_ones_for_a_mont
 def test_packs_that_need_dictionaries_of_their_own_are_not_mixed_and_the_dictionaries_are_joined(
     life: HourlyReports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dictionaries, "LARGE_FILES", 20)
+    monkeypatch.setattr(dictionaries, "LARGE_BYTES", 1000)
     monkeypatch.setattr(dictionaries, "FEWEST_FILES", 20)
     monkeypatch.setattr(dictionaries, "FEWEST_BYTES", 1000)
     monkeypatch.setattr(dictionaries, "DICTIONARY_SIZE", 2000)
