@@ -248,6 +248,7 @@ def _commit(
     context: Context, project: Project, source: SourceSettings, options: BackupRunOptions, beside: BackupBeside
 ) -> BackupReport:
     from vault.backup import run
+    from vault.format.frames import Compression
 
     settings = context.settings
     wanted_source = sources.backup_source(settings.project(project.name), source, sources.context_of(settings, project.name))
@@ -260,6 +261,7 @@ def _commit(
         damaged=local_state.damaged_packs(settings, project.name),
         retire=retire,
         give_up=retention.giving_up(project, lambda: context.holds_gone(project)),
+        compression=Compression(settings.project(project.name).compression),
         cache=context.cache,
         log=beside.log,
         stop=options.stop,

@@ -23,13 +23,15 @@ from msgspec import Struct, field
 
 from vault.backup.delta_bases import DeltaBases
 from vault.backup.dictionaries import TrainedDictionary
-from vault.backup.small_files import BatchColumns, Delta, DeltaBase, SmallFileReader
+from vault.backup.small_files import BatchColumns, Delta, DeltaBase, InflatedIn, SmallFileReader
 from vault.backup.worker_processes import BatchAnswer, WorkerProcesses
 from vault.format.chunks import ID_SIZE, chunk_id, cut
-from vault.format.frames import Compressor
+from vault.format.descriptor import INFLATED
+from vault.format.frames import Compression, Compressor
 from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
 from vault.format.tree import ChunkRef
+from vault.repository.project import Project
 from vault.repository.session import Session
 from vault.repository.sorted_index import KnownChunks
 from vault.source.contract import SourceReader
@@ -46,10 +48,10 @@ MAX_CHUNKS_IN_PACK = 65_536
 Buffer = bytes | bytearray | memoryview
 
 
-DELTAS = " deltas"
+DELTAS = "/deltas"
 """In place of a group's name: a pack of deltas, each of which has a dictionary of its own."""
 
-SMALL_GROUPS = " small groups"
+SMALL_GROUPS = "/small groups"
 """In place of a group's name: a pack of frames with dictionaries that few files share, and of these dictionaries."""
 
 MOST_BASES_IN_PACK = 48 * 1024 * 1024
@@ -57,10 +59,9 @@ MOST_BASES_IN_PACK = 48 * 1024 * 1024
 
 
 class Frame(NamedTuple):
-    """A compressed chunk. group: the name of its dictionary's, "" for none; or what it is a delta to · plain_size: bytes of its
-    content."""
+    """A compressed chunk. group: see `BatchColumns.groups` · plain_size: bytes of its content."""
 
-    group: str | Delta
+    group: str | InflatedIn | Delta
     chunk: bytes
     data: Buffer
     plain_size: int
@@ -76,10 +77,10 @@ class Frames(Struct):
 class ChunkWorker:
     """One worker thread's tools: none of them may be shared. claim: whether a chunk is to be compressed in a batch."""
 
-    def __init__(self, session: Session, claim: Callable[[bytes, int], bool]) -> None:
+    def __init__(self, session: Session, claim: Callable[[bytes, int], bool], compression: Compression) -> None:
         self._key = session.project.capability.chunk_id_key
         self._claim = claim
-        self._compressor = Compressor()
+        self._compressor = Compressor(compression=compression)
 
     def keep_chunk(self, plain: memoryview, frames: Frames) -> ChunkRef:
         """One chunk."""
@@ -107,6 +108,7 @@ class ContentWriter:
         reader: SourceReader,
         bases: DeltaBases,
         processes: WorkerProcesses | None = None,
+        compression: Compression = Compression.FAST,
     ) -> None:
         """bases: of deltas · processes: read batches of small files; None: threads do."""
         self._session = session
@@ -115,6 +117,7 @@ class ContentWriter:
         self._reader = reader
         self._processes = processes
         self._bases = bases
+        self._compression = compression
         self._pack_bases: dict[bytes, DeltaBase] = {}
         """Of the pack of deltas that is being filled."""
         self._pack_bases_size = 0
@@ -128,7 +131,7 @@ class ContentWriter:
         self._queue: deque[_Batch] = deque()
         self._submitted = 0
         self._builders: dict[str, PackBuilder] = {}
-        self._compressor = Compressor()
+        self._compressor = Compressor(compression=compression)
         self._large_cutter = session.project.descriptor.content.cutter()
 
     def submit(self, work: Callable[[ChunkWorker, Frames], None], done: Callable[[], None]) -> None:
@@ -212,7 +215,7 @@ class ContentWriter:
     def _chunk_worker(self) -> ChunkWorker:
         mine: ChunkWorker | None = getattr(self._own, "chunks", None)
         if mine is None:
-            mine = self._own.chunks = ChunkWorker(self._session, self._claim)
+            mine = self._own.chunks = ChunkWorker(self._session, self._claim, self._compression)
         return mine
 
     def _small_file_reader(self) -> SmallFileReader:
@@ -226,6 +229,8 @@ class ContentWriter:
                 project.descriptor.content,
                 dictionaries,
                 self._known.is_stored,
+                self._compression,
+                inflates=inflates(self._compression, project),
             )
         return mine
 
@@ -248,6 +253,9 @@ class ContentWriter:
             self._add_to_group(frame.group, frame)
             return
         base, form = frame.group
+        if isinstance(base, str):
+            self._add_to_group(base, frame).forms[frame.chunk] = form
+            return
         builder = self._builder(DELTAS, len(frame.data))
         builder.add(*frame[1:], dictionary=base)
         builder.forms[frame.chunk] = form
@@ -255,18 +263,21 @@ class ContentWriter:
             self._pack_bases[base] = bases[base]
             self._pack_bases_size += len(bases[base].frame)
 
-    def _add_to_group(self, group: str, frame: Frame) -> None:
+    def _add_to_group(self, group: str, frame: Frame) -> PackBuilder:
         """With the first that needs it, a small group's dictionary. Should that be lost with its pack, whoever looks what is
         stored passes over the frames that need it."""
         trained = self._trained.get(group)
         if trained is None or trained.has_packs:
-            self._builder(group, len(frame.data)).add(*frame[1:])
-            return
+            builder = self._builder(group, len(frame.data))
+            builder.add(*frame[1:])
+            return builder
         if trained.chunk not in self._known:
             self._known.add((trained.chunk,))
             stored = self._compressor.frame(trained.data)
             self._builder(SMALL_GROUPS, len(stored)).add(trained.chunk, stored, len(trained.data))
-        self._builder(SMALL_GROUPS, len(frame.data)).add(*frame[1:], dictionary=trained.chunk)
+        builder = self._builder(SMALL_GROUPS, len(frame.data))
+        builder.add(*frame[1:], dictionary=trained.chunk)
+        return builder
 
     def _builder(self, group: str, more: int) -> PackBuilder:
         limit = self._session.project.descriptor.limits.pack
@@ -300,6 +311,11 @@ def _frames(batch: BatchColumns) -> Iterator[Frame]:
         name = bytes(ids[chunk * ID_SIZE : (chunk + 1) * ID_SIZE])
         yield Frame(batch.groups[group], name, data[at : at + size], batch.chunk_lengths[chunk])
         at += size
+
+
+def inflates(compression: Compression, project: Project) -> bool:
+    """Whether inflated forms are stored of files that have none as a base."""
+    return compression is Compression.SMALL and INFLATED in project.descriptor.features
 
 
 def store_dictionaries(session: Session, known: KnownChunks, trained: Sequence[TrainedDictionary]) -> None:

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from vault.format import frames
 from vault.format.chunks import chunk_id
+from vault.format.inflated import inflated
 
 SMALL = 128 * 1024
 """Bytes up to which a file may gain from a dictionary; above, its own content teaches the compressor enough."""
@@ -41,6 +42,11 @@ class TrainedDictionary(Struct, frozen=True):
     data: bytes
     dictionary: frames.Dictionary
     has_packs: bool = True
+
+
+def inflated_group(name: str) -> str:
+    """The group of the inflated forms of a group's files. No extension has a slash in it."""
+    return f"{name}/inflated"
 
 
 class TrainingGroup(NamedTuple):
@@ -93,6 +99,20 @@ def groups_to_train(files: Iterable[tuple[bytes, int]], *, large_only: bool = Fa
         if group.files >= FEWEST_FILES and group.size >= FEWEST_BYTES
     }
     return {name: one for name, one in found.items() if one.is_large or not large_only}
+
+
+def train_group(
+    name: str, samples: list[bytes], key: bytes, *, is_large: bool, inflates: bool = False
+) -> dict[str, TrainedDictionary]:
+    """The dictionaries of a group, by name: its own, and where `inflates` says that inflated forms are stored, that of its
+    forms. key, is_large: as for `train`."""
+    forms = {place: form for place, sample in enumerate(samples) if inflates and (form := inflated(sample)) is not None}
+    plain = [sample for place, sample in enumerate(samples) if place not in forms]
+    made = {
+        name: train(plain, key, is_large=is_large) if len(plain) >= FEWEST_FILES or not forms else None,
+        inflated_group(name): train(list(forms.values()), key, is_large=is_large) if len(forms) >= FEWEST_FILES else None,
+    }
+    return {group: one for group, one in made.items() if one is not None}
 
 
 def train(samples: list[bytes], key: bytes, *, is_large: bool = True) -> TrainedDictionary | None:

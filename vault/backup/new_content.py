@@ -24,6 +24,7 @@ from vault.backup.read_journal import JournalItem, ReadJournal
 from vault.backup.read_results import ReadResults
 from vault.backup.worker_processes import WorkerProcesses
 from vault.format.descriptor import INFLATED
+from vault.format.frames import Compression
 from vault.problems import Problem
 from vault.progress import Progress
 from vault.repository.session import Session
@@ -71,6 +72,7 @@ class ReadTools(Struct, frozen=True):
     - `options`: how periods are found
     - `profiler`: profiles tables; None where none can be read
     - `bases`: of files that may be stored as deltas
+    - `compression`: of new content
     - `journal`: of what earlier runs have read that were killed; None where reading again costs little
     """
 
@@ -83,6 +85,7 @@ class ReadTools(Struct, frozen=True):
     progress: Progress
     stop: Callable[[], None]
     journal: ReadJournal | None = None
+    compression: Compression = Compression.FAST
 
 
 def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges | None = None) -> NewContent:
@@ -95,12 +98,15 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
     processes = _processes(tools, scan.table, fresh)
     try:
         trained = _trained(tools, scan.table, files)
-        if processes is not None and processes.equip(trained):
+        inflates = content_writer.inflates(tools.compression, tools.session.project)
+        if processes is not None and processes.equip(trained, tools.compression, inflates=inflates):
             tools.session.packs.seal_with(processes)
         elif processes is not None:
             processes.close()
             processes = None
-        writer = content_writer.ContentWriter(tools.session, tools.known, trained, tools.reader, tools.bases, processes)
+        writer = content_writer.ContentWriter(
+            tools.session, tools.known, trained, tools.reader, tools.bases, processes, tools.compression
+        )
         try:
             work = file_reading.FileReading(
                 tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress, tools.journal
@@ -159,14 +165,18 @@ def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dic
     candidates = dictionaries.groups_to_train(wanted, large_only=not any_dictionary)
     key = tools.session.project.capability.chunk_id_key
 
-    def train(group: dictionaries.TrainingGroup) -> dictionaries.TrainedDictionary | None:
-        tools.stop()
-        samples = [answer.data for answer in tools.reader.contents(group.paths) if isinstance(answer, Content)]
-        return dictionaries.train(samples, key, is_large=group.is_large)
+    inflates = content_writer.inflates(tools.compression, tools.session.project)
 
+    def train(name: str) -> dict[str, dictionaries.TrainedDictionary]:
+        tools.stop()
+        group = candidates[name]
+        samples = [answer.data for answer in tools.reader.contents(group.paths) if isinstance(answer, Content)]
+        return dictionaries.train_group(name, samples, key, is_large=group.is_large, inflates=inflates)
+
+    trained: dict[str, dictionaries.TrainedDictionary] = {}
     with ThreadPoolExecutor(content_writer.WORKERS, thread_name_prefix="train") as pool:
-        results = zip(candidates, pool.map(train, candidates.values()), strict=True)
-        trained = {name: one for name, one in results if one is not None}
+        for made in pool.map(train, candidates):
+            trained |= made
     large = [one for one in trained.values() if one.has_packs]
     if large:
         content_writer.store_dictionaries(tools.session, tools.known, large)

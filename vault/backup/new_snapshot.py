@@ -239,6 +239,7 @@ class NewSnapshot:
                 progress=options.progress,
                 stop=options.stop,
                 journal=self._journal,
+                compression=options.compression,
             )
             new = new_content.read(tools, self._scan, fresh, marked)
         unlisted = frozenset(self._scan.unlisted)

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from vault.backup import item_classification, table_profiles
 from vault.backup.new_manifest import ItemRetirement
+from vault.format.frames import Compression
 from vault.format.log_head import LogHead
 from vault.progress import NoProgress, Progress
 from vault.repository.object_lock import ObjectLock
@@ -60,6 +61,7 @@ class BackupOptions(Struct, frozen=True):
     - `give_up`: which vanished items it carries on no more once their content is lost; None: none
     - `retire`: which vanished items a new manifest no longer carries; None: it carries all
     - `log`: the newest entry of the log of whoever backs up, for the record; None where there is none
+    - `compression`: of new content
     - `cache`: the folder of the repository's cache; None: nothing is kept on this machine
     - `stop`: called often, raises to end the run
     """
@@ -70,6 +72,7 @@ class BackupOptions(Struct, frozen=True):
     retire: ItemRetirement | None = None
     give_up: ItemRetirement | None = None
     log: LogHead | None = None
+    compression: Compression = Compression.FAST
     cache: Path | None = None
     stop: Callable[[], None] = lambda: None
     progress: Progress = field(default_factory=NoProgress)

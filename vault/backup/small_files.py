@@ -17,11 +17,11 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from classify.format import HEAD, sniff
-from vault.backup.dictionaries import group_of
+from vault.backup.dictionaries import group_of, inflated_group
 from vault.format import frames as zstd
 from vault.format import manifest
 from vault.format.chunks import ChunkerParams, cut
-from vault.format.frames import Compressor, Dictionary
+from vault.format.frames import Compression, Compressor, Dictionary
 from vault.format.inflated import inflated
 from vault.problems import Problem
 from vault.source.attributes import Extended
@@ -77,6 +77,9 @@ each hour: 0.38 of its size, and 0.32 at best, with a third."""
 Delta = tuple[bytes, bytes]
 """The chunk of a delta's base, and the BLAKE3 of the inflated form."""
 
+InflatedIn = tuple[str, bytes]
+"""The group of an inflated form that is no delta, "" for none, and its BLAKE3."""
+
 
 class BatchColumns(NamedTuple):
     """What reading a batch gave. A row is a file that was read.
@@ -88,8 +91,8 @@ class BatchColumns(NamedTuple):
     - `chunk_counts`: of each row; `chunk_ids`, `chunk_lengths`: of all chunks, one after another
     - `frame_chunks`: of each frame, the place of its chunk among these; `frame_groups`: the place of its dictionary in
       `groups`; `frame_sizes`: in bytes
-    - `groups`: the name of a group of files that share a dictionary; or of a delta its base's chunk, and the BLAKE3 of the
-      inflated form in it
+    - `groups`: the name of a group of files that share a dictionary; of an inflated form its group and its BLAKE3; of a delta
+      its base's chunk and the BLAKE3 of the inflated form in it
     - `frames`: one after another
     - `bases`: new ones, to which deltas among the frames refer
     - `notes`: what few files have
@@ -107,7 +110,7 @@ class BatchColumns(NamedTuple):
     chunk_lengths: array[int]
     frame_chunks: array[int]
     frame_groups: array[int]
-    groups: tuple[str | Delta, ...]
+    groups: tuple[str | InflatedIn | Delta, ...]
     frame_sizes: array[int]
     frames: bytes | bytearray | memoryview
     bases: tuple[DeltaBase, ...] = ()
@@ -123,6 +126,7 @@ class SmallFileReader:
     - `chunker`: how content is cut
     - `dictionaries`: by group
     - `is_stored`: whether a chunk was stored before this run
+    - `inflates`: whether the inflated form is stored of whatever has one, also where it is no delta
     """
 
     def __init__(
@@ -132,13 +136,17 @@ class SmallFileReader:
         chunker: ChunkerParams,
         dictionaries: dict[str, Dictionary],
         is_stored: Callable[[bytes], bool],
+        compression: Compression = Compression.FAST,
+        *,
+        inflates: bool = False,
     ) -> None:
         self._reader = reader
         self._key = key
         self._cutter = chunker.cutter()
         self._smallest = chunker.smallest
-        self._compressors: dict[str | Delta, Compressor] = {name: Compressor(one) for name, one in dictionaries.items()}
-        self._plain = Compressor()
+        self._compressors = {name: Compressor(one, compression) for name, one in dictionaries.items()}
+        self._plain = Compressor(compression=compression)
+        self._inflates = inflates
         self._is_stored = is_stored
         self._seen: set[bytes] = set()
         self._seen_before: set[bytes] = set()
@@ -149,7 +157,7 @@ class SmallFileReader:
         statuses, digests, chunk_ids, lengths = bytearray(), bytearray(), bytearray(), array("q")
         frames, frame_chunks, frame_groups, frame_sizes = list[bytes](), array("i"), array("h"), array("i")
         notes, others, new_bases = list[FileNote](), list[tuple[int, Problem | None]](), list[DeltaBase]()
-        format_codes, group_codes = dict[str | None, int](), dict[str | Delta, int]()
+        format_codes, group_codes = dict[str | None, int](), dict[str | InflatedIn | Delta, int]()
         key, smallest, cutter, plain = self._key, self._smallest, self._cutter, self._plain
         room = MOST_BYTES
         for place, answer in enumerate(self._reader.contents(paths)):
@@ -171,19 +179,22 @@ class SmallFileReader:
                 counts.append(0)
                 continue
             base = bases.get(path) if bases else None
-            form = inflated(data) if base is not None else None
+            form = inflated(data) if base is not None or self._inflates else None
             whole = size <= smallest or form is not None
-            group: str | Delta = group_of(path) if whole else ""
-            compressor = self._compressors.get(group)
+            name = group_of(path) if whole else ""
+            compressor = self._compressors.get(name)
             if compressor is None:
-                group, compressor = "", plain
+                name, compressor = "", plain
+            group: str | InflatedIn | Delta = name
             before = len(lengths)
             for piece in (data,) if whole else cut(cutter, data):
                 chunk = blake3(piece, key=key).digest()
                 chunk_ids += chunk
                 if self._is_new(chunk):
-                    if base is None or form is None:
+                    if form is None:
                         frame = compressor.frame(piece)
+                    elif base is None:
+                        group, frame = self._inflated(form, path)
                     else:
                         group, frame = self._delta(form, base, new_bases)
                     frames.append(frame)
@@ -197,6 +208,14 @@ class SmallFileReader:
             frame_chunks, frame_groups, tuple(group_codes), frame_sizes, b"".join(frames), tuple(new_bases), tuple(notes),
             tuple(others),
         )  # fmt: skip
+
+    def _inflated(self, form: bytes, path: bytes) -> tuple[InflatedIn, bytes]:
+        """The group of a form that is no delta, and its frame."""
+        name = inflated_group(group_of(path))
+        compressor = self._compressors.get(name)
+        if compressor is None:
+            name, compressor = "", self._plain
+        return (name, blake3(form).digest()), compressor.form_frame(form)
 
     def _delta(self, form: bytes, base: DeltaBase, new: list[DeltaBase]) -> tuple[Delta, bytes]:
         """A delta and its frame: to the given base, or where too little is left of that, to the form itself, which is added to

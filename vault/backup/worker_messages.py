@@ -42,6 +42,7 @@ class WorkerTools(NamedTuple):
     - `chunker`: smallest, average, largest, normalisation
     - `dictionaries`: by group; their bytes
     - `dictionary_groups`: by the chunk that holds the dictionary
+    - `compression`, `inflates`: as for `SmallFileReader`
     - `memory_size`: of the shared memory in bytes
     - `stored_size`: bytes of sorted chunk ids in the other shared memory
     """
@@ -51,6 +52,8 @@ class WorkerTools(NamedTuple):
     chunker: tuple[int, int, int, int]
     dictionaries: dict[str, bytes]
     dictionary_groups: dict[bytes, str]
+    compression: str
+    inflates: bool
     memory_size: int
     stored_size: int
 
@@ -63,6 +66,7 @@ class SealRequest(NamedTuple):
     - `front`, `file_key`: of the age file
     - `chunks`: ids, one after another; `stored_sizes`, `plain_sizes`: as 64-bit numbers
     - `dictionary`: the chunk that holds it
+    - `forms`: as in `UnsealedPack`
     """
 
     at: int
@@ -74,6 +78,7 @@ class SealRequest(NamedTuple):
     stored_sizes: bytes
     plain_sizes: bytes
     dictionary: bytes | None
+    forms: dict[bytes, bytes]
 
 
 def pack_slot(limit: int) -> int:

@@ -72,7 +72,13 @@ class Worker:
         chunker = ChunkerParams(smallest, average, largest, normalisation)  # type: ignore[arg-type]  # checked by the descriptor
         known = FlatIds(memoryview(ids)[: tools.stored_size // ID_SIZE * ID_SIZE])
         self._small_files = SmallFileReader(
-            reader, tools.key, chunker, dictionaries, lambda chunk: known.find(chunk) is not None
+            reader,
+            tools.key,
+            chunker,
+            dictionaries,
+            lambda chunk: known.find(chunk) is not None,
+            frames.Compression(tools.compression),
+            inflates=tools.inflates,
         )
         by_chunk = {chunk: dictionaries[group] for chunk, group in tools.dictionary_groups.items()}
         self._expanders = frames.Expanders(by_chunk.__getitem__)
@@ -103,5 +109,5 @@ class Worker:
         chunks = [request.chunks[at : at + ID_SIZE] for at in range(0, len(request.chunks), ID_SIZE)]
         stored, plain = array("q", request.stored_sizes), array("q", request.plain_sizes)
         rows = rows_of(chunks, stored, plain, repeat(request.dictionary, len(chunks)))
-        verify(start.reader(data), data, rows, self._key, self._expanders, {})
+        verify(start.reader(data), data, rows, self._key, self._expanders, request.forms)
         return size, hashlib.sha256(data).digest()

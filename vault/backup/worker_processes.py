@@ -32,6 +32,7 @@ from vault.backup.dictionaries import TrainedDictionary
 from vault.backup.small_files import BatchColumns, DeltaBase
 from vault.backup.worker_messages import BATCH_SLOT, READ, READY, SEAL, Message, SealRequest, WorkerTools
 from vault.errors import Damaged, StrongroomError
+from vault.format.frames import Compression
 from vault.repository.pack_sealing import OwnSealer, SealedPack, UnsealedPack
 from vault.repository.pack_writer import IN_FLIGHT
 from vault.repository.project import Project
@@ -150,9 +151,9 @@ class WorkerProcesses:
             os.close(memory)
             os.close(stored)
 
-    def equip(self, trained: dict[str, TrainedDictionary]) -> bool:
+    def equip(self, trained: dict[str, TrainedDictionary], compression: Compression, *, inflates: bool) -> bool:
         """Give them their tools; returns whether all of them work. Where a program has its interpreter built in, none may start
-        by itself."""
+        by itself. compression, inflates: as for `SmallFileReader`."""
         descriptor = self._project.descriptor.content
         self._dictionaries |= {one.chunk for one in trained.values()}
         tools = WorkerTools(
@@ -161,6 +162,8 @@ class WorkerProcesses:
             (descriptor.smallest, descriptor.average, descriptor.largest, descriptor.normalisation),
             {name: one.data for name, one in trained.items()},
             {one.chunk: name for name, one in trained.items()},
+            compression.value,
+            inflates,
             self._size,
             len(self._known.stored_ids),
         )
@@ -216,7 +219,8 @@ class WorkerProcesses:
             b"".join(pack.chunks),
             array("q", pack.stored_sizes).tobytes(),
             array("q", pack.plain_sizes).tobytes(),
-            *different,
+            next(iter(different)),
+            dict(pack.forms),
         )
 
         def release() -> None:

@@ -333,7 +333,10 @@ def test_a_worker_ends_by_itself_once_nobody_is_there_and_leaves_signals_to_othe
     os.ftruncate(memory, size)
     one = worker_processes._start(root, memory, stored)
     try:
-        tools = worker_messages.WorkerTools(b"reports", bytes(32), (1024, 4096, 16_384, 1), {}, {}, size, 0)
+        chunker = 1024, 4096, 16_384, 1
+        tools = worker_messages.WorkerTools(
+            b"reports", bytes(32), chunker, {}, {}, "fast", inflates=False, memory_size=size, stored_size=0
+        )
         worker_messages.send(one.requests, tuple(tools))
         assert worker_messages.receive(one.replies) == (worker_messages.READY,)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
