@@ -172,9 +172,7 @@ def test_a_pack_that_changed_while_it_was_sealed_is_not_stored() -> None:
     builder.add(chunk_id(KEY, b"something else"), frames.Compressor().frame(b"content"), len(b"content"))
     builder.finish()
     start = age.FileStart.new([identity().recipient], SeededChance("seal"))
-    unsealed = pack_sealing.UnsealedPack(
-        builder.plain, start, builder.chunks, builder.stored_sizes, builder.plain_sizes, [None], pack_sealing.no_dictionary
-    )
+    unsealed = pack_sealing.UnsealedPack.of(builder, start, pack_sealing.no_dictionary)
     with pytest.raises(Damaged):
         pack_sealing.OwnSealer().seal(unsealed, KEY)
 

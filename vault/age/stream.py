@@ -41,6 +41,11 @@ def room_for_tags(plain_size: int) -> int:
     return sealed_length(plain_size) - plain_size
 
 
+def room_in_place(plain_size: int) -> int:
+    """Bytes before `plain_size` plain bytes that sealing them in place needs."""
+    return room_for_tags(plain_size) + SEGMENT
+
+
 def plain_length(sealed_size: int) -> int:
     """Plain bytes in segments of `sealed_size` bytes altogether. Raises `PayloadDamaged` for a size that none have."""
     segments = -(-sealed_size // SEALED_SEGMENT)
@@ -69,12 +74,15 @@ class PayloadKey:
 
     def seal_segments_in_place(self, buffer: memoryview, plain_start: int, plain_size: int) -> int:
         """Seal the plain bytes that lie in `buffer` from `plain_start` on; the segments lie at its beginning afterwards. Gives
-        their bytes. There must be room for all tags before the plain bytes: `room_for_tags`."""
+        their bytes. There must be `room_in_place` before the plain bytes, so that no segment is written over while it is
+        read."""
+        if plain_start < room_in_place(plain_size):
+            raise ValueError(f"{plain_start} bytes are no room to seal {plain_size} in place")
         last = max(0, plain_size - 1) // SEGMENT
         encrypt_into = self._cipher.encrypt_into
         for number in range(last + 1):
             start = plain_start + number * SEGMENT
-            piece = bytes(buffer[start : min(start + SEGMENT, plain_start + plain_size)])  # its own place is written over
+            piece = buffer[start : min(start + SEGMENT, plain_start + plain_size)]
             at = number * SEALED_SEGMENT
             encrypt_into(_nonce(number, last), piece, None, buffer[at : at + len(piece) + TAG_SIZE])
         return sealed_length(plain_size)

@@ -67,6 +67,22 @@ class Frame(NamedTuple):
     plain_size: int
 
 
+class _Run(NamedTuple):
+    """Frames of one group that lie one after another in `data`. chunks: each once · sizes: of each frame."""
+
+    group: str | Delta
+    chunks: list[bytes]
+    data: memoryview
+    sizes: Sequence[int]
+    plain_sizes: list[int]
+
+    def frames(self) -> Iterator[Frame]:
+        at = 0
+        for chunk, size, plain_size in zip(self.chunks, self.sizes, self.plain_sizes, strict=True):
+            yield Frame(self.group, chunk, self.data[at : at + size], plain_size)
+            at += size
+
+
 class Frames(Struct):
     """New chunks out of pieces of a large file. number: of the batch, in the order in which their results are taken."""
 
@@ -183,8 +199,42 @@ class ContentWriter:
         for base in batch.bases:
             self._bases.add(base)
             self._add(Frame("", base.chunk, base.frame, base.size), {})
-        for frame in _frames(batch):
-            self._add(frame, known)
+        ids = [bytes(batch.chunk_ids[at : at + ID_SIZE]) for at in range(0, len(batch.chunk_ids), ID_SIZE)]
+        start, at, data, end = 0, 0, memoryview(batch.frames), len(batch.frame_groups)
+        while start < end:
+            code, stop = batch.frame_groups[start], start + 1
+            while stop < end and batch.frame_groups[stop] == code:
+                stop += 1
+            places, sizes = batch.frame_chunks[start:stop], batch.frame_sizes[start:stop]
+            run = _Run(
+                batch.groups[code],
+                [ids[place] for place in places],
+                data[at : at + sum(sizes)],
+                sizes,
+                [batch.chunk_lengths[place] for place in places],
+            )
+            if not self._add_run(run):
+                for frame in run.frames():
+                    self._add(frame, known)
+            start, at = stop, at + len(run.data)
+
+    def _add_run(self, run: _Run) -> bool:
+        """All frames of a run at once, into the builder of their group; False where each must be looked at by itself."""
+        if not isinstance(run.group, str):
+            return False
+        builder, limit = self._builders.get(run.group), self._session.project.descriptor.limits.pack
+        if (
+            builder is None
+            or builder.size + len(run.data) > limit
+            or len(builder.chunks) + len(run.chunks) > MAX_CHUNKS_IN_PACK
+        ):
+            return False
+        with self._claims:
+            if any(chunk in self._claimed or chunk in self._known for chunk in run.chunks):
+                return False
+            self._known.add(run.chunks)
+        builder.add_many(run.chunks, run.data, run.sizes, run.plain_sizes)
+        return True
 
     def cut(self, content: memoryview) -> list[memoryview]:
         """Cut a piece of a large file, in the calling thread."""
@@ -288,7 +338,8 @@ class ContentWriter:
             builder = None
         if builder is None:
             trained = self._trained.get(group)
-            builder = self._builders[group] = PackBuilder(trained.chunk if trained else None)
+            dictionary = trained.chunk if trained else None
+            builder = self._builders[group] = PackBuilder(dictionary, self._session.packs.lend())
         return builder
 
     def _close_pack(self, group: str) -> None:
@@ -303,14 +354,6 @@ class ContentWriter:
         trained = self._trained.get(group)
         dictionaries = {trained.chunk: trained.dictionary} if trained else {}
         self._session.packs.submit(builder, CONTENT_TIER, dictionaries.__getitem__)
-
-
-def _frames(batch: BatchColumns) -> Iterator[Frame]:
-    ids, data, at = memoryview(batch.chunk_ids), memoryview(batch.frames), 0
-    for chunk, group, size in zip(batch.frame_chunks, batch.frame_groups, batch.frame_sizes, strict=True):
-        name = bytes(ids[chunk * ID_SIZE : (chunk + 1) * ID_SIZE])
-        yield Frame(batch.groups[group], name, data[at : at + size], batch.chunk_lengths[chunk])
-        at += size
 
 
 def inflates(compression: Compression, project: Project) -> bool:

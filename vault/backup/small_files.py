@@ -89,8 +89,8 @@ class BatchColumns(NamedTuple):
     - `sizes`, `digests`: bytes of each content, and its BLAKE3
     - `formats`: of each row, its place in `format_names`
     - `chunk_counts`: of each row; `chunk_ids`, `chunk_lengths`: of all chunks, one after another
-    - `frame_chunks`: of each frame, the place of its chunk among these; `frame_groups`: the place of its dictionary in
-      `groups`; `frame_sizes`: in bytes
+    - `frame_chunks`: of each frame, the place of its chunk among these; frames of one group lie beside each other
+    - `frame_groups`: the place of its dictionary in `groups`; `frame_sizes`: in bytes
     - `groups`: the name of a group of files that share a dictionary; of an inflated form its group and its BLAKE3; of a delta
       its base's chunk and the BLAKE3 of the inflated form in it
     - `frames`: one after another
@@ -155,7 +155,7 @@ class SmallFileReader:
         """Read a batch. bases: of files that may be stored as deltas, by path. Raises nothing that is one file's."""
         places, sizes, formats, counts = array("i"), array("q"), array("h"), array("i")
         statuses, digests, chunk_ids, lengths = bytearray(), bytearray(), bytearray(), array("q")
-        frames, frame_chunks, frame_groups, frame_sizes = list[bytes](), array("i"), array("h"), array("i")
+        frames, frame_chunks, frame_groups = list[bytes](), array("i"), array("h")
         notes, others, new_bases = list[FileNote](), list[tuple[int, Problem | None]](), list[DeltaBase]()
         format_codes, group_codes = dict[str | None, int](), dict[str | InflatedIn | Delta, int]()
         key, smallest, cutter, plain = self._key, self._smallest, self._cutter, self._plain
@@ -198,15 +198,15 @@ class SmallFileReader:
                     else:
                         group, frame = self._delta(form, base, new_bases)
                     frames.append(frame)
-                    frame_sizes.append(len(frame))
                     frame_chunks.append(len(lengths))
                     frame_groups.append(group_codes.setdefault(group, len(group_codes)))
                 lengths.append(len(piece))
             counts.append(len(lengths) - before)
+        frames, frame_chunks, frame_groups = _by_group(frames, frame_chunks, frame_groups)
         return BatchColumns(
             places, statuses, sizes, digests, formats, tuple(format_codes), counts, chunk_ids, lengths,
-            frame_chunks, frame_groups, tuple(group_codes), frame_sizes, b"".join(frames), tuple(new_bases), tuple(notes),
-            tuple(others),
+            frame_chunks, frame_groups, tuple(group_codes), array("i", map(len, frames)), b"".join(frames),
+            tuple(new_bases), tuple(notes), tuple(others),
         )  # fmt: skip
 
     def _inflated(self, form: bytes, path: bytes) -> tuple[InflatedIn, bytes]:
@@ -239,6 +239,14 @@ class SmallFileReader:
             self._seen = seen
         seen.add(chunk)
         return True
+
+
+def _by_group(frames: list[bytes], chunks: array[int], groups: array[int]) -> tuple[list[bytes], array[int], array[int]]:
+    """Frames of one group beside each other, as they go into one pack."""
+    if len(set(groups)) < 2:
+        return frames, chunks, groups
+    order = sorted(range(len(frames)), key=groups.__getitem__)
+    return [frames[at] for at in order], array("i", [chunks[at] for at in order]), array("h", [groups[at] for at in order])
 
 
 def _note(row: int, extended: Extended, consistency: Consistency) -> FileNote:

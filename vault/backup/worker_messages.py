@@ -18,7 +18,6 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from vault.age.stream import SEALED_SEGMENT, room_for_tags
 from vault.backup.small_files import MOST_BYTES, BatchColumns, DeltaBase, FileNote
 from vault.problems import Problem
 
@@ -61,8 +60,7 @@ class WorkerTools(NamedTuple):
 class SealRequest(NamedTuple):
     """A pack that lies in shared memory.
 
-    - `at`: where its slot begins
-    - `plain_at`, `plain_size`: of its plain stream, from the slot's beginning on; the age file is to begin where the slot does
+    - `at`, `plain_size`: where its memory begins, and bytes of its plain stream; the age file is to begin where the memory does
     - `front`, `file_key`: of the age file
     - `chunks`: ids, one after another; `stored_sizes`, `plain_sizes`: as 64-bit numbers
     - `dictionary`: the chunk that holds it
@@ -70,7 +68,6 @@ class SealRequest(NamedTuple):
     """
 
     at: int
-    plain_at: int
     plain_size: int
     front: bytes
     file_key: bytes
@@ -79,17 +76,6 @@ class SealRequest(NamedTuple):
     plain_sizes: bytes
     dictionary: bytes | None
     forms: dict[bytes, bytes]
-
-
-def pack_slot(limit: int) -> int:
-    """Bytes for a pack whose frames have `limit` bytes: with its table of contents, its tags, its header."""
-    plain = limit + limit // 16 + 4 * 1024 * 1024
-    return plain + 2 * room_for_tags(plain) + 2 * SEALED_SEGMENT
-
-
-def plain_place(front: int, plain_size: int) -> int:
-    """Where in its slot a plain stream must begin to be sealed in place."""
-    return front + room_for_tags(plain_size)
 
 
 Message = tuple[Any, ...]

@@ -104,7 +104,7 @@ class Worker:
         """Seal a pack in its place; gives its bytes and its SHA-256."""
         start = FileStart(request.front, request.file_key)
         slot = self._memory[request.at :]
-        size = seal_in_place(start, slot, request.plain_at, request.plain_size)
+        size = seal_in_place(start, slot, request.plain_size)
         data = slot[:size]
         chunks = [request.chunks[at : at + ID_SIZE] for at in range(0, len(request.chunks), ID_SIZE)]
         stored, plain = array("q", request.stored_sizes), array("q", request.plain_sizes)

@@ -33,7 +33,8 @@ from vault.backup.small_files import BatchColumns, DeltaBase
 from vault.backup.worker_messages import BATCH_SLOT, READ, READY, SEAL, Message, SealRequest, WorkerTools
 from vault.errors import Damaged, StrongroomError
 from vault.format.frames import Compression
-from vault.repository.pack_sealing import OwnSealer, SealedPack, UnsealedPack
+from vault.format.pack import PackMemory
+from vault.repository.pack_sealing import OwnSealer, SealedPack, UnsealedPack, pack_memory_size
 from vault.repository.pack_writer import IN_FLIGHT
 from vault.repository.project import Project
 from vault.repository.sorted_index import KnownChunks
@@ -46,6 +47,10 @@ ms a file."""
 
 MOST_WORKERS = 4
 """Each takes 40 to 70 MB; the main thread keeps no more of them busy."""
+
+MOST_FILLED = 6
+"""Packs that are filled in shared memory at once, one a group of files; further ones are sealed in this process. Memory that
+nothing is written to costs nothing."""
 
 START_UP = 20.0
 """Seconds that a worker may take to start."""
@@ -124,12 +129,12 @@ class WorkerProcesses:
     def __init__(self, project: Project, reader: Reader, known: KnownChunks, workers: int, batches: int) -> None:
         """batches: that may be asked for and not released at once. Raises OSError, MemoryError where the system has no room."""
         limit = project.descriptor.limits.pack
-        self._pack_slot = worker_messages.pack_slot(limit)
+        self._pack_slot = pack_memory_size(limit)
         self._room = threading.Lock()
         self._batch_slots = [place * BATCH_SLOT for place in range(batches)]
         first = batches * BATCH_SLOT
-        self._pack_slots = [first + place * self._pack_slot for place in range(IN_FLIGHT)]
-        self._size = first + IN_FLIGHT * self._pack_slot
+        self._pack_slots = [first + place * self._pack_slot for place in range(IN_FLIGHT + MOST_FILLED)]
+        self._size = first + len(self._pack_slots) * self._pack_slot
         self._project = project
         self._prefix = reader.prefix
         self._known = known
@@ -196,25 +201,30 @@ class WorkerProcesses:
         with self._room:
             self._batch_slots.append(answer.slot)
 
+    def lend(self) -> PackMemory | None:
+        """See `vault.repository.pack_sealing.Sealer`."""
+        with self._room:
+            if not self._pack_slots:
+                return None
+            at = self._pack_slots.pop()
+
+        def release() -> None:
+            with self._room:
+                self._pack_slots.append(at)
+
+        return PackMemory(self._memory[at : at + self._pack_slot], release, at)
+
     def seal(self, pack: UnsealedPack, key: bytes) -> SealedPack:
         """See `vault.repository.pack_sealing.Sealer`."""
-        front, size = pack.start.front, len(pack.plain)
-        different = set(pack.dictionaries)
+        memory, different = pack.memory, set(pack.dictionaries)
+        if not isinstance(memory, PackMemory) or memory.place < 0:
+            return self._own_sealer.seal(pack, key)
         if len(different) > 1 or not different <= self._dictionaries:  # the workers do not have the bases of deltas
             return self._own_sealer.seal(pack, key)
-        if pack.start.sealed_size(size) > self._pack_slot:  # a single frame that is longer than packs should be
-            return self._own_sealer.seal(pack, key)
-        with self._room:
-            at = self._pack_slots.pop()
-        slot = self._memory[at : at + self._pack_slot]
-        plain_at = worker_messages.plain_place(len(front), size)
-        slot[plain_at : plain_at + size] = pack.plain
-        pack.plain = bytearray()
         request = SealRequest(
-            at,
-            plain_at,
-            size,
-            front,
+            memory.place,
+            pack.size,
+            pack.start.front,
             pack.start.file_key,
             b"".join(pack.chunks),
             array("q", pack.stored_sizes).tobytes(),
@@ -222,17 +232,12 @@ class WorkerProcesses:
             next(iter(different)),
             dict(pack.forms),
         )
-
-        def release() -> None:
-            with self._room:
-                self._pack_slots.append(at)
-
         try:
             sealed, sha256 = _result(self._least_busy().ask((SEAL, *request)))
         except BaseException:
-            release()
+            pack.release()
             raise
-        return SealedPack(slot[:sealed], sha256, release)
+        return SealedPack(memory.view[:sealed], sha256, pack.release)
 
     def close(self) -> None:
         """End them. Whoever still waits for one gets an error."""

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from vault.age.header import LARGEST_HEADER
+from vault.age.stream import NONCE_SIZE, room_in_place
 from vault.errors import Damaged, Unstorable
 from vault.format import parquet
 from vault.format.chunks import ID_SIZE, LARGEST_CHUNK
@@ -40,6 +43,25 @@ LARGEST_FRAME = LARGEST_CHUNK + LARGEST_CHUNK // 128 + 1024
 """Bytes; zstd adds a little to what does not compress."""
 
 
+PLAIN_AT = LARGEST_HEADER + NONCE_SIZE + room_in_place(1 << 26)
+"""Bytes before the plain stream of a pack that is being made: it is sealed where it lies."""
+
+Buffer = bytes | bytearray | memoryview
+
+
+class PackMemory(Struct):
+    """Memory for one pack, which somebody lends.
+
+    - `view`: the age file will begin where it does, the plain stream lies at `PLAIN_AT`
+    - `release`: to be called once nobody needs the pack any more; then another one is made there
+    - `place`: of the view in shared memory; -1 where it is not shared
+    """
+
+    view: memoryview
+    release: Callable[[], None]
+    place: int = -1
+
+
 @cache
 def contents_schema() -> pa.Schema:
     """The table of contents: chunk, offset, stored, plain as in the index, and the dictionary."""
@@ -57,35 +79,71 @@ def contents_schema() -> pa.Schema:
 
 
 class PackBuilder(Struct):
-    """Collects frames until there are enough for a pack. dictionary: id of the chunk that holds the zstd dictionary of those
-    that come without one of their own · forms: BLAKE3 of inflated forms that were found to be right, by chunk."""
+    """Collects frames until there are enough for a pack.
+
+    - `dictionary`: id of the chunk that holds the zstd dictionary of the frames that come without one of their own
+    - `lent`: memory for the pack; without it, or where it is too small, the builder has its own
+    - `size`: bytes of the plain stream so far
+    - `forms`: BLAKE3 of inflated forms that were found to be right, by chunk
+    """
 
     dictionary: bytes | None = None
-    plain: bytearray = field(default_factory=bytearray)
+    lent: PackMemory | None = None
+    size: int = 0
     chunks: list[bytes] = field(default_factory=list)
     dictionaries: list[bytes | None] = field(default_factory=list)
     stored_sizes: list[int] = field(default_factory=list)
     plain_sizes: list[int] = field(default_factory=list)
     forms: dict[bytes, bytes] = field(default_factory=dict)
+    _own: bytearray = field(default_factory=bytearray)
 
     @property
-    def size(self) -> int:
-        """Bytes of frames so far."""
-        return len(self.plain)
+    def plain(self) -> memoryview:
+        """The plain stream so far; nothing can be added while it is held."""
+        return self._memory[PLAIN_AT : PLAIN_AT + self.size]
 
-    def add(
-        self, chunk: bytes, frame: bytes | bytearray | memoryview, plain_size: int, dictionary: bytes | None = None
-    ) -> None:
+    @property
+    def _memory(self) -> memoryview:
+        return memoryview(self._own) if self.lent is None else self.lent.view
+
+    def take_memory(self) -> bytearray | PackMemory:
+        """The memory that the plain stream lies in, from `PLAIN_AT` on. The builder is of no use afterwards."""
+        taken, self.lent, self._own, self.size = self.lent or self._own, None, bytearray(), 0
+        return taken
+
+    def add(self, chunk: bytes, frame: Buffer, plain_size: int, dictionary: bytes | None = None) -> None:
         """One more frame. chunk: its id (32 bytes) · plain_size: bytes of its content · dictionary: its own."""
-        self.plain += frame
+        self._append(frame)
         self.chunks.append(chunk)
         self.dictionaries.append(dictionary or self.dictionary)
         self.stored_sizes.append(len(frame))
         self.plain_sizes.append(plain_size)
 
+    def add_many(self, chunks: Sequence[bytes], frames: Buffer, sizes: Iterable[int], plain_sizes: Iterable[int]) -> None:
+        """Frames that lie one after another, with the builder's own dictionary or none. sizes: of each in bytes."""
+        self._append(frames)
+        self.chunks += chunks
+        self.dictionaries += [self.dictionary] * len(chunks)
+        self.stored_sizes += sizes
+        self.plain_sizes += plain_sizes
+
+    def _append(self, data: Buffer) -> None:
+        start, end = PLAIN_AT + self.size, PLAIN_AT + self.size + len(data)
+        if self.lent is not None and end > len(self.lent.view):
+            self._own = bytearray(self.lent.view[:start])
+            self.lent.release()
+            self.lent = None
+        if self.lent is not None:
+            self.lent.view[start:end] = data
+        else:
+            if not self._own:
+                self._own += bytes(PLAIN_AT)
+            self._own += data
+        self.size += len(data)
+
     def finish(self) -> pa.Table:
-        """Append the table of contents to `plain`, which then is the pack's whole plain stream; gives the table. Raises
-        `Unstorable` where no reader would take it."""
+        """Append the table of contents to the plain stream, which is whole then; gives the table. Raises `Unstorable` where no
+        reader would take it."""
         import pyarrow as pa
 
         offsets = [0, *itertools.accumulate(self.stored_sizes)][:-1]
@@ -101,8 +159,8 @@ class PackBuilder(Struct):
             (len(self.chunks), length, *sizes), (MOST_CHUNKS, LARGEST_CONTENTS, LARGEST_FRAME, LARGEST_CHUNK), strict=True
         )
         if any(found > bound for found, bound in most):
-            raise Unstorable(f"a pack of {len(self.chunks)} chunks and {len(self.plain)} bytes is larger than any reader takes")
-        self.plain += b"".join([_HEAD.pack(SKIPPABLE_MAGIC, length), table, _TAIL.pack(length, _TAIL_MARK)])
+            raise Unstorable(f"a pack of {len(self.chunks)} chunks and {self.size} bytes is larger than any reader takes")
+        self._append(b"".join([_HEAD.pack(SKIPPABLE_MAGIC, length), table, _TAIL.pack(length, _TAIL_MARK)]))
         return contents
 
 

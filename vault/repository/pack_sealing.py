@@ -9,6 +9,8 @@ What is here needs neither Arrow nor a store: worker processes do it as well, se
 from __future__ import annotations
 
 import hashlib
+import mmap
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
@@ -16,10 +18,11 @@ from blake3 import blake3
 from msgspec import Struct, field
 
 from vault.age.sealing import FileStart
-from vault.age.stream import PayloadReader, room_for_tags
+from vault.age.stream import PayloadReader
 from vault.errors import Damaged
 from vault.format.chunks import chunk_id
 from vault.format.frames import Dictionary, Expanders
+from vault.format.pack import PLAIN_AT, PackBuilder, PackMemory
 
 OPENED_AT_ONCE = 1024 * 1024
 """Bytes of a pack that are read back together."""
@@ -38,14 +41,16 @@ def no_dictionary(_chunk: bytes) -> Dictionary:
 class UnsealedPack(Struct):
     """A whole plain stream, and what it takes to seal it.
 
-    - `plain`: whoever seals it takes it out, so that its memory can be used again
+    - `memory`: in which it lies, from `PLAIN_AT` on
+    - `size`: bytes of the plain stream
     - `start`: of the age file
     - `chunks`, `stored_sizes`, `plain_sizes`, `dictionaries`: of each frame, in the order in which they lie
     - `dictionary_of`: the dictionary that a chunk holds
     - `forms`: BLAKE3 of inflated forms, by chunk, that gave their content when they were made
     """
 
-    plain: bytearray
+    memory: bytearray | PackMemory
+    size: int
     start: FileStart
     chunks: list[bytes]
     stored_sizes: list[int]
@@ -53,6 +58,27 @@ class UnsealedPack(Struct):
     dictionaries: list[bytes | None]
     dictionary_of: Callable[[bytes], Dictionary]
     forms: Mapping[bytes, bytes] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, builder: PackBuilder, start: FileStart, dictionary_of: Callable[[bytes], Dictionary]) -> UnsealedPack:
+        """Of a builder that is finished, which is of no use afterwards."""
+        size = builder.size
+        return cls(
+            builder.take_memory(),
+            size,
+            start,
+            builder.chunks,
+            builder.stored_sizes,
+            builder.plain_sizes,
+            builder.dictionaries,
+            dictionary_of,
+            builder.forms,
+        )
+
+    def release(self) -> None:
+        """Nobody needs its memory any more."""
+        if isinstance(self.memory, PackMemory):
+            self.memory.release()
 
 
 class SealedPack(NamedTuple):
@@ -66,6 +92,10 @@ class SealedPack(NamedTuple):
 class Sealer(Protocol):
     """Seals packs. From several threads."""
 
+    def lend(self) -> PackMemory | None:
+        """Memory in which a pack may be put together, to be sealed there; None where there is no more."""
+        ...
+
     def seal(self, pack: UnsealedPack, key: bytes) -> SealedPack:
         """Seal it, and read it back. key: of chunk ids. Raises `Damaged`; then nothing may be stored."""
         ...
@@ -76,29 +106,60 @@ class Sealer(Protocol):
 
 
 class OwnSealer:
-    """Seals in the calling thread, in the memory of the plain stream: a pack takes its size once, not twice."""
+    """Seals in the calling thread, in the memory of the plain stream: a pack takes its size once, not twice. It lends memory
+    that is used again and again: what the kernel gives anew for each pack it clears before, page by page.
+
+    limit: bytes of frames in a pack · most: that are lent at once.
+    """
+
+    def __init__(self, limit: int = 0, most: int = 0) -> None:
+        self._size = pack_memory_size(limit)
+        self._may_be_made = most if hasattr(mmap, "MAP_ANONYMOUS") else 0
+        self._free: list[memoryview] = []
+        self._lock = threading.Lock()
+
+    def lend(self) -> PackMemory | None:
+        """See `Sealer`."""
+        with self._lock:
+            if not self._free:
+                if not self._may_be_made:
+                    return None
+                self._may_be_made -= 1
+                try:
+                    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+                    self._free.append(memoryview(mmap.mmap(-1, self._size, flags=flags)))
+                except (OSError, MemoryError):
+                    return None
+            view = self._free.pop()
+        return PackMemory(view, lambda: self._free.append(view))
 
     def seal(self, pack: UnsealedPack, key: bytes) -> SealedPack:
         """See `Sealer`."""
-        data, pack.plain = pack.plain, bytearray()
-        size, front = len(data), len(pack.start.front)
-        data[0:0] = bytes(front + room_for_tags(size))
-        with memoryview(data) as view:
-            seal_in_place(pack.start, view, front + room_for_tags(size), size)
-        rows = rows_of(pack.chunks, pack.stored_sizes, pack.plain_sizes, pack.dictionaries)
-        verify(pack.start.reader(data), data, rows, key, Expanders(pack.dictionary_of), pack.forms)
-        return SealedPack(data, hashlib.sha256(data).digest(), lambda: None)
+        try:
+            whole = pack.memory.view if isinstance(pack.memory, PackMemory) else memoryview(pack.memory)
+            data = whole[: seal_in_place(pack.start, whole, pack.size)]
+            rows = rows_of(pack.chunks, pack.stored_sizes, pack.plain_sizes, pack.dictionaries)
+            verify(pack.start.reader(data), data, rows, key, Expanders(pack.dictionary_of), pack.forms)
+            return SealedPack(data, hashlib.sha256(data).digest(), pack.release)
+        except BaseException:
+            pack.release()
+            raise
 
     def close(self) -> None:
         """Nothing is held."""
 
 
-def seal_in_place(start: FileStart, view: memoryview, plain_at: int, plain_size: int) -> int:
-    """Make the age file, at the beginning of `view`, of the plain stream that lies in it behind room for the front and its
-    tags. Gives the file's bytes."""
+def pack_memory_size(limit: int) -> int:
+    """Bytes of memory that hold a pack whose frames have `limit` bytes, with its table of contents, and room to seal it."""
+    return PLAIN_AT + limit + limit // 16 + 1024 * 1024
+
+
+def seal_in_place(start: FileStart, view: memoryview, plain_size: int) -> int:
+    """Make the age file, at the beginning of `view`, of the plain stream that lies in it from `PLAIN_AT` on. Gives the file's
+    bytes."""
     front = len(start.front)
     with view[front:] as payload:
-        sealed = start.payload_key().seal_segments_in_place(payload, plain_at - front, plain_size)
+        sealed = start.payload_key().seal_segments_in_place(payload, PLAIN_AT - front, plain_size)
     view[:front] = start.front
     return front + sealed
 

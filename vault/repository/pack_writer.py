@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vault.age.sealing import FileStart
 from vault.format.frames import Dictionary
 from vault.format.layout import CONTENT_TIER, META_TIER, pack_name
-from vault.format.pack import PackBuilder
+from vault.format.pack import PackBuilder, PackMemory
 from vault.repository.index_segments import rows_of_pack
 from vault.repository.pack_sealing import OwnSealer, SealedPack, Sealer, UnsealedPack, no_dictionary
 from vault.repository.project import Project
@@ -48,7 +48,8 @@ class PackWriter:
         self._pool = ThreadPoolExecutor(in_flight, thread_name_prefix="pack")
         self._sealing = threading.BoundedSemaphore(SEALED_AT_ONCE)
         self._running: list[_Running] = []
-        self._sealer: Sealer = OwnSealer()
+        self._own_sealer = OwnSealer(project.descriptor.limits.pack, in_flight + 1)
+        self._sealer: Sealer = self._own_sealer
         self.stored_bytes = 0
         self.packs = 0
 
@@ -61,7 +62,11 @@ class PackWriter:
         for one in self._running:
             one.sealed.wait()
         self._sealer.close()
-        self._sealer = OwnSealer()
+        self._sealer = self._own_sealer
+
+    def lend(self) -> PackMemory | None:
+        """Memory for a pack of content that will have about as many bytes as one may have; None where there is no more."""
+        return self._sealer.lend()
 
     def submit(self, builder: PackBuilder, tier: int, dictionary_of: Callable[[bytes], Dictionary] = no_dictionary) -> None:
         """Store a pack as soon as there is room for one more. dictionary_of: the dictionary that a chunk holds. Raises the
@@ -124,16 +129,6 @@ class PackWriter:
     ) -> tuple[pa.Table, SealedPack]:
         """A pack's table of contents, and the whole of it."""
         contents = builder.finish()
-        pack = UnsealedPack(
-            builder.plain,
-            start,
-            builder.chunks,
-            builder.stored_sizes,
-            builder.plain_sizes,
-            builder.dictionaries,
-            dictionary_of,
-            builder.forms,
-        )
-        builder.plain = bytearray()  # nobody else holds on to it
-        sealer = self._sealer if tier == CONTENT_TIER else OwnSealer()
+        pack = UnsealedPack.of(builder, start, dictionary_of)
+        sealer = self._sealer if tier == CONTENT_TIER else self._own_sealer
         return contents, sealer.seal(pack, self._project.capability.chunk_id_key)
