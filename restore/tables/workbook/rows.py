@@ -29,6 +29,9 @@ MOST_COLUMNS = 16_384
 
 EMPTY_FOR_EACH = 50
 _CELL_BYTES = 64
+_SHORT_BLOCK = 64
+"""Rows of a block that is not worth a batch of its own."""
+
 _BATCH_CHARACTERS = BATCH_BYTES // 4
 _FORMULA = "a formula without a value became null"
 _ERROR = "an error value became text"
@@ -149,7 +152,8 @@ class SheetTable:
                 yield from filling.add(piece)
                 continue
             block = piece.below(filling.next_row)
-            yield from filling.add_block(block) if block.follows(filling.next_row) else filling.add(block.rows())
+            by_columns = len(block.numbers) >= _SHORT_BLOCK and block.follows(filling.next_row)
+            yield from filling.add_block(block) if by_columns else filling.add(block.rows())
         yield from filling.rest()
 
 

@@ -6,14 +6,15 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from queue import Empty, Full, Queue
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from vault.source.contract import Stop
+if TYPE_CHECKING:
+    from vault.source.contract import Stop
 
 T = TypeVar("T")
-Begin: TypeAlias = Callable[[Stop], Generator[T, None, None]]
+Begin: TypeAlias = "Callable[[Stop], Generator[T, None, None]]"
 
 LOOK_EVERY = 0.1
 """Seconds between two looks at whether to stop, of who waits for an item or for room."""
@@ -27,9 +28,13 @@ class GivenUpError(Exception):
     """Nobody wants the rest."""
 
 
+def _never() -> None:
+    """Nothing stops the one who waits."""
+
+
 @contextmanager
 def read_ahead(
-    begin: Begin[T], stop: Stop, *, depth: int = 2, cancel: Callable[[], None] | None = None
+    begin: Begin[T], stop: Stop = _never, *, depth: int = 2, cancel: Callable[[], None] | None = None
 ) -> Iterator[Iterator[T]]:
     """The items of an iterator that runs in a thread; the thread has ended when the block has.
 
