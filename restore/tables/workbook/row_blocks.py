@@ -76,7 +76,8 @@ class RowShape:
         self._pattern = re.compile(r"(?!)")
         self._groups: list[tuple[int, Kind]] = []
         self._left = MOST_CELLS
-        self._begun = False
+        self._header: str | None = None
+        """The number of the first row, most of which is text where the rows below have numbers."""
 
     @property
     def widest(self) -> int:
@@ -135,8 +136,10 @@ class RowShape:
 
     def _learn(self, text: str, at: int) -> bool:
         """Widen the shape by the next rows, as far as they are plain; whether it takes the first of them now."""
-        if not self._begun:  # a header, most of which is text where the rows below have numbers
-            self._begun = True
+        row = _ROW.match(text, at)
+        if self._header is None:
+            self._header = row[1] if row is not None else ""
+        if row is None or row[1] == self._header:
             return False
         start, met = at, self._met
         for _ in range(_LOOKED_AT):
