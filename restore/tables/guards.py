@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from restore.tables.model import BATCH_BYTES, LARGEST_ROW_BYTES, Batch, Column, Table, Value
@@ -146,7 +146,7 @@ def _cut(batch: Batch, start: int, end: int) -> Batch:
 def _bytes(cells: pa.Array | list[Value]) -> int:
     """Bytes of some cells; of Python values only the texts and bytes are counted, nests are bounded by their readers."""
     if isinstance(cells, list):
-        if set(map(type, cells)) == {str}:
-            return sum(map(len, cells))
+        with suppress(TypeError):  # not texts alone
+            return len("".join(cells))  # type: ignore[arg-type]
         return sum([len(cell) for cell in cells if isinstance(cell, (str, bytes))])
     return int(cells.nbytes)

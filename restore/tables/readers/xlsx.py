@@ -22,24 +22,21 @@ from restore.tables.model import Table
 from restore.tables.sheet_choice import SheetChoice
 from restore.tables.workbook.dates import BUILT_IN, NumberKind, shown_by
 from restore.tables.workbook.package import HINT, Package, WorkbookBounds, open_package
-from restore.tables.workbook.row_blocks import read_block
+from restore.tables.workbook.row_blocks import RowShape
 from restore.tables.workbook.rows import ReadingNotes, Row, RowBlock, SheetSummary, open_sheet
 from restore.tables.workbook.strings import PREFIXES, SharedStrings, shared_strings
 from restore.tables.workbook.xlsx_cells import Book, CellReader, column_number, row_blocks
-from restore.tables.workbook.xml import Attributes, Plainness, made_plain, walk
+from restore.tables.workbook.xml import Attributes, Plainness, decoded, made_plain, walk
 from vault.errors import Damaged
 
 _ROOT = re.compile(rb"""<worksheet(?=[^>]*\sxmlns=["']http://(?:schemas\.openxmlformats|purl\.oclc)\.org/[\w/]*main["'])""")
-_COLUMN = re.compile(rb"""<c r=["']([A-Za-z]{1,3})""")
-_NO_COLUMN = re.compile(rb"<c(?:[/>]|\s[^r])")
-_NO_VALUE = rb"\s*<(?:/c>|v\s*/|v\s*>\s*</)"
-_LOSSY = (re.compile(rb"</f>" + _NO_VALUE), re.compile(rb"/>" + _NO_VALUE), re.compile(rb" t=.e."))
-"""A formula without a value, or an error; three searches that begin with plain bytes are fifty times faster than one."""
+_COLUMN = re.compile(r"""<c r=["']([A-Za-z]{1,3})""")
+_NO_COLUMN = re.compile(r"<c(?:[/>]|\s[^r])")
+_NO_VALUE = r"\s*<(?:/c>|v\s*/|v\s*>\s*</)"
+_LOSSY = (re.compile(r"</f>" + _NO_VALUE), re.compile(r"/>" + _NO_VALUE), re.compile(r" t=.e."))
+"""A formula without a value, or an error; three searches that begin with plain text are fifty times faster than one."""
 
-_ROW_END = b"</row>"
-_EDGE = 64
-"""Bytes of a block that are looked at together with the next, longer than what is searched for."""
-
+_ROW_END = "</row>"
 _MOST_SHEETS = 10_000
 NO_PART = "a sheet that the workbook names and does not hold was left out"
 
@@ -57,63 +54,76 @@ class XlsxSheet:
         self._bounds = bounds
         self._part = part
         self._book = book
+        self._shape = RowShape(book.shown)
         self._plain = False
         self.name = name
 
     def quick(self) -> SheetSummary:
-        """A look at the bytes: whether they are plain XML, which columns occur, whether any value is an error or missing."""
+        """A look at the bytes: whether they are plain XML, which columns occur, whether any value is an error or missing. Rows
+        that are alike say so by their shape."""
         plainness = Plainness(_ROOT)
-        letters: set[bytes] = set()
+        letters: set[str] = set()
         placed = lossless = True
-        last = b""
-        with open_package(self._path, self._bounds) as package:
-            for block in package.blocks(self._part):
-                plainness.look(block)
-                for piece in (last + block[:_EDGE], block):
-                    letters.update(_COLUMN.findall(piece))
-                    placed = placed and _NO_COLUMN.search(piece) is None
-                    lossless = lossless and not any(lossy.search(piece) for lossy in _LOSSY)
-                last = block[-_EDGE:]
+        with open_package(self._path, self._bounds) as package, package.ahead(self._part) as inflated:
+            failure: list[Damaged] = []
+            blocks = _looked_at(inflated, plainness, failure)
+            try:
+                for data in row_blocks(blocks, self._bounds.row):
+                    for text in self._shape.unlike(decoded(data)):
+                        letters.update(_COLUMN.findall(text))
+                        placed = placed and _NO_COLUMN.search(text) is None
+                        lossless = lossless and not any(lossy.search(text) for lossy in _LOSSY)
+            except Damaged:  # perhaps it is not plain; what is wrong with it is told when the rows are read
+                placed = False
+            for _ in blocks:
+                """To its end, where the part's checksum is compared."""
+        if failure:
+            raise failure[0]
         self._plain = plainness.plain
         if not (self._plain and placed):
             return SheetSummary()
-        return SheetSummary(lossless, 1 + max((column_number(name.decode().upper()) for name in letters), default=-1))
+        return SheetSummary(lossless, max(self._shape.widest, 1 + max(map(column_number, map(str.upper, letters)), default=-1)))
 
     def rows(self, notes: ReadingNotes) -> Iterator[list[Row]]:
         """The rows that hold anything; the first alone, as it may be all that is asked for."""
         reader = CellReader(self._book, notes)
         with open_package(self._path, self._bounds) as package:
-            for data in _first_row_alone(self._inside(package)):
-                yield from reader.rows(data)
+            for text in _first_row_alone(self._inside(package.blocks(self._part))):
+                yield from reader.rows(text)
 
     def pieces(self, notes: ReadingNotes) -> Iterator[list[Row] | RowBlock]:
         """The same, by columns where the rows are alike."""
         reader = CellReader(self._book, notes)
-        with open_package(self._path, self._bounds) as package:
-            for data in self._inside(package):
-                block = read_block(data, self._book, reader.number)
-                if block is None:
-                    yield from reader.rows(data)
-                else:
-                    reader.number = block.numbers[-1]
-                    yield block
+        with open_package(self._path, self._bounds) as package, package.ahead(self._part) as blocks:
+            for text in self._inside(blocks):
+                yield from self._shape.pieces(text, self._book, reader)
 
-    def _inside(self, package: Package) -> Iterator[bytes]:
-        blocks = package.blocks(self._part)
-        return row_blocks(blocks if self._plain else made_plain(blocks, PREFIXES), self._bounds.row)
+    def _inside(self, blocks: Iterator[bytes]) -> Iterator[str]:
+        return map(decoded, row_blocks(blocks if self._plain else made_plain(blocks, PREFIXES), self._bounds.row))
 
 
-def _first_row_alone(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _looked_at(blocks: Iterator[bytes], plainness: Plainness, failure: list[Damaged]) -> Iterator[bytes]:
+    """The blocks as they are; what the zip is damaged by is a failure, whoever asked for the next one."""
+    try:
+        for block in blocks:
+            plainness.look(block)
+            yield block
+    except Damaged as error:
+        failure.append(error)
+        raise
+
+
+def _first_row_alone(texts: Iterator[str]) -> Iterator[str]:
     """The same XML, cut once more: behind the first row. Of a sheet of a few hundred rows, which is one block, the header is
     read in a hundredth of the time."""
-    for data in blocks:
-        end = data.find(_ROW_END) + len(_ROW_END)
+    for text in texts:
+        end = text.find(_ROW_END) + len(_ROW_END)
         if end >= len(_ROW_END):
-            yield data[:end]
-            yield data[end:]
+            yield text[:end]
+            yield text[end:]
             break
-        yield data
-    yield from blocks
+        yield text
+    yield from texts
 
 
 def read_xlsx(

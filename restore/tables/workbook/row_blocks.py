@@ -1,242 +1,275 @@
-"""Rows of an XLSX sheet by columns, where many of them look alike, as those of exports do.
+"""Rows of an XLSX sheet by columns, where they look alike, as those of exports do.
 
     <row r="2"><c r="A2" t="s"><v>7</v></c>…</row>
     <row r="3"><c r="A3" t="s"><v>9</v></c>…</row>
 
-Cut at each `<`, rows with the same cells have the same pieces, but for the rows' numbers and what the cells hold. So Arrow cuts
-the rows, as lines of a table with `<` between the columns; the first row says what each piece must be, and Arrow compares that
-with all others. Rows with other cells make a group of their own. Tags that always stand together become one sign before, which
-no XML has: fewer pieces. What does not fit exactly is read by `restore.tables.workbook.xlsx_cells`, a cell at a time.
+One regular expression, made of the rows that were met so far, takes a whole row: what may stand in each column, each cell in a
+group of its own. 50,000 x 15 cells take 0.12 s of it, where a token for each cell takes 0.7 s. What it does not take is looked
+at: a row of plain cells widens the expression, any other is read by `restore.tables.workbook.xlsx_cells`, a cell at a time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import lt
+from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from restore.tables.model import BATCH_BYTES, Value
 from restore.tables.workbook.dates import NumberKind
-from restore.tables.workbook.numbers import SURE_DIGITS, number_of_text
-from restore.tables.workbook.rows import MOST_COLUMNS, MOST_ROWS, RowBlock
+from restore.tables.workbook.numbers import numbers_of_texts
+from restore.tables.workbook.patterns import POSSESSIVE
+from restore.tables.workbook.rows import MOST_COLUMNS, MOST_ROWS, Row, RowBlock
 from restore.tables.workbook.strings import text_between
-from restore.tables.workbook.xlsx_cells import Book, column_number, moment_of_text
+from restore.tables.workbook.xlsx_cells import Book, CellReader, column_number, moment_of_text
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+MOST_CELLS = 4096
+"""Cells of all expressions that are made for a sheet: making them takes about 50 µs a cell."""
 
-MOST_SHAPES = 16
-"""Kinds of rows in a block: of more, each is too few rows to be worth a table."""
+_LOOKED_AT = 16
+"""Rows that are looked at before an expression is made: it is made less often."""
 
-_MOST_PIECES = 4096
-_ROW = re.compile(rb' r="([1-9][0-9]{0,8})"[^<>]*>')
-_CELL = re.compile(rb'c r="([A-Z]{1,3})([0-9]+)"(?: s="([0-9]+)")?(?: t="(\w+)")?([\x01\x02\x03]|/>)')
-_KINDS = frozenset({"", "n", "s", "str", "b"})
-"""Of cells with `<v>`; errors are told with their place, and others are rare."""
+_ODD_IN_VAIN = 16
+"""Rows of a piece that may be unlike, before it matters that they are more than the others."""
 
-_INLINE, _KEPT_BLANKS, _VALUE = b"\x01", b"\x03", b"\x02"
-_JOINED = (
-    (b"><is><t>", _INLINE + b"<"),
-    (b'><is><t xml:space="preserve">', _KEPT_BLANKS + b"<"),
-    (b"</t></is></c>", b"<" + _INLINE),
-    (b"><v>", _VALUE + b"<"),
-    (b"</v></c>", b"<" + _VALUE),
+_ROW = re.compile(r'<row r="([1-9][0-9]{0,8})"[^<>/]*>')
+_CELL = re.compile(
+    r'(\s*)<c r="([A-Z]{1,3})([1-9][0-9]{0,8})"(?: s="([0-9]+)")?(?: t="(\w+)")?'
+    r'(?: ?(/>)|>(?:<is><t(?: xml:space="preserve")?>[^<]*(</t></is>)|(<f[^<>]*>(?:[^<]*</f>)?(?=<v>[^<]))?<v>[^<]*</v>)</c>)'
 )
-"""Tags that open and close what a cell holds, and what stands for them."""
+_END = re.compile(r"(\s*)</row>(\s*)(?=<row[\s>]|\Z)")
+_ROW_END = re.compile(r"</row>\s*(?=<row[\s>]|\Z)")
+_INLINE = "inlineStr"
+_KINDS = frozenset({_INLINE, "s", "str", "b", *NumberKind})
+"""Of plain cells; errors are told with their place, and others are rare."""
+
+_FORMULA = r"(?:<f[^<>]*>(?:[^<]*</f>)?(?=<v>[^<]))?"
+
+Kind: TypeAlias = str | NumberKind
+"""What a cell holds: by its `t`, and by its format where it is a number."""
 
 
-class _Cell(Struct, frozen=True):
-    """What the cells of a column have in common. tag: what stands before and behind the row's number · at: the piece of the
-    tag; the next one is what the cell holds, the third `end` · kind: as `t` names it; None where the cell is empty."""
+class _Column(Struct):
+    """What was met in a column. kinds: of cells with a value, with the styles of the numbers · has_empty, has_formula: cells
+    without a value, and values that a formula gave."""
 
-    column: int
-    tag: tuple[bytes, bytes]
-    at: int
-    style: str
-    kind: str | None
-    end: bytes
+    kinds: dict[Kind, set[str]] = field(default_factory=dict)
+    has_empty: bool = False
+    has_formula: bool = False
 
 
-class _Unlike(Exception):
-    """The rows are not of the plain kind."""
+class _Met(Struct):
+    """What was met in the rows of a sheet. columns: by their letters · spaced: whether there are blanks between the cells."""
+
+    columns: dict[str, _Column] = field(default_factory=dict)
+    spaced: bool = False
 
 
-def read_block(data: bytes, book: Book, before: int) -> RowBlock | None:
-    """The rows of a piece of `<sheetData>` that begins and ends between rows; None where one of them is not plain. before: the
-    number of the last row above."""
-    if any(sign in data for sign in (b"\r", _INLINE, _VALUE, _KEPT_BLANKS)):
+class RowShape:
+    """What the rows of a sheet look like; it grows as they are read."""
+
+    def __init__(self, shown: Mapping[str, NumberKind]) -> None:
+        self._shown = shown
+        self._met = _Met()
+        self._pattern = re.compile(r"(?!)")
+        self._groups: list[tuple[int, Kind]] = []
+        self._left = MOST_CELLS
+        self._header: str | None = None
+        """The number of the first row, most of which is text where the rows below have numbers."""
+
+    @property
+    def widest(self) -> int:
+        """How many columns its rows may have."""
+        return 1 + max(map(column_number, self._met.columns), default=-1)
+
+    def unlike(self, text: str) -> Iterator[str]:
+        """Learn the shape of the rows of some XML; gives what does not have it."""
+        for start, end, rows in self._runs(text, self._pass):
+            if rows is None:
+                yield text[start:end]
+
+    def pieces(self, text: str, book: Book, reader: CellReader) -> Iterator[list[Row] | RowBlock]:
+        """The rows of a piece of `<sheetData>` that begins and ends between rows. reader: for those that are unlike."""
+        for start, end, rows in self._runs(text, self._take):
+            block = None if rows is None else self._block(rows, book, reader)
+            if block is None:
+                yield from reader.rows(text[start:end])
+            elif block.numbers:
+                yield block
+
+    def _runs(self, text: str, take: _Take) -> Iterator[tuple[int, int, list[_Groups] | None]]:
+        """Where rows of the shape begin and end, with what they hold, and where others do."""
+        at, unlike_from, like, unlike = 0, -1, 0, 0
+        while at < len(text):
+            rows: list[_Groups] = []
+            end = take(text, at, rows)
+            if end == at and not self._learn(text, at):
+                unlike_from = at if unlike_from < 0 else unlike_from
+                unlike += 1
+                found = _ROW_END.search(text, at) if unlike <= max(_ODD_IN_VAIN, like) else None
+                at = found.end() if found is not None else len(text)
+            elif end > at:
+                if unlike_from >= 0:
+                    yield unlike_from, at, None
+                yield at, end, rows
+                at, unlike_from, like = end, -1, like + len(rows)
+        if unlike_from >= 0:
+            yield unlike_from, at, None
+
+    def _take(self, text: str, at: int, rows: list[_Groups]) -> int:
+        """Take the rows that follow; gives where they end."""
+        match = self._pattern.match
+        while (found := match(text, at)) is not None:
+            rows.append(found.groups())
+            at = found.end()
+        return at
+
+    def _pass(self, text: str, at: int, rows: list[_Groups]) -> int:
+        """The same without what they hold."""
+        match = self._pattern.match
+        while (found := match(text, at)) is not None:
+            rows.append(())
+            at = found.end()
+        return at
+
+    def _learn(self, text: str, at: int) -> bool:
+        """Widen the shape by the next rows, as far as they are plain; whether it takes the first of them now."""
+        row = _ROW.match(text, at)
+        if self._header is None:
+            self._header = row[1] if row is not None else ""
+        if row is None or row[1] == self._header:
+            return False
+        start, met = at, self._met
+        for _ in range(_LOOKED_AT):
+            grown = _grown(met, text, at, self._shown)
+            if grown is None:
+                break
+            met, at = grown
+            if at >= len(text):
+                break
+        if met == self._met or len(met.columns) > self._left:
+            return False
+        self._left -= len(met.columns)
+        self._met = met
+        self._pattern, self._groups = _made(met)
+        return self._pattern.match(text, start) is not None
+
+    def _block(self, rows: list[_Groups], book: Book, reader: CellReader) -> RowBlock | None:
+        """Rows by columns; None where a cell has to be told of, or where their shared texts are long."""
+        numbers, *cells = zip(*rows, strict=True)
+        places = [int(number) - 1 for number in numbers]
+        if not (reader.number < places[0] and places[-1] < MOST_ROWS and all(map(lt, places, places[1:]))):
+            return None
+        columns: dict[int, list[Value]] = {}
+        room = BATCH_BYTES // 4
+        for (column, kind), texts in zip(self._groups, cells, strict=True):
+            values = _values(kind, texts, book)
+            if kind == "s":
+                room -= sum([len(value) for value in values if value.__class__ is str])
+                if room < 0:
+                    return None
+            known = columns.get(column)
+            columns[column] = (
+                values if known is None else [one if one is not None else two for one, two in zip(known, values, strict=True)]
+            )
+        reader.number = places[-1]
+        return _without_empty(places, columns)
+
+
+_Groups: TypeAlias = tuple[str | None, ...]
+_Take: TypeAlias = Callable[[str, int, list[_Groups]], int]
+
+
+def _without_empty(numbers: list[int], columns: dict[int, list[Value]]) -> RowBlock:
+    """Without the rows and the last columns that hold nothing."""
+    nothing: list[Value] = [None] * len(numbers)
+    found = [columns.get(column, nothing) for column in range(max(columns, default=-1) + 1)]
+    while found and found[-1].count(None) == len(numbers):
+        found.pop()
+    if any(None not in column for column in found):
+        return RowBlock(numbers, found)
+    held = [place for place, row in enumerate(zip(*found, strict=True)) if row.count(None) < len(row)]
+    return RowBlock([numbers[place] for place in held], [[column[place] for place in held] for column in found])
+
+
+def _values(kind: Kind, texts: Sequence[str | None], book: Book) -> list[Value]:
+    """What the cells of a column hold. Raises `Damaged`."""
+    if None in texts:
+        present = [text for text in texts if text is not None]
+        if not present:
+            return [None] * len(texts)
+        values = iter(_present(kind, present, book))
+        return [None if text is None else next(values) for text in texts]
+    return _present(kind, texts, book)  # type: ignore[arg-type]
+
+
+def _present(kind: Kind, texts: Sequence[str], book: Book) -> list[Value]:
+    if kind == "s":
+        return book.strings.all(texts)  # type: ignore[return-value]
+    if isinstance(kind, NumberKind):
+        if kind is NumberKind.NUMBER:
+            return numbers_of_texts(texts)
+        return [moment_of_text(kind, text, since_1904=book.since_1904) for text in texts]
+    together = "".join(texts)
+    if "&" in together or "_x" in together:
+        texts = [text_between(text) for text in texts]
+    return [text.strip() in {"1", "true"} for text in texts] if kind == "b" else list(texts)
+
+
+def _grown(met: _Met, text: str, at: int, shown: Mapping[str, NumberKind]) -> tuple[_Met, int] | None:
+    """What was met with one row more, and where that ends; None where it is not plain."""
+    row = _ROW.match(text, at)
+    if row is None:
         return None
-    if b"\n" in data:  # between elements, where programs put it to have lines that can be looked at
-        data = data.replace(b"</row>\n", b"</row>").replace(b">\n<c ", b"><c ").replace(b">\n</row>", b"></row>")
-    if b"\n" in data:
+    columns, spaced, last = dict(met.columns), met.spaced, -1
+    at = row.end()
+    while (cell := _CELL.match(text, at)) is not None:
+        blank, letters, reference, style, kind, empty, inline, formula = cell.groups()
+        column = column_number(letters)
+        if not last < column < MOST_COLUMNS or reference != row[1]:
+            return None
+        known = columns.get(letters, _Column())
+        kinds = dict(known.kinds)
+        if not empty:
+            found = shown.get(style or "", NumberKind.NUMBER) if kind in (None, "n") else kind
+            if (kind == _INLINE) != (inline is not None) or found not in _KINDS:
+                return None
+            kinds[found] = kinds.get(found, set()) | {style or ""}
+        columns[letters] = _Column(kinds, known.has_empty or bool(empty), known.has_formula or formula is not None)
+        spaced = spaced or bool(blank)
+        last, at = column, cell.end()
+    end = _END.match(text, at)
+    if end is None:
         return None
-    for tags, sign in _JOINED:
-        data = data.replace(tags, sign)
-    blank, *rows = data.split(b"<row")
-    if blank or not rows:
-        return None
-    try:
-        return _Block(rows, book, before).read()
-    except _Unlike:
-        return None
+    return _Met(columns, spaced or bool(end[1]) or bool(end[2])), end.end()
 
 
-class _Block:
-    def __init__(self, rows: list[bytes], book: Book, before: int) -> None:
-        found = [_ROW.match(row) for row in rows]
-        self._rows = [row for row in rows if b"<" in row]
-        self._numbers: list[int] = []
-        self._book = book
-        for row, match in zip(rows, found, strict=True):
-            number = int(match[1]) - 1 if match is not None else -1
-            if not before < number < MOST_ROWS:
-                raise _Unlike
-            before = number
-            if b"<" in row:
-                self._numbers.append(number)
-        self._columns: dict[int, list[Value]] = {}
-        self._characters = 0
-        self._whole = False
-
-    def read(self) -> RowBlock:
-        """All rows. Raises `_Unlike`."""
-        groups: dict[int, list[int]] = {}
-        for place, row in enumerate(self._rows):
-            groups.setdefault(row.count(b"<"), []).append(place)
-        shapes = 0
-        for pieces, places in groups.items():
-            if pieces >= _MOST_PIECES:
-                raise _Unlike
-            table = self._cut([self._rows[place] for place in places], pieces + 1)
-            while places:
-                shapes += 1
-                table, places = self._take(table, places)
-                if shapes > MOST_SHAPES:
-                    raise _Unlike
-        width = max(self._columns, default=-1) + 1
-        nothing: list[Value] = [None] * len(self._rows)
-        columns = [self._columns.get(column, nothing) for column in range(width)]
-        while columns and columns[-1].count(None) == len(self._rows):
-            columns.pop()
-        if not any(None not in column for column in columns):
-            raise _Unlike  # a row without any value is no row
-        return RowBlock(self._numbers, columns)
-
-    @staticmethod
-    def _cut(rows: Sequence[bytes], pieces: int) -> pa.Table:
-        import pyarrow as pa
-        import pyarrow.csv as pa_csv
-
-        data = b"\n".join(rows)
-        names = [str(place) for place in range(pieces)]
-        return pa_csv.read_csv(
-            pa.BufferReader(data),
-            pa_csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
-            pa_csv.ParseOptions(delimiter="<", quote_char=False, double_quote=False, ignore_empty_lines=False),
-            pa_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.binary()), null_values=[], strings_can_be_null=False),
-        ).combine_chunks()
-
-    def _take(self, table: pa.Table, places: list[int]) -> tuple[pa.Table, list[int]]:
-        """Read the rows that are like the first of these; gives the others. Raises `_Unlike`."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        shape = _shape(self._rows[places[0]].split(b"<"))
-        numbers = pa.array([b"%d" % (self._numbers[place] + 1) for place in places], pa.binary())
-        like = _like(table, shape, numbers)
-        if not like[0].as_py():
-            raise _Unlike
-        if pc.all(like).as_py():
-            self._put(shape, table, places)
-            return table, []
-        mask = like.to_pylist()
-        self._put(shape, table.filter(like), [place for place, there in zip(places, mask, strict=True) if there])
-        return table.filter(pc.invert(like)).combine_chunks(), [
-            place for place, there in zip(places, mask, strict=True) if not there
-        ]
-
-    def _put(self, shape: Sequence[_Cell], table: pa.Table, places: Sequence[int]) -> None:
-        for cell in shape:
-            if cell.kind is None:
-                continue
-            values = self._values(cell, _contents(table[cell.at + 1]))
-            if len(places) == len(self._rows):
-                self._columns[cell.column] = values
-                continue
-            column = self._columns.setdefault(cell.column, [None] * len(self._rows))
-            for place, value in zip(places, values, strict=True):
-                column[place] = value
-
-    def _values(self, cell: _Cell, texts: list[str]) -> list[Value]:
-        """What the cells of a column hold. Raises `_Unlike` where one of them must be told of."""
-        kind, book = cell.kind, self._book
-        if kind == "s":
-            return self._shared(texts)
-        if kind in ("inlineStr", "str"):
-            return [text_between(text) if "&" in text or "_x" in text else text for text in texts]
-        if kind == "b":
-            return [text.strip() in {"1", "true"} for text in texts]
-        shown = book.shown.get(cell.style, NumberKind.NUMBER)
-        if shown is not NumberKind.NUMBER:
-            return [moment_of_text(shown, text, since_1904=book.since_1904) for text in texts]
-        return [int(text) if text.isdecimal() and len(text) <= SURE_DIGITS else number_of_text(text) for text in texts]
-
-    def _shared(self, texts: list[str]) -> list[Value]:
-        """Shared texts: a cell of twenty bytes may point at one of any length, so they are added up."""
-        values = list(map(self._book.strings.get, texts))
-        self._characters += sum(map(len, values))
-        if self._characters > BATCH_BYTES // 4:
-            raise _Unlike
-        return list(values)
+def _made(met: _Met) -> tuple[re.Pattern[str], list[tuple[int, Kind]]]:
+    """The expression that takes a row, and the column and kind of each of its groups behind that of the row's number."""
+    blank = r"\s*+" if met.spaced else ""
+    optional = "?+" if POSSESSIVE else "?"
+    pieces, groups = [r'<row r="([1-9][0-9]{0,8})"[^<>/]*>'], list[tuple[int, Kind]]()
+    for letters in sorted(met.columns, key=column_number):
+        column = met.columns[letters]
+        formula = _FORMULA if column.has_formula else ""
+        ways = [_way(kind, styles, formula) for kind, styles in column.kinds.items()]
+        groups += [(column_number(letters), kind) for kind in column.kinds]
+        if column.has_empty:
+            ways.append(r'(?: s="[0-9]+")?(?: t="\w+")? ?/>')
+        inside = ways[0] if len(ways) == 1 else f"(?:{'|'.join(ways)})"
+        pieces.append(rf'(?:{blank}<c r="{letters}\1"{inside}){optional}')
+    pieces.append(rf"{blank}</row>{blank}(?=<row[\s>]|\Z)")
+    return re.compile("".join(pieces)), groups
 
 
-def _shape(pieces: Sequence[bytes]) -> list[_Cell]:
-    """The cells of a row, from the left to the right. Raises `_Unlike`."""
-    cells: list[_Cell] = []
-    at, last = 1, -1
-    while at < len(pieces) - 1:
-        found = _CELL.fullmatch(pieces[at])
-        if found is None:
-            raise _Unlike
-        column, kind, sign = column_number(found[1].decode()), (found[4] or b"").decode(), found[5]
-        is_empty, is_inline = sign == b"/>", sign in (_INLINE, _KEPT_BLANKS)
-        if not last < column < MOST_COLUMNS or not (is_empty or (kind == "inlineStr" if is_inline else kind in _KINDS)):
-            raise _Unlike
-        tag = pieces[at][: found.start(2)], pieces[at][found.end(2) :]
-        style = (found[3] or b"").decode()
-        cells.append(_Cell(column, tag, at, style, None if is_empty else kind, _INLINE if is_inline else _VALUE))
-        at += 1 if is_empty else 3
-        last = column
-    if at != len(pieces) - 1 or pieces[at] != b"/row>":
-        raise _Unlike
-    return cells
-
-
-def _like(table: pa.Table, shape: Sequence[_Cell], numbers: pa.Array) -> pa.Array:
-    """Which rows have these cells. numbers: of the rows, as text."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    def equal(place: int, to: pa.Array | bytes) -> pa.Array:
-        return pc.equal(table[place].chunk(0), pa.scalar(to, pa.binary()) if isinstance(to, bytes) else to)
-
-    like = equal(table.num_columns - 1, b"/row>")
-    for cell in shape:
-        before, behind = (pa.scalar(text, pa.binary()) for text in cell.tag)
-        like = pc.and_(like, equal(cell.at, pc.binary_join_element_wise(before, numbers, behind, b"")))
-        if cell.kind is not None:
-            like = pc.and_(like, equal(cell.at + 2, cell.end))
-    return like
-
-
-def _contents(pieces: pa.ChunkedArray) -> list[str]:
-    """What cells hold. Raises `_Unlike` for what is no UTF-8."""
-    import pyarrow as pa
-
-    try:
-        texts: list[str] = pieces.cast(pa.string()).to_pylist()
-    except pa.ArrowInvalid as error:
-        raise _Unlike from error
-    return texts
+def _way(kind: Kind, styles: set[str], formula: str) -> str:
+    """What stands behind the reference of a cell of a kind."""
+    if kind == _INLINE:
+        return r'(?: s="[0-9]+")? t="inlineStr"><is><t(?: xml:space="preserve")?>([^<]*+)</t></is></c>'
+    if isinstance(kind, str):
+        return rf'(?: s="[0-9]+")? t="{kind}">{formula}<v>([^<]*+)</v></c>'
+    named = "|".join(sorted(styles - {""}))
+    style = f' s="(?:{named})"' if named else ""
+    return f'{f"(?:{style})?" if named and "" in styles else style}(?: t="n")?>{formula}<v>([^<]*+)</v></c>'

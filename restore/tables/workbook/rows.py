@@ -29,6 +29,9 @@ MOST_COLUMNS = 16_384
 
 EMPTY_FOR_EACH = 50
 _CELL_BYTES = 64
+_SHORT_BLOCK = 64
+"""Rows of a block that is not worth a batch of its own."""
+
 _BATCH_CHARACTERS = BATCH_BYTES // 4
 _FORMULA = "a formula without a value became null"
 _ERROR = "an error value became text"
@@ -149,7 +152,8 @@ class SheetTable:
                 yield from filling.add(piece)
                 continue
             block = piece.below(filling.next_row)
-            yield from filling.add_block(block) if block.follows(filling.next_row) else filling.add(block.rows())
+            by_columns = len(block.numbers) >= _SHORT_BLOCK and block.follows(filling.next_row)
+            yield from filling.add_block(block) if by_columns else filling.add(block.rows())
         yield from filling.rest()
 
 
@@ -216,20 +220,12 @@ def _batch(rows: list[list[Value]]) -> Batch:
 
 def open_sheet(grid: Grid, losses: LossReport, empty_cells: int) -> Table:
     """Find the header and the width, count what the sheet cannot give. Raises `Damaged`."""
-    quick = grid.quick()
-    notes, room = ReadingNotes(), _Room(grid.name, empty_cells)
-    first: Row | None = None
-    width = 0
-    for rows in grid.rows(notes):
-        if first is None and rows:
-            first = rows[0]
-            width = len(first[1])
-            if quick.lossless and quick.widest == width:
-                break
-        for _, cells in rows:
-            width = max(width, len(cells))
-            empty = cells.count(None)
-            room.take(len(cells) - empty, empty)
+    quick, notes = grid.quick(), ReadingNotes()
+    first = next((rows[0] for rows in grid.rows(notes) if rows), None)
+    width = len(first[1]) if first is not None else 0
+    if first is not None and not (quick.lossless and quick.widest == width):
+        notes = ReadingNotes()
+        width = _widest(grid, notes, _Room(grid.name, empty_cells))
     if first is None:
         notes.tell(losses, grid.name, [], -1)
         return SheetTable(grid, [], 0, empty_cells)
@@ -237,3 +233,19 @@ def open_sheet(grid: Grid, losses: LossReport, empty_cells: int) -> Table:
     columns = [Column(text_of(name)[0]) for name in names] + [Column("")] * (width - len(names))
     notes.tell(losses, grid.name, columns, header)
     return SheetTable(grid, columns, header, empty_cells)
+
+
+def _widest(grid: Grid, notes: ReadingNotes, room: _Room) -> int:
+    """How many columns the rows have at most, told by reading them all."""
+    width = 0
+    for piece in grid.pieces(notes):
+        if isinstance(piece, RowBlock):
+            width = max(width, len(piece.columns))
+            empty = sum(column.count(None) for column in piece.columns)
+            room.take(len(piece.columns) * len(piece.numbers) - empty, empty)
+            continue
+        for _, cells in piece:
+            width = max(width, len(cells))
+            empty = cells.count(None)
+            room.take(len(cells) - empty, empty)
+    return width

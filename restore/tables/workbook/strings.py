@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from struct import unpack
 
 from restore.tables.workbook.cells import without_halves
@@ -108,6 +109,13 @@ class SharedStrings:
         self._ends.write(ends.tobytes())
         self._texts.written()
         self._ends.written()
+
+    def all(self, indexes: Sequence[str]) -> list[str]:
+        """Several, as `get` gives them."""
+        if "".join(indexes).isdecimal() and max(map(len, indexes)) <= _LONGEST_INDEX:
+            with suppress(IndexError, ValueError):  # of one that lies on the disk, or of none
+                return list(map(self._kept.__getitem__, map(int, indexes)))
+        return list(map(self.get, indexes))
 
     def get(self, index: str) -> str:
         """A text, by its number as a cell has it. Raises `Damaged` where there is none of this number."""

@@ -23,7 +23,6 @@ from restore.tables.workbook.package import HINT
 from restore.tables.workbook.patterns import up_to
 from restore.tables.workbook.rows import MOST_COLUMNS, MOST_ROWS, ReadingNotes, Row
 from restore.tables.workbook.strings import SharedStrings, rich_text, text_between
-from restore.tables.workbook.xml import decoded
 from vault.errors import Damaged
 
 _TOKEN = re.compile(
@@ -93,7 +92,7 @@ class CellReader:
         self.number = -1
         self._characters = 0
 
-    def rows(self, data: bytes) -> Iterator[list[Row]]:
+    def rows(self, text: str) -> Iterator[list[Row]]:
         """The rows of some XML that hold anything, in pieces where their shared texts are long. The commonest cells are read
         here and now: a call for each costs a fifth."""
         ready: list[Row] = []
@@ -101,7 +100,7 @@ class CellReader:
         row: list[Value] | None = None
         column = -1
         value: Value
-        for letters, style, kind, content, inline, new_row, attributes, inside in _tokens(decoded(data)):
+        for letters, style, kind, content, inline, new_row, attributes, inside in _tokens(text):
             if letters:
                 found = columns.get(letters)
                 column = self._column(letters) if found is None else found

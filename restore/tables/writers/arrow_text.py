@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def has_any(texts: pa.StringArray, signs: bytes) -> bool:
     """Whether any of these ASCII signs is in any of the texts."""
-    data = _data(texts)
+    data = bytes(_data(texts))
     return any(sign in data for sign in signs)
 
 
@@ -37,11 +37,11 @@ def write_joined(out: BinaryIO, columns: Sequence[pa.StringArray | str], between
     out.write(_data(rows))
 
 
-def _data(texts: pa.StringArray) -> bytes:
-    """All texts of the array on end."""
+def _data(texts: pa.StringArray) -> memoryview | bytes:
+    """All texts of the array on end; a view while the array is held."""
     _, offsets, data = texts.buffers()
     if not len(texts) or data is None:
         return b""
     places = memoryview(offsets).cast("i")
     first, last = places[texts.offset], places[texts.offset + len(texts)]
-    return bytes(memoryview(data)[first:last])
+    return memoryview(data)[first:last]

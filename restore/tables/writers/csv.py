@@ -11,6 +11,7 @@ numbers are no formulas and stay as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from restore.tables.cell_text import CellPosition, strings, texts_of
@@ -20,6 +21,7 @@ from restore.tables.readers.csv_rows import DELIMITERS
 from restore.tables.write_options import WriteOptions
 from restore.tables.writers.arrow_text import has_any, quoted, write_joined
 from vault.errors import UsageError
+from vault.read_ahead import work_behind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,17 +47,18 @@ def write_csv(tables: Sequence[Table], out: BinaryIO, options: WriteOptions, los
     if table.columns:
         out.write(_header(table, options, losses))
     first = 1
-    for batch in table.batches():
-        if not table.columns:
-            losses.add(NO_COLUMNS, table.name, "", batch.rows)
-        elif batch.rows:
-            spots = [CellPosition(losses, table.name, column.name, first) for column in table.columns]
-            cells = [
-                _cells(texts_of(column, options, spot), options, spot)
-                for column, spot in zip(batch.columns, spots, strict=True)
-            ]
-            write_joined(out, cells, options.delimiter, "\n")
-        first += batch.rows
+    with work_behind() as behind:
+        for batch in table.batches():
+            if not table.columns:
+                losses.add(NO_COLUMNS, table.name, "", batch.rows)
+            elif batch.rows:
+                spots = [CellPosition(losses, table.name, column.name, first) for column in table.columns]
+                cells = [
+                    _cells(texts_of(column, options, spot), options, spot)
+                    for column, spot in zip(batch.columns, spots, strict=True)
+                ]
+                behind(partial(write_joined, out, cells, options.delimiter, "\n"))
+            first += batch.rows
 
 
 def _header(table: Table, options: WriteOptions, losses: LossReport) -> bytes:

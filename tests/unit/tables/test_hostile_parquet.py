@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 import io
+import threading
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from restore.tables import guards
 from restore.tables.loss_report import LossReport
 from restore.tables.model import BATCH_BYTES, BATCH_CELLS
 from restore.tables.readers import feather_bounds, parquet_pages
-from restore.tables.registry import open_tables
+from restore.tables.registry import open_tables, write_tables
+from restore.tables.write_options import WriteOptions
 from vault.errors import Damaged
 
 MIB = 1024 * 1024
@@ -115,3 +122,59 @@ def test_a_page_header_that_is_no_header_is_damage(tmp_path: Path, cut: int) -> 
     with pytest.raises(Damaged, match=r"page|broken"):
         for table in open_tables(tmp_path / "a.parquet", "parquet", LossReport()):
             list(table.batches())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.binary(max_size=6), max_size=8), st.binary(max_size=3), st.integers(-1, 9))
+def test_values_of_one_length_are_told_without_going_through_them(values: list[bytes], more: bytes, count: int) -> None:
+    """A page that lies, about how many values it has or where they end, has none of one length, or what it says is so."""
+    data = b"".join(len(value).to_bytes(4, "little") + value for value in values) + more
+    found = parquet_pages._one_length(data, count if count >= 0 else len(values))
+
+    if count < 0 and not more and len({len(value) for value in values}) == 1:
+        assert found == len(values[0])
+    if found is not None:
+        number, step = count if count >= 0 else len(values), found + 4
+        assert len(data) == number * step
+        assert {data[at : at + 4] for at in range(0, len(data), step)} == {found.to_bytes(4, "little")}
+
+
+def _long(path: Path) -> Path:
+    texts = [f"a text that is the only one of number {number}" for number in range(60_000)]
+    return stored(path, pa.table({"a": texts, "b": texts[::-1]}), row_group_size=20_000, compression="zstd")
+
+
+def test_a_file_that_is_damaged_far_behind_its_beginning_is_refused_by_the_thread_that_decodes_it(tmp_path: Path) -> None:
+    path = _long(tmp_path / "a.parquet")
+    assert rows_of_file(path, "parquet") == 60_000
+    data = bytearray(path.read_bytes())
+    start = pq.read_metadata(path).row_group(2).column(1).dictionary_page_offset
+    assert start is not None
+    data[start + 2000 : start + 2100] = bytes(100)
+    path.write_bytes(data)
+
+    with pytest.raises(Damaged, match="broken"):
+        rows_of_file(path, "parquet")
+
+
+class _Full(io.BytesIO):
+    """A disk that is full after a megabyte."""
+
+    def write(self, data: Any, /) -> int:
+        if self.tell() > MIB:
+            raise OSError(errno.ENOSPC, "no space left")
+        return super().write(data)
+
+
+def test_a_disk_that_is_full_in_the_midst_of_a_table_is_told_as_such_and_no_thread_is_left(tmp_path: Path) -> None:
+    tables = open_tables(_long(tmp_path / "a.parquet"), "parquet", LossReport())
+    before = set(threading.enumerate())
+
+    with pytest.raises(OSError, match="no space left") as caught:
+        write_tables(tables, "csv", _Full(), WriteOptions(), LossReport())
+
+    assert caught.value.errno == errno.ENOSPC
+    caught.value.__traceback__ = None  # it holds the generators
+    gc.collect()
+    started = set(threading.enumerate()) - before
+    assert not [thread for thread in started if thread.name in {"work-behind", "read-ahead"}]

@@ -11,5 +11,4 @@ sqlite            SQLite files; `sqlite_catalog` knows their tables, `sqlite_val
                   `sqlite_stop` ends what takes long
 postgresql        servers; `postgresql_catalog` knows their tables, `postgresql_schema` writes their definitions,
                   `postgresql_tokens` tells whether rows changed, `postgresql_rows` knows types, `postgresql_arrow` reads rows
-read_ahead        iterators in threads of their own
 """

@@ -25,6 +25,7 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
+from vault.read_ahead import read_ahead
 from vault.source.contract import UNKNOWN_SIZE, Scan, ScanColumn, Stop, never
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
@@ -37,7 +38,6 @@ from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of
 from vault.source.sql.postgresql_rows import partition_schema, rows_query, where_of
 from vault.source.sql.postgresql_schema import schema_text, sequences_text
 from vault.source.sql.postgresql_tokens import KnownBy, PartitionTokens
-from vault.source.sql.read_ahead import read_ahead
 from vault.source.sql.table_reader import TableReader
 
 if TYPE_CHECKING:

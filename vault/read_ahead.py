@@ -1,4 +1,5 @@
-"""Iterators that run ahead of who uses them, each in a thread of its own: a few of their items are ready and wait."""
+"""Iterators that run ahead of who uses them, each in a thread of its own: a few of their items are ready and wait. And work
+that another thread does behind who goes on, piece by piece."""
 
 from __future__ import annotations
 
@@ -6,14 +7,15 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from queue import Empty, Full, Queue
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from vault.source.contract import Stop
+if TYPE_CHECKING:
+    from vault.source.contract import Stop
 
 T = TypeVar("T")
-Begin: TypeAlias = Callable[[Stop], Generator[T, None, None]]
+Begin: TypeAlias = "Callable[[Stop], Generator[T, None, None]]"
 
 LOOK_EVERY = 0.1
 """Seconds between two looks at whether to stop, of who waits for an item or for room."""
@@ -27,9 +29,13 @@ class GivenUpError(Exception):
     """Nobody wants the rest."""
 
 
+def _never() -> None:
+    """Nothing stops the one who waits."""
+
+
 @contextmanager
 def read_ahead(
-    begin: Begin[T], stop: Stop, *, depth: int = 2, cancel: Callable[[], None] | None = None
+    begin: Begin[T], stop: Stop = _never, *, depth: int = 2, cancel: Callable[[], None] | None = None
 ) -> Iterator[Iterator[T]]:
     """The items of an iterator that runs in a thread; the thread has ended when the block has.
 
@@ -118,3 +124,71 @@ class _Ahead(Generic[T]):
     def _look(self) -> None:
         if self.given_up.is_set():
             raise GivenUpError
+
+
+Work: TypeAlias = Callable[[], object]
+
+
+@contextmanager
+def work_behind(*, depth: int = 2) -> Iterator[Callable[[Work], None]]:
+    """Takes pieces of work, which a thread does one after another while the caller goes on; all is done when the block ends.
+
+    What a piece raises is raised where one of the next is given, or at the end; those behind it are not done, and neither are
+    those that wait where the block ends with an error. A single piece is done by the caller. depth: pieces that wait at most.
+    """
+    behind = _Behind(depth)
+    try:
+        yield behind.take
+    except BaseException:
+        behind.give_up()
+        raise
+    behind.finish()
+
+
+class _Behind:
+    def __init__(self, depth: int) -> None:
+        self._waiting: Queue[Work | None] = Queue(depth)
+        self._first: Work | None = None
+        self._thread: threading.Thread | None = None
+        self._given_up = threading.Event()
+        self._error: BaseException | None = None
+
+    def take(self, work: Work) -> None:
+        """A piece more."""
+        if self._error is not None:
+            raise self._error
+        if self._thread is None:
+            if self._first is None:
+                self._first = work
+                return
+            self._thread = threading.Thread(target=self._run, name="work-behind", daemon=True)
+            self._thread.start()
+            self._waiting.put(self._first)
+        self._waiting.put(work)
+
+    def finish(self) -> None:
+        """Wait until all is done."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+        elif self._first is not None:
+            self._first()
+        if self._error is not None:
+            raise self._error
+
+    def give_up(self) -> None:
+        """Nothing more is to be done. A piece that does not end is left to itself."""
+        self._given_up.set()
+        if self._thread is not None:
+            with suppress(Full):
+                self._waiting.put(None, timeout=CANCEL_WITHIN)
+                self._thread.join(CANCEL_WITHIN)
+
+    def _run(self) -> None:
+        """In the thread."""
+        while (work := self._waiting.get()) is not None:
+            if self._error is None and not self._given_up.is_set():
+                try:
+                    work()
+                except BaseException as error:  # noqa: BLE001 (raised where the next piece is given)
+                    self._error = error
