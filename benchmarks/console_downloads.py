@@ -32,6 +32,7 @@ from msgspec import Struct
 from benchmarks import measure
 from benchmarks.datasets import Dataset, dataset
 from benchmarks.scratch import child_environment, empty_folder, require_program, say
+from cli import runtime
 
 SETS = ("recordings", "records")
 SCALES = {"recordings": 1.0, "records": 0.5}
@@ -171,14 +172,15 @@ def measured(data: Dataset, rounds: int, work: Path) -> bool:
 
 def serve(settings: Path, port: int) -> None:
     """The console's process: one person, who may everything."""
-    import uvicorn
     from starlette.requests import Request
 
     import strongroom
     from console.access.rights import Assignment, Person, Role
     from console.accounts import accounts
-    from console.app import application, templates
+    from console.app import templates
     from console.repositories import RepositoryPool
+    from console.server import Listening
+    from console.server import serve as serve_console
     from console.state import ConsoleState
     from console.visit import Caller, Console
     from strongroom.settings.console import ConsoleSettings
@@ -197,7 +199,7 @@ def serve(settings: Path, port: int) -> None:
     state = ConsoleState(settings.parent / "console" / "console.sqlite")
     people = accounts.opened(state, ConsoleSettings.model_construct, clock, SystemRandomness())
     console = Console(pool, state, people, Everybody(), templates(), clock, SystemRandomness())
-    uvicorn.run(application(console), host="127.0.0.1", port=port, log_level="error")
+    serve_console(console, Listening(("127.0.0.1", port), f"http://127.0.0.1:{port}", None), lambda _url, _address: None)
 
 
 def main() -> int:
@@ -211,6 +213,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve is not None:
+        runtime.set_up()  # as the command does
         serve(options.serve, options.port)
         return 0
     work = options.work.resolve()
