@@ -143,7 +143,9 @@ class _Sender(Struct, frozen=True):
             about = {"task": task.id, "approved_by": task.approved_by}
             with command_log.recorded(project.context, "restore", [project.stored], about):
                 stop = WhileAllowed(console, task, running)
-                return download(self.plans[0], self.pipe, stop=stop, progress=running)  # type: ignore[arg-type]
+                result = download(self.plans[0], self.pipe, stop=stop, progress=running)  # type: ignore[arg-type]
+                self.pipe.flush()
+                return result
 
 
 def _signature(console: Console, task: str, person: str, until: str) -> str:
