@@ -53,13 +53,16 @@ class Download(Struct, frozen=True):
 class Browser:
     """Asks the console as one person."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, person: str = "anna") -> None:
+        self.port = port
+        self._person = person
 
     def ask(self, method: str, path: str, form: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
         """An answer, whose body is still to be read."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=600)
-        headers = {"content-type": "application/x-www-form-urlencoded"} if form is not None else {}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        headers = {"x-person": self._person}
+        if form is not None:
+            headers["content-type"] = "application/x-www-form-urlencoded"
         connection.request(method, path, urlencode(form).encode() if form is not None else None, headers)
         return connection.getresponse()
 
@@ -189,11 +192,11 @@ def serve(settings: Path, port: int) -> None:
     from vault.randomness import SystemRandomness
 
     class Everybody:
-        """Whoever asks is one person."""
+        """Whoever asks is the person that they say they are."""
 
         def caller(self, request: Request) -> Caller | None:
             """See `console.visit.Authenticator`."""
-            return Caller(Person("anna", assignments=(Assignment(Role.EXPORTER),)), "token")
+            return Caller(Person(request.headers["x-person"], assignments=(Assignment(Role.EXPORTER),)), "token")
 
     clock = SystemClock()
     pool = RepositoryPool(lambda: strongroom.open_repository(settings), clock)

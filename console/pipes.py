@@ -20,10 +20,12 @@ Send = Callable[[Sequence[bytes], float], None]
 
 
 class Pipe:
-    """See this module's text. It cannot be sought in. stall: seconds after which a reader that takes nothing is given up."""
+    """See this module's text. It cannot be sought in. stall: seconds after which a reader that takes nothing is given up ·
+    stop: called with each write; what it raises comes out."""
 
-    def __init__(self, stall: float, held: int = HELD) -> None:
+    def __init__(self, stall: float, held: int = HELD, stop: Callable[[], None] = lambda: None) -> None:
         self._stall = stall
+        self._stop = stop
         self._held = held
         self._changed = threading.Condition()
         self._pieces: deque[bytes] = deque()
@@ -38,6 +40,7 @@ class Pipe:
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Waits while the reader is behind. Raises `Interrupted` where it is gone, or has taken nothing for too long."""
+        self._stop()
         piece = bytes(data)
         with self._changed:
             while self._send is None and self._size >= self._held and not self._gone:

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 WINDOW_BYTES = 32 * 1024 * 1024
 WINDOW_CHUNKS = 8192
-"""A window ends after so many bytes of content, or chunks; two of them are in memory."""
+"""A window ends after so many bytes of content, or chunks; two of them are in memory, and what they are made of."""
+
+Room = Callable[[], int]
+"""Bytes of content that the next window may have; asked for each, as it may be less while others read, too."""
 
 IN_MEMORY = 16 * 1024 * 1024
 """A file up to this size waits in memory while it is put together, a larger one in a temporary file."""
@@ -45,7 +48,14 @@ class FileContent(NamedTuple):
     content: bytes | StrongroomError
 
 
-def pieces(references: pa.Table, reader: PackReader, stop: Callable[[], None]) -> Generator[FileContent, None, None]:
+def whole_window() -> int:
+    """As much as is good for the one who reads alone."""
+    return WINDOW_BYTES
+
+
+def pieces(
+    references: pa.Table, reader: PackReader, stop: Callable[[], None], room: Room = whole_window
+) -> Generator[FileContent, None, None]:
     """The chunks that `references` (of `chunk_locations.locate`) names, in their order. Raises `StorageError`."""
     given_up = threading.Event()
 
@@ -57,7 +67,7 @@ def pieces(references: pa.Table, reader: PackReader, stop: Callable[[], None]) -
     with ThreadPoolExecutor(1, thread_name_prefix="window") as ahead:
         try:
             before: Future[Iterator[FileContent]] | None = None
-            for window in _windows(references):
+            for window in _windows(references, room):
                 coming = ahead.submit(_fetched, window, reader, stop_or_given_up)
                 if before is not None:
                     yield from before.result()
@@ -134,7 +144,12 @@ class HeldContent(io.BufferedIOBase, BinaryIO):
 
 
 def contents(
-    items: pa.Table, references: pa.Table, reader: PackReader, stop: Callable[[], None], spool: Path | None = None
+    items: pa.Table,
+    references: pa.Table,
+    reader: PackReader,
+    stop: Callable[[], None],
+    spool: Path | None = None,
+    room: Room = whole_window,
 ) -> Iterator[tuple[int, IO[bytes] | StrongroomError]]:
     """Each file among the items (row, its content open at its start), or the error of the first chunk that cannot be had.
 
@@ -145,10 +160,10 @@ def contents(
 
     rows = pc.indices_nonzero(pc.equal(items["type"], manifest.FILE)).to_pylist()
     sizes = taken(items.select(["size"]), rows)["size"].to_pylist()
-    coming = _Coming(pieces(references, reader, stop))
+    coming = _Coming(pieces(references, reader, stop, room))
     for row, size in zip(rows, sizes, strict=True):
         stop()
-        if size <= IN_MEMORY:
+        if size <= min(IN_MEMORY, room()):
             yield row, _held(coming.of(row), size)
             continue
         with _spool(spool) as file:
@@ -243,7 +258,7 @@ def _sound(piece: FileContent, size: int) -> bytes | StrongroomError:
     return piece.content
 
 
-def _windows(references: pa.Table) -> Iterator[pa.Table]:
+def _windows(references: pa.Table, room: Room) -> Iterator[pa.Table]:
     """Slices of the references, each of bounded content."""
     import pyarrow.compute as pc
 
@@ -252,7 +267,7 @@ def _windows(references: pa.Table) -> Iterator[pa.Table]:
     ends = numbers(pc.cumulative_sum(references["length"]))
     start = done = 0
     while start < references.num_rows:
-        end = bisect_right(ends, done + WINDOW_BYTES)
+        end = bisect_right(ends, done + room())
         end = min(max(end, start + 1), start + WINDOW_CHUNKS)
         yield references.slice(start, end - start)
         start, done = end, ends[end - 1]

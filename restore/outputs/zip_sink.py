@@ -60,15 +60,13 @@ class ZipSink:
         """A folder's own entry."""
         info = self._info(self._name(path) + "/", stat.S_IFDIR, entry)
         info.external_attr |= _FOLDER_FLAG
-        info.compress_type = zipfile.ZIP_STORED
-        self._archive.writestr(info, b"")
+        self._store(info, [])
         return []
 
     def link(self, path: bytes, points_to: bytes, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A link, as Unix tools write it."""
         info = self._info(self._name(path), stat.S_IFLNK, entry)
-        info.compress_type = zipfile.ZIP_STORED
-        self._archive.writestr(info, points_to)
+        self._store(info, [points_to])
         return []
 
     def file(self, item: OutputItem, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
@@ -85,7 +83,8 @@ class ZipSink:
         return []
 
     def _store(self, info: zipfile.ZipInfo, pieces: Sequence[bytes]) -> None:
-        """An entry as `zipfile` would write it could it know the checksum; nothing is copied on the way."""
+        """Length and checksum, and then the content as it is: where `out` does not seek, `zipfile` would put both behind it,
+        which not every reader of a stream takes."""
         info.compress_type = zipfile.ZIP_STORED
         info.CRC = 0
         for piece in pieces:
