@@ -1,10 +1,11 @@
 """A gigabyte as a ZIP out of the console, sent while it is read, beside `restore` of the same to a folder.
 
-    python -m benchmarks.console_downloads [--scale 0.1] [--rounds 3] [--only recordings] [--work FOLDER]
+    python -m benchmarks.console_downloads [--scale 0.1] [--rounds 3] [--at-once 8] [--only recordings] [--work FOLDER]
 
-The console is a process of its own (uvicorn, on loopback), which a client asks as a browser does: ticks, plan, task, download.
-Its largest resident set is the kernel's figure, from before the first request. Each archive is compared with the source. Both
-take turns; the command pays for its start, the console has started. Exits with 1 where a limit is missed.
+The console is a process of its own, set up as the command's is, with the console's own server on loopback, which a client
+asks as a browser does: ticks, plan, task, download. Its largest resident set is the kernel's figure, from before the first
+request. Each archive is compared with the source. Both take turns; the command pays for its start, the console has started.
+At last several people download the same at once, as many as a console admits. Exits with 1 where a limit is missed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
@@ -67,7 +69,7 @@ class Browser:
         return connection.getresponse()
 
     def download(self, target: Path) -> Download:
-        """Everything of the project, as a ZIP."""
+        """Everything of the project, as a ZIP, into a new file or one that takes everything."""
         self.ask("POST", "/projects/data/basket", {"folder": ""}).read()
         page = self.ask("GET", "/projects/data/get-back?goal=download").read().decode()
         (form,) = re.findall(r'<form method="post" action="[^"]*get-back">(.*?)</form>', page, re.DOTALL)
@@ -131,9 +133,17 @@ def compare(archive: Path, source: Path) -> None:
                 while piece := one.read(PIECE):
                     if piece != other.read(len(piece)):
                         raise SystemExit(f"{name} is not what the source has")
+                os.posix_fadvise(other.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # else the next round must make room first
 
 
-def measured(data: Dataset, rounds: int, work: Path) -> bool:
+def several(port: int, people: int) -> None:
+    """Everything by each of them at once. Raises what one of them met."""
+    with ThreadPoolExecutor(people) as pool:
+        browsers = [Browser(port, f"person-{number}") for number in range(people)]
+        list(pool.map(lambda browser: browser.download(Path(os.devnull)), browsers))
+
+
+def measured(data: Dataset, rounds: int, people: int, work: Path) -> bool:
     """Prints a line; gives whether the limits hold."""
     program = require_program("strongroom")
     with empty_folder(work / "home") as home:
@@ -161,14 +171,17 @@ def measured(data: Dataset, rounds: int, work: Path) -> bool:
                     cpu.append(processor_time(process) - before)
                     compare(target / "data.zip", data.path)
             memory = largest_memory(process)
+            several(browser.port, people)
+            memory_of_several = largest_memory(process)
     restore, restore_cpu = statistics.median(one.wall for one in restores), statistics.median(one.cpu for one in restores)
     download = statistics.median(one.wall for one in downloads)
     first = statistics.median(one.first for one in downloads)
-    fine = download <= SLOWEST * restore and memory <= MOST_MEMORY
+    fine = download <= SLOWEST * restore and memory_of_several <= MOST_MEMORY
     print(
         f"| {data.name}, {data.bytes / 1e6:,.0f} MB, {data.files:,} files | {restore:.2f} s | {restore_cpu:.2f} s "
         f"| {download:.2f} s | {statistics.median(cpu):.2f} s | {first:.2f} s "
-        f"| {restore / download:.2f} | {idle / 1e6:.0f} MB | {memory / 1e6:.0f} MB | {'passed' if fine else 'FAILED'} |",
+        f"| {restore / download:.2f} | {idle / 1e6:.0f} MB | {memory / 1e6:.0f} MB | {memory_of_several / 1e6:.0f} MB "
+        f"| {'passed' if fine else 'FAILED'} |",
         flush=True,
     )
     return fine
@@ -211,6 +224,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--only", choices=SETS)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "strongroom-console-downloads")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
@@ -221,12 +235,12 @@ def main() -> int:
         serve(options.serve, options.port)
         return 0
     work = options.work.resolve()
-    print("| data | restore | its cpu | ZIP | cpu of the console | first byte | speed of restore | idle | memory | limits |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    titles = "data|restore|its cpu|ZIP|cpu of the console|first byte|speed of restore|idle|memory|of several at once|limits"
+    for row in (titles.split("|"), ["---"] * (titles.count("|") + 1)):
+        print(f"| {' | '.join(row)} |")
     names = [options.only] if options.only else SETS
-    results = [
-        measured(dataset(name, work / "data", scale=SCALES[name] * options.scale), options.rounds, work) for name in names
-    ]
+    sets = [dataset(name, work / "data", scale=SCALES[name] * options.scale) for name in names]
+    results = [measured(one, options.rounds, options.at_once, work) for one in sets]
     return int(not all(results))
 
 
