@@ -17,7 +17,8 @@ class ConsoleLimits(Struct, frozen=True):
     is tried again; twice as many each time, up to an hour · approval_within: after that a request that nobody has decided is
     over · lease: seconds after which a host that says nothing of a task is taken for dead · export_kept: for so long a bag that
     was made can be fetched · upload: bytes of a bag that is brought · bag_files, bag_bytes: files of a bag that is verified,
-    and bytes of all of them, expanded
+    and bytes of all of them, expanded · read_ahead: bytes of content that downloads read ahead of their browsers, all of them
+    together
     """
 
     items: int = 50_000
@@ -38,3 +39,4 @@ class ConsoleLimits(Struct, frozen=True):
     upload: int = 2 << 30
     bag_files: int = 200_000
     bag_bytes: int = 20 << 30
+    read_ahead: int = 32 << 20

@@ -22,6 +22,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 import strongroom
+from console import direct
 from console.accounts import accounts
 from console.accounts.authenticator import RequestAuthenticator
 from console.app import application, templates
@@ -178,10 +179,20 @@ class _Server(uvicorn.Server):
 
 
 class _Bounded(H11Protocol):
-    """Closes connections of those who are too slow."""
+    """Closes connections of those who are too slow; offers them to those who have much to send."""
 
     _header: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
+
+    def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 (uvicorn's)
+        super().__init__(*given, **named)
+        inner = self.app
+
+        async def offering(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 (ASGI's)
+            direct.offer(scope, self.transport, self.conn)
+            await inner(scope, receive, send)
+
+        self.app = offering
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 (asyncio's)
         """A client has come: its first header is due."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from urllib.parse import quote
 
 import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+from console import direct
+from console.pipes import Pipe
 
 POLICY = "sandbox; default-src 'none'"
 """Content-Security-Policy of what users have stored."""
@@ -17,8 +22,7 @@ POLICY = "sandbox; default-src 'none'"
 class StreamedFile(Response):
     """A file that a browser saves. read: the next piece, None at the end; it is called in a thread, and what it raises breaks
     the connection off, so that half a file does not look like a whole one · close: called however it ends, maybe
-    twice · size: in
-    bytes; None where nobody knows."""
+    twice · size: in bytes; None where nobody knows."""
 
     def __init__(
         self, read: Callable[[], bytes | None], close: Callable[[], None], name: str, size: int | None, kind: str
@@ -40,21 +44,18 @@ class StreamedFile(Response):
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._watch, receive, group.cancel_scope)
-                await self._send(send)
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                await self._send_body(scope, send)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
                 group.cancel_scope.cancel()
         except ExceptionGroup as several:
             raise several.exceptions[0] from None
         finally:
             self._close()
 
-    async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        while True:
-            piece = await run_in_threadpool(self._read)
-            if piece is None:
-                break
+    async def _send_body(self, scope: Scope, send: Send) -> None:
+        while (piece := await run_in_threadpool(self._read)) is not None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _watch(self, receive: Receive, scope: anyio.CancelScope) -> None:
         """Ends it once the connection is gone, also while a thread waits for the next piece."""
@@ -62,6 +63,38 @@ class StreamedFile(Response):
             continue
         self._close()
         scope.cancel()
+
+
+class PipedFile(StreamedFile):
+    """One that a thread writes into a pipe, and to the browser itself where the server offers that."""
+
+    def __init__(self, pipe: Pipe, close: Callable[[], None], name: str, size: int | None, kind: str) -> None:
+        super().__init__(pipe.read, close, name, size, kind)
+        self._pipe = pipe
+
+    async def _send_body(self, scope: Scope, send: Send) -> None:
+        offer = direct.offered(scope)
+        connection = None if offer is None else offer.take(chunked="content-length" not in self.headers)
+        if offer is None or connection is None:
+            await super()._send_body(scope, send)
+            return
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def done() -> None:
+            connection.close()
+            with suppress(RuntimeError):  # the server has ended meanwhile
+                loop.call_soon_threadsafe(over.set)
+
+        if self._pipe.divert(connection.send, done):
+            try:
+                await over.wait()
+            finally:
+                connection.shut_down()
+        else:
+            connection.close()
+        await super()._send_body(scope, send)  # what is left, or why it is not whole
+        if "content-length" in self.headers:
+            offer.count(connection.sent)
 
 
 def disposition(name: str) -> str:

@@ -122,7 +122,8 @@ def _zipped(planned: PlannedDownload, out: BinaryIO, stop: Callable[[], None], p
 
     selected = planned.selected
     policy = ConflictPolicy.REFUSE  # nothing exists in a stream
-    run = OutputRun(planned.context, selected, planned.options.tables, planned.conversion, planned.plan, policy, stop, progress)
+    tables, room = planned.options.tables, planned.options.room
+    run = OutputRun(planned.context, selected, tables, planned.conversion, planned.plan, policy, stop, progress, room=room)
     outcome = run.to_zip_stream(out, None if planned.compressed else NOT_COMPRESSED)
     report = outcome.report
     report.problems = list(dict.fromkeys([*report.problems, *problems_of(selected.project.store, selected.project.id)]))

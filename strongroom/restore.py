@@ -135,7 +135,7 @@ def _streamed(
 
         clock = selected.project.services.clock
         began = clock.monotonic()
-        size = stream_content(selected.selection, out, stop)
+        size = stream_content(selected.selection, out, stop, options.room)
         took = clock.monotonic() - began
         report = RestoreReport(files=1, bytes=size, seconds=took, problems=[*selected.selection.damage])
         streamed = RestoreResult((RestoredPart("stream", report),), None, selected.missing_snapshots)
@@ -145,7 +145,7 @@ def _streamed(
     plan = plan_of_all(selected, options)
     refuse_several(selected.selection, plan, options.tables)
     policy = ConflictPolicy.REFUSE  # nothing exists in a stream
-    run = OutputRun(context, selected, options.tables, conversion, plan, policy, stop, progress)
+    run = OutputRun(context, selected, options.tables, conversion, plan, policy, stop, progress, room=options.room)
     outcome = run.to_stream(out)
     part = RestoredPart("stream", outcome.report, plan)
     converted = RestoreResult((part,), tuple(outcome.outcomes), selected.missing_snapshots)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msgspec import Struct
 
+from restore.execution.ordered_reader import Room, whole_window
 from restore.execution.verification import written_items
 from restore.local_fs import Attributes, Target, TargetItem
 from restore.outputs.archive_file import whole_file
@@ -59,7 +60,8 @@ NAMES_SHOWN = 5
 
 class OutputRun(Struct, frozen=True):
     """One such restore. conversion: of tables, None to write everything as it is · policy: what becomes of files that exist ·
-    verify: whether archives and objects are read again · seen: what stood on a server when the plan was made."""
+    verify: whether archives and objects are read again · seen: what stood on a server when the plan was made · room: how much
+    is read ahead."""
 
     context: Context
     selected: SelectedItems
@@ -71,15 +73,16 @@ class OutputRun(Struct, frozen=True):
     progress: Progress
     verify: bool = False
     seen: ExistingItems | None = None
+    room: Room = whole_window
 
     @classmethod
     def of(cls, planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> OutputRun:
         """That of a plan."""
         (plan,) = planned.plans_to_execute()
         tables, conversion = planned.options.tables, planned.conversion
-        verify = planned.options.verify
+        verify, room = planned.options.verify, planned.options.room
         made = (planned.context, planned.selected, tables, conversion, plan, planned.policy, stop, progress, verify)
-        return cls(*made, planned.parts[0].seen)
+        return cls(*made, planned.parts[0].seen, room)
 
     def to(self, destination: Folder | Archive | Bucket | Dav | RemoteFolder | Mail | TableFile) -> OutputReport:
         """Write everything to where it goes. Raises `TargetError`, `Busy`, `StorageError`."""
@@ -254,6 +257,7 @@ class OutputRun(Struct, frozen=True):
                 merged=merged_name(project, self.selected.query, self.conversion) if self.tables.merge else None,
                 zone=self.selected.zone,
                 report=self._last_item if reported and self.conversion is not None else None,
+                room=self.room,
             )
             return write_items(self.plan, sink, options, self.stop, self.progress)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from restore.execution.ordered_reader import Room, whole_window
 from restore.local_fs import Target
 from restore.local_fs.syscalls import stands
 from restore.outputs.archive_file import refuse_existing
@@ -68,12 +69,14 @@ class RestoreOptions(Struct, frozen=True, kw_only=True):
     tables: what to convert; nothing by default
     incomplete: restore the other items where content of some is missing
     verify: read again what was written, and compare it with what the snapshot says; not of converted tables
+    room: bytes of content that may be read ahead, for what is written from front to back; asked again and again
     """
 
     on_conflict: ConflictPolicy | None = None
     tables: TableOptions = field(default_factory=TableOptions)
     incomplete: bool = False
     verify: bool = False
+    room: Room = whole_window
 
     def policy(self, destination: Destination) -> ConflictPolicy:
         """What becomes of what is in the way."""

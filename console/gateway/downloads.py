@@ -86,7 +86,7 @@ def begin(visit: Visit, task: Task) -> Sending:
     running.end_after(console.limits.longest_download)
     if not console.tasks.admit(task, running, console.limits):
         raise Busy(TOO_MANY, hint="wait until one of them is over, or cancel it")
-    sender = _Sender(console, task, (task.scope, now), running, Pipe(console.limits.stall))
+    sender = _Sender(console, task, (task.scope, now), running, Pipe(console.limits.stall, stop=running))
     thread = threading.Thread(target=sender.run, name=f"download-{task.id[:8]}", daemon=True)
     thread.start()
     try:
@@ -138,12 +138,14 @@ class _Sender(Struct, frozen=True):
             project = repository.project(task.project)
             checks.require_content(project)
             found = picking.selected(project, task.entries, self.scopes, sources_apart=False, stop=running)
-            options = task.options
-            self.plans.append(plan_download(project.context, found, restore_options(options), compressed=options.compressed))
+            options = replace(restore_options(task.options), room=lambda: console.tasks.share(console.limits.read_ahead))
+            self.plans.append(plan_download(project.context, found, options, compressed=task.options.compressed))
             about = {"task": task.id, "approved_by": task.approved_by}
             with command_log.recorded(project.context, "restore", [project.stored], about):
                 stop = WhileAllowed(console, task, running)
-                return download(self.plans[0], self.pipe, stop=stop, progress=running)  # type: ignore[arg-type]
+                result = download(self.plans[0], self.pipe, stop=stop, progress=running)  # type: ignore[arg-type]
+                self.pipe.flush()
+                return result
 
 
 def _signature(console: Console, task: str, person: str, until: str) -> str:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from console.gateway import approvals, downloads, exporting, hosting, tasks
 from console.routing import page
-from console.streams import StreamedFile
+from console.streams import PipedFile, StreamedFile
 from console.visit import Visit
 
 PIECE = 1 << 18
@@ -65,7 +65,7 @@ def download(visit: Visit) -> Response:
         return StreamedFile(lambda: file.read(PIECE) or None, file.close, task.name, size, "application/zip")
     sending = downloads.begin(visit, task)
     kind = "application/zip" if sending.name.endswith(".zip") else "application/octet-stream"
-    return StreamedFile(sending.pipe.read, sending.close, sending.name, sending.size, kind)
+    return PipedFile(sending.pipe, sending.close, sending.name, sending.size, kind)
 
 
 ROUTES = (

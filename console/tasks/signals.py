@@ -138,6 +138,11 @@ class TaskSignals:
             self._running.setdefault(task.id, []).append(running)
             return True
 
+    def share(self, whole: int) -> int:
+        """Of what all downloads may have together, as much as each of those that are being sent gets."""
+        with self._lock:
+            return whole // max(1, len(self._sending))
+
     def ended(self, task: str, running: RunningTask) -> None:
         """It is over."""
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
-from restore.execution.ordered_reader import pieces
+from restore.execution.ordered_reader import Room, pieces, whole_window
 from restore.planning.chunk_locations import locate_standing
 from restore.selection.select import Selection
 from vault.errors import Damaged, StrongroomError, UsageError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ZEROS = bytes(1024 * 1024)
 
 
-def stream(selection: Selection, out: BinaryIO, stop: Callable[[], None]) -> int:
+def stream(selection: Selection, out: BinaryIO, stop: Callable[[], None], room: Room = whole_window) -> int:
     """Write the content of the one file that is selected; gives its bytes. Raises `UsageError` where it is not one."""
     import pyarrow.compute as pc
 
@@ -32,17 +32,17 @@ def stream(selection: Selection, out: BinaryIO, stop: Callable[[], None]) -> int
             else "no file matches, and one is to be written to standard output",
             hint="narrow the pattern down to one file, or restore to a folder",
         )
-    return _write(files, selection, out, stop)
+    return _write(files, selection, out, stop, room)
 
 
-def _write(files: pa.Table, selection: Selection, out: BinaryIO, stop: Callable[[], None]) -> int:
+def _write(files: pa.Table, selection: Selection, out: BinaryIO, stop: Callable[[], None], room: Room) -> int:
     size: int = files["size"][0].as_py()
     reader = PackReader(selection.project, selection.index)
     references, _ = locate_standing(selection.project, files, selection.index, reader)
     if references["pack"].null_count:
         raise Damaged(f"{printable(files['path'][0].as_py())}: a part of its content is gone from the repository")
     at = 0
-    for piece in pieces(references, reader, stop):
+    for piece in pieces(references, reader, stop, room):
         if isinstance(piece.content, StrongroomError):
             raise piece.content
         _zeros(out, piece.position - at, stop)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, field
 
 from restore.execution.executor import RestoreReport, refuse
-from restore.execution.ordered_reader import contents
+from restore.execution.ordered_reader import Room, contents, whole_window
 from restore.execution.row_view import taken
 from restore.execution.verification import Verification
 from restore.outputs.conversion import Conversion
@@ -38,7 +38,7 @@ UTC = ZoneInfo("UTC")
 class OutputOptions(Struct, frozen=True):
     """How items are written. scratch: a private folder for plain contents · conversion: of tables, None to write everything as
     it is · merged: the path of the one table that all become · zone: of the periods in texts · report: makes what is written
-    last, out of what became of everything · taken: names that no converted file may get."""
+    last, out of what became of everything · taken: names that no converted file may get · room: how much is read ahead."""
 
     scratch: Path
     conversion: Conversion | None = None
@@ -46,6 +46,7 @@ class OutputOptions(Struct, frozen=True):
     zone: ZoneInfo = UTC
     report: Callable[[list[ItemOutcome]], OutputItem] | None = None
     taken: frozenset[bytes] = frozenset()
+    room: Room = whole_window
 
 
 class OutputReport(Struct):
@@ -125,7 +126,7 @@ class _ItemWriter:
 
         plan = self._plan
         references = plan.references.filter(pc.is_valid(plan.references["pack"])) if plan.given_up else plan.references
-        for row, content in contents(plan.items, references, reader, stop, self._options.scratch):
+        for row, content in contents(plan.items, references, reader, stop, self._options.scratch, self._options.room):
             gone = bool(plan.given_up) and plan.items["path"][row].as_py() in self._given_up
             yield row, Damaged("a part of its content is gone from the repository") if gone else content
 

@@ -11,12 +11,14 @@ import shutil
 import stat
 import struct
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
+from restore.execution.ordered_reader import HeldContent
 from restore.outputs.output_item import OutputItem
 from restore.outputs.sink import OutputEntry
 from vault.problems import Problem, printable
@@ -28,7 +30,8 @@ _FOLDER_FLAG = 0x10
 
 
 NOT_COMPRESSED = 0
-"""A level: contents are copied in deflate's own form, which every reader of a stream takes, and none compressed."""
+"""A level: contents are stored as they are, with length and checksum before them, where they are held in memory. A larger one,
+whose checksum is known at its end only, is copied in deflate's own form, which every reader of a stream takes."""
 
 
 @contextmanager
@@ -57,15 +60,13 @@ class ZipSink:
         """A folder's own entry."""
         info = self._info(self._name(path) + "/", stat.S_IFDIR, entry)
         info.external_attr |= _FOLDER_FLAG
-        info.compress_type = zipfile.ZIP_STORED
-        self._archive.writestr(info, b"")
+        self._store(info, [])
         return []
 
     def link(self, path: bytes, points_to: bytes, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
         """A link, as Unix tools write it."""
         info = self._info(self._name(path), stat.S_IFLNK, entry)
-        info.compress_type = zipfile.ZIP_STORED
-        self._archive.writestr(info, points_to)
+        self._store(info, [points_to])
         return []
 
     def file(self, item: OutputItem, entry: OutputEntry, *, replace: bool = False) -> list[Problem]:
@@ -74,10 +75,31 @@ class ZipSink:
         info.file_size = item.size  # tells beforehand whether 64-bit lengths are needed
         if self._level is not None:
             info._compresslevel = self._level  # type: ignore[attr-defined] # noqa: SLF001 (public from Python 3.13 on)
-        if item.content is not None:
+        if self._level == NOT_COMPRESSED and isinstance(item.content, HeldContent):
+            self._store(info, item.content.pieces())
+        elif item.content is not None:
             with self._archive.open(info, "w") as out:
                 shutil.copyfileobj(item.content, out, PIECE)
         return []
+
+    def _store(self, info: zipfile.ZipInfo, pieces: Sequence[bytes]) -> None:
+        """Length and checksum, and then the content as it is: where `out` does not seek, `zipfile` would put both behind it,
+        which not every reader of a stream takes."""
+        info.compress_type = zipfile.ZIP_STORED
+        info.CRC = 0
+        for piece in pieces:
+            info.CRC = zlib.crc32(piece, info.CRC)
+        info.file_size = info.compress_size = sum(map(len, pieces))
+        out = self._archive.fp
+        if out is None:
+            raise ValueError("the archive is closed")
+        info.header_offset = out.tell()
+        out.write(info.FileHeader(zip64=False))
+        for piece in pieces:
+            out.write(piece)
+        self._archive.infolist().append(info)
+        self._archive.start_dir = out.tell()
+        self._archive._didModify = True  # type: ignore[attr-defined] # noqa: SLF001 (that it has entries)
 
     def finish(self) -> list[Problem]:
         """Nothing is left to do: whoever opened the archive closes it."""

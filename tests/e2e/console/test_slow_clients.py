@@ -1,4 +1,5 @@
-"""Slow clients and broken connections cost nobody else anything: what was held for them is given back.
+"""Slow clients and broken connections cost nobody else anything: what was held for them is given back. What they get is whole,
+or is seen to be broken off.
 
 A console of its own, with little patience and a download of 24 MB, so that it cannot lie in buffers of the system.
 """
@@ -6,9 +7,12 @@ A console of its own, with little patience and a download of 24 MB, so that it c
 from __future__ import annotations
 
 import contextlib
+import http.client
+import io
 import re
 import socket
 import sys
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
@@ -20,6 +24,7 @@ import pytest
 from tests.support.console_login import CSRF, FORM, PASSWORD
 from tests.support.console_process import Running, running
 from tests.support.desk import Desk, Place
+from tests.support.trees import text, write_tree
 from vault.clock import SystemClock
 from vault.randomness import SystemRandomness
 
@@ -39,6 +44,8 @@ ROLES = """
 role = "exporter"
 people = ["anna"]
 """
+SMALL = {f"notes/{number}.txt": text(number, 40 * number) for number in range(60)}
+SMALL["recording.bin"] = bytes(range(256)) * (5 << 12)
 PATIENCE = 60.0
 THREADS = 40
 """That the console has for its pages."""
@@ -48,9 +55,7 @@ THREADS = 40
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     desk = Desk(tmp_path_factory.mktemp("slow") / "desk", Place("repository"))
     desk.init()
-    source = desk.folder / "raw"
-    source.mkdir()
-    (source / "large.bin").write_bytes(SystemRandomness().token(24 << 20))
+    source = write_tree(desk.folder / "raw", {**SMALL, "large.bin": SystemRandomness().token(24 << 20)})
     desk.add("acme", f"raw={source}")
     desk.call("backup")
     desk.settings.write_text(desk.settings.read_text() + ROLES)
@@ -111,12 +116,11 @@ def test_scripts_whose_bodies_do_not_come_are_given_up_too(console: Running, ann
 def test_a_download_that_is_not_taken_gives_back_its_thread_and_its_room(
     console: Running, anna: httpx.Client, what: str
 ) -> None:
-    address = download(anna)
+    _, address = download(anna)
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(connected(console)) for _ in range(2)]
         for one in slow:
-            cookies = "; ".join(f"{name}={value}" for name, value in anna.cookies.items())
-            one.sendall(f"GET {address} HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: {cookies}\r\n\r\n".encode())
+            ask(one, anna, address)
             assert b" 200 " in one.recv(100).partition(b"\r\n")[0]
         with anna.stream("GET", address) as third:
             assert third.status_code == 409, "two of one person at a time"
@@ -132,12 +136,60 @@ def test_a_download_that_is_not_taken_gives_back_its_thread_and_its_room(
             sleep(0.1)
 
 
-def download(anna: httpx.Client) -> str:
-    """The address of a new download of the file."""
+def test_an_archive_is_whole_over_a_connection_that_then_serves_other_pages(console: Running, anna: httpx.Client) -> None:
+    task, address = download(anna, folder="raw")
+    with connected(console) as connection:
+        ask(connection, anna, address)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        with zipfile.ZipFile(io.BytesIO(answer.read())) as archive:
+            assert archive.testzip() is None
+            found = {one.filename.removeprefix("raw/"): archive.read(one) for one in archive.infolist() if not one.is_dir()}
+        assert len(found.pop("large.bin")) == 24 << 20
+        assert found == SMALL
+        ask(connection, anna, task)
+        page = http.client.HTTPResponse(connection)
+        page.begin()
+        assert page.status == 200 and page.read()
+
+
+@pytest.mark.parametrize("what", [{"item": "raw/large.bin"}, {"folder": "raw"}], ids=["length known", "length unknown"])
+def test_a_download_that_is_cancelled_in_the_middle_is_broken_off(
+    console: Running, anna: httpx.Client, what: dict[str, str]
+) -> None:
+    task, address = download(anna, **what)
+    with connected(console) as connection:
+        ask(connection, anna, address)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert len(answer.read(100_000)) == 100_000
+        anna.post(f"{task}/cancel", data={"csrf": csrf_of(anna)})
+        broken = False
+        try:
+            while answer.read(1 << 20):
+                pass
+        except (http.client.IncompleteRead, ConnectionResetError):
+            broken = True
+        assert broken or answer.length, "of a known length, `read` ends without a word"
+
+
+def ask(connection: socket.socket, anna: httpx.Client, address: str) -> None:
+    """Send a request as her."""
+    cookies = "; ".join(f"{name}={value}" for name, value in anna.cookies.items())
+    connection.sendall(f"GET {address} HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: {cookies}\r\n\r\n".encode())
+
+
+def csrf_of(anna: httpx.Client) -> str:
+    """What her forms hold."""
     token = CSRF.search(anna.get("/account").text)
     assert token is not None
-    csrf = unescape(token[1])
-    anna.post("/projects/acme/basket", data={"csrf": csrf, "item": "raw/large.bin"})
+    return unescape(token[1])
+
+
+def download(anna: httpx.Client, **what: str) -> tuple[str, str]:
+    """Of the file, or something else. Gives the address of the task, and that of the download."""
+    csrf = csrf_of(anna)
+    anna.post("/projects/acme/basket", data={"csrf": csrf, **(what or {"item": "raw/large.bin"})})
     page = anna.get("/projects/acme/get-back?goal=download").text
     moment = re.search(r'name="moment" value="([^"]*)"', page)
     assert moment is not None, page
@@ -145,7 +197,7 @@ def download(anna: httpx.Client) -> str:
     task = anna.post("/projects/acme/get-back", data=form).headers["location"]
     found = re.search(r'class="button" href="([^"]*)" download', anna.get(task).text)
     assert found is not None
-    return unescape(found[1])
+    return task, unescape(found[1])
 
 
 def fetched(anna: httpx.Client, address: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +60,18 @@ def test_several_files_come_as_an_archive_with_their_paths(acme: OpenProject) ->
             assert archive.testzip() is None
             found = {one.filename: archive.read(one) for one in archive.infolist() if not one.is_dir()}
         assert found == EVERYTHING
+
+
+def test_what_is_not_compressed_has_its_length_and_checksum_before_it(acme: OpenProject) -> None:
+    data, at, found = given(planned(acme, Pick(folders=(b"",)))), 0, {}
+    while data[at : at + 4] == b"PK\x03\x04":  # as a reader does that has no end to look at
+        _, flags, method, _, _, checksum, stored, size, name_size, more = struct.unpack_from("<5H3I2H", data, at + 4)
+        begin = at + 30 + name_size + more
+        content = data[begin : begin + size]
+        assert method == 0 and not flags & 8 and stored == size and zlib.crc32(content) == checksum
+        found[data[at + 30 : at + 30 + name_size].decode()] = content
+        at = begin + size
+    assert {name: content for name, content in found.items() if not name.endswith("/")} == EVERYTHING
 
 
 def test_one_file_comes_as_it_is_or_converted_under_a_name_of_its_own(acme: OpenProject) -> None:

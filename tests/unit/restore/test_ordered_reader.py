@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from pathlib import Path
@@ -51,6 +52,45 @@ def test_every_file_comes_whole_and_in_the_order_of_paths(
     found = everything(project, tmp_path)
     assert list(found) == sorted(found)
     assert {path.removeprefix(b"reports/").decode(): content for path, content in found.items()} == files
+
+
+def test_a_file_that_is_held_is_read_as_any_other_and_its_pieces_are_what_came() -> None:
+    chance = SeededChance("held")
+
+    def below(bound: int) -> int:
+        return int(chance.fraction() * bound)
+
+    held = [chance.token(below(40)) for _ in range(30)]
+    content, other = ordered_reader.HeldContent(held), io.BytesIO(b"".join(held))
+    assert content.pieces() is held and content.seekable() and content.readable()
+    for _ in range(500):
+        if below(3) == 0:
+            at = below(700)
+            assert content.seek(at) == other.seek(at)
+        size = below(90) - 1
+        assert content.read(size) == other.read(size) and content.tell() == other.tell()
+    assert content.seek(-5, os.SEEK_END) == other.seek(-5, os.SEEK_END) and content.read() == other.read()
+    content.seek(0)
+    assert io.TextIOWrapper(content, "latin-1", newline="").read() == b"".join(held).decode("latin-1")
+    with pytest.raises(ValueError, match="before the start"):
+        ordered_reader.HeldContent(held).seek(-1)
+    assert ordered_reader.HeldContent([]).read() == b""
+
+
+def test_less_is_read_ahead_while_there_is_less_room(tmp_path: Path) -> None:
+    project = made_on(MemoryStore())
+    back_up(project, write_tree(tmp_path / "source", {str(number): bytes([number]) * 500 for number in range(8)}))
+    selection = select.select(project, select.ItemQuery())
+    references = locate(selection.table, selection.index)
+    asked: list[int] = []
+
+    def room() -> int:
+        asked.append(2000 if len(asked) < 1 else 500)
+        return asked[-1]
+
+    reader = PackReader(selection.project, selection.index)
+    found = [one.content for one in ordered_reader.pieces(references, reader, lambda: None, room)]
+    assert found == [bytes([number]) * 500 for number in range(8)] and asked == [2000, 500, 500, 500, 500]
 
 
 def test_a_pack_that_is_gone_costs_its_own_files_alone(tmp_path: Path) -> None:
