@@ -6,8 +6,11 @@ more room, than what they stand for. Processes that are forked share them.
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from restore.execution.fetcher import ChunkUse, in_reading_order
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 PORTION_STORED = 16 * 1024 * 1024
 PORTION_PLAIN = 24 * 1024 * 1024
-"""Bytes after which a portion ends; the first counts what is read in vain, too."""
+"""About as many bytes are in a portion at most; the first counts what is read in vain, too."""
 
 PORTION_CHUNKS = 2048
 
@@ -30,6 +33,9 @@ LEAST_PORTION = 2 * 1024 * 1024
 end at about the same time, but not into smaller ones than that: each is a request."""
 
 PORTIONS_A_WORKER = 8
+
+_ROUNDING = 1e-6
+"""Of a portion; sums of fractions are not quite what they should be."""
 
 
 class Portion(NamedTuple):
@@ -52,12 +58,15 @@ class ReadingOrder:
         dictionaries = references["dictionary"].combine_chunks().dictionary_encode()
         self.packs: list[bytes] = packs.dictionary.to_pylist()
         self.dictionaries: list[bytes | None] = [*dictionaries.dictionary.to_pylist(), None]
-        self._order = numbers(in_reading_order(references).cast(pa.int64()))
+        order = in_reading_order(references)
+        self._order = numbers(order.cast(pa.int64()))
         self._pack = numbers(packs.indices)
         self._dictionary = numbers(pc.fill_null(dictionaries.indices, -1))
         self._pack_size, self._offset, self._stored, self._plain, self._row, self._position, self.length = (
             numbers(references[name]) for name in ("pack_size", "offset", "stored", "plain", "row", "position", "length")
         )
+        columns = (packs.indices, *(references[name].combine_chunks() for name in ("offset", "stored", "plain")))
+        self._lying = [column.take(order) for column in columns]
         self._chunks = _fixed(references["chunk"])
         self.plain_bytes: int = pc.sum(references["plain"]).as_py() or 0
 
@@ -116,25 +125,38 @@ class ReadingOrder:
         return found
 
     def portions(self, workers: int) -> list[Portion]:
-        """Cut where the pack ends, a gap is wide, or enough is together for so many workers."""
+        """Cut where the pack ends, a gap is wide, or enough is together for so many workers. What lies together is cut evenly:
+        the little that else were left at the end of each pack costs a request like any other."""
+        if not len(self):
+            return []
         most = min(PORTION_PLAIN, max(LEAST_PORTION, self.plain_bytes // (workers * PORTIONS_A_WORKER)))
-        pack, offset, stored, plain = self._pack, self._offset, self._stored, self._plain
+        apart, filled = self._laid_out(most)
         found: list[Portion] = []
-        first = begin = end = size = 0
-        last = -1
-        for k, at in enumerate(self._order):
-            start = offset[at]
-            apart = pack[at] != last or start - end > GAP or start + stored[at] - begin > PORTION_STORED
-            if k > first and (apart or size >= most or k - first >= PORTION_CHUNKS):
-                found.append(Portion(first, k, last))
-                first, size = k, 0
-            if k == first:
-                begin, end, last = start, start, pack[at]
-            end = max(end, start + stored[at])
-            size += plain[at]
-        if len(self._order) > first:
-            found.append(Portion(first, len(self._order), last))
+        for first, end in pairwise([0, *apart, len(self)]):
+            before = filled[first - 1] if first else 0.0
+            parts = math.ceil(filled[end - 1] - before)
+            share = (filled[end - 1] - before) / parts
+            shares = (before + (number - _ROUNDING) * share for number in range(1, parts))
+            cuts = [1 + bisect_left(filled, full, first, end - 1) for full in shares]
+            pack = self._pack[self._order[first]]
+            found += [Portion(start, stop, pack) for start, stop in pairwise([first, *cuts, end]) if start < stop]
         return found
+
+    def _laid_out(self, most: int) -> tuple[list[int], memoryview[float]]:
+        """Places whose chunk is in another pack than the one before, or far behind it; and how many portions were full up to
+        each place, were they cut without regard to that. most: bytes of content that fill one."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        pack, offset, stored, plain = self._lying
+        end = pc.add(offset, stored)
+        apart = pc.or_(pc.not_equal(pack[1:], pack[:-1]), pc.greater(pc.subtract(offset[1:], end[:-1]), GAP))
+        # with what lies between them, and once what several files want
+        read = pc.if_else(apart, stored[1:], pc.subtract(end[1:], end[:-1]))
+        read = pa.concat_arrays([stored[:1], read]).cast(pa.float64())
+        shares = pc.divide(read, PORTION_STORED), pc.divide(plain.cast(pa.float64()), most)
+        filled = pc.cumulative_sum(pc.max_element_wise(*shares, 1 / PORTION_CHUNKS))
+        return [at + 1 for at in pc.indices_nonzero(apart).to_pylist()], memoryview(filled.buffers()[1]).cast("B").cast("d")
 
 
 class PortionQueue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HEADERS_INSTEAD_OF_A_LISTING = 16
-"""Packs up to which the header of each is read, which reading it takes anyhow; above, one listing answers for a thousand."""
+"""Packs up to which the header of each is read, which reading may take anyhow; a listing answers for a thousand."""
+
+ROWS_LIKE_A_HEADER = 50
+"""Packs in a listing that take as long to read as the header of one: 3 ms."""
 
 READERS = 8
 """Headers that are read at once: each waits for a round trip."""
@@ -85,7 +88,8 @@ def locate_standing(
                 index = index.with_rows([others.table])
                 continue
         sizes = _pack_sizes(references) | _pack_sizes(taught)
-        gone = missing_packs(project, sizes, reader)
+        listed = len(sizes) > HEADERS_INSTEAD_OF_A_LISTING or _is_listing_cheaper(references, taught, index)
+        gone = _unlisted(project, sizes) if listed else _unopened(sizes, reader)
         if not gone:
             reader.index = index
             return references, index
@@ -129,14 +133,28 @@ def _pack_sizes(rows: pa.Table) -> dict[bytes, int]:
     return dict(zip(different.to_pylist(), first.to_pylist(), strict=True))
 
 
-def missing_packs(project: Project, packs: Mapping[bytes, int], reader: PackReader) -> set[bytes]:
-    """Which of these content packs (with their stored bytes) the store does not have. reader: opens them where they are few."""
-    if len(packs) > HEADERS_INSTEAD_OF_A_LISTING:
-        there = {layout.pack_sha256(info.name) for info in project.store.list(project.folder("packs"))}
-        gone = set(packs) - there
-        if gone and others_of(project.store):  # which are asked by name
-            gone = {pack for pack in gone if not exists(project, layout.pack_name(project.id, CONTENT_TIER, pack))}
-        return gone
+def _is_listing_cheaper(references: pa.Table, taught: pa.Table, index: ChunkIndex) -> bool:
+    """Than headers that are read only to see whether the packs are there: where something near its front is wanted of a pack,
+    its header comes with that."""
+    import pyarrow.compute as pc
+
+    near = [rows["pack"].filter(pc.less_equal(rows["offset"], FRONT)) for rows in (references, taught)]
+    spared = sum(len(_different(packs)) for packs in near)
+    return spared > 1 and len(index.packs()) <= spared * ROWS_LIKE_A_HEADER
+
+
+def _unlisted(project: Project, packs: Collection[bytes]) -> set[bytes]:
+    """Which of these content packs the store does not have, by one listing."""
+    there = {layout.pack_sha256(info.name) for info in project.store.list(project.folder("packs"))}
+    gone = set(packs) - there
+    if gone and others_of(project.store):  # which are asked by name
+        gone = {pack for pack in gone if not exists(project, layout.pack_name(project.id, CONTENT_TIER, pack))}
+    return gone
+
+
+def _unopened(packs: Mapping[bytes, int], reader: PackReader) -> set[bytes]:
+    """Which of these content packs (with their stored bytes) the store does not have, by the header of each, which is open
+    afterwards."""
 
     def is_missing(pack: bytes) -> bool:
         try:

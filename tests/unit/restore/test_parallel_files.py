@@ -8,19 +8,22 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
 from restore.execution import worker_processes
 from restore.execution.executor import RestoreReport, execute
 from restore.execution.fetcher import portions as object_portions
 from restore.execution.parallel_files import FileResult, FilesWorker, FileTask
-from restore.execution.reading_order import Portion, PortionQueue, ReadingOrder
+from restore.execution.reading_order import PORTION_CHUNKS, PORTION_STORED, Portion, PortionQueue, ReadingOrder
 from restore.local_fs import Target, Writer
+from restore.planning import chunk_locations
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import RestorePlan, make_plan
@@ -31,9 +34,12 @@ from tests.support.randomness import SeededChance
 from tests.support.tree_facts import tree_facts
 from tests.support.trees import text, write_tree
 from vault.errors import StorageAway, StrongroomError, TargetError
-from vault.format.layout import CONTENT_TIER
+from vault.format.chunks import ID_SIZE
+from vault.format.layout import CONTENT_TIER, pack_name
 from vault.progress import NoProgress, Progress
+from vault.repository.pack_reader import GAP
 from vault.repository.project import Project
+from vault.storage.counting import CountingStore
 from vault.storage.local import LocalStore
 from vault.storage.memory import MemoryStore
 
@@ -351,6 +357,82 @@ def test_portions_in_columns_are_those_in_objects_and_have_every_reference_once(
         places = [order.place(k) for k in range(portion.start, portion.end)]
         assert {place.pack for place in places} == {order.packs[portion.pack]}
         assert all(start <= place.offset and place.offset + place.stored <= start + length for place in places)
+
+
+def test_a_listing_shows_that_packs_are_there_where_their_headers_come_with_what_is_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planned() -> tuple[RestorePlan, dict[str, int]]:
+        store = CountingStore(project.store)
+        whole = select(replace(project, store=store), ItemQuery())
+        before = store.snapshot()
+        plan = make_plan(whole, EmptyDestination(), ConflictPolicy.REFUSE, TODAY)
+        return plan, dict(store.snapshot().since(before).requests)
+
+    packs = set(planned()[0].references["pack"].to_pylist())
+    monkeypatch.setattr(chunk_locations, "HEADERS_INSTEAD_OF_A_LISTING", len(packs))
+    assert planned()[1] == {"list": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr(chunk_locations, "FRONT", -1)  # nothing is near the front of a pack
+        assert planned()[1] == {"get_range": len(packs)}
+    with monkeypatch.context() as patch:
+        patch.setattr(chunk_locations, "ROWS_LIKE_A_HEADER", 0)  # the listing is long
+        assert planned()[1] == {"get_range": len(packs)}
+    (gone, *_) = sorted(packs)
+    name = pack_name(project.id, CONTENT_TIER, gone)
+    content = project.store.get(name)
+    project.store.delete(name)
+    try:
+        plan, _ = planned()
+        assert plan.missing and gone not in plan.references["pack"].to_pylist()
+    finally:
+        project.store.put(name, content)
+
+
+def references_of(packs: Sequence[Sequence[tuple[int, int, int]]]) -> pa.Table:
+    """Chunks of packs, each (offset, stored, plain), every one a file's."""
+    rows = [(bytes([pack]) * 32, *place) for pack, places in enumerate(packs, 1) for place in places]
+    count = len(rows)
+    pack, offset, stored, plain = zip(*rows, strict=True)
+    whole = pa.int32()
+    return pa.table(
+        {
+            "chunk": pa.array([number.to_bytes(ID_SIZE, "big") for number in range(count)], pa.binary(ID_SIZE)),
+            "pack": pa.array(pack, pa.binary(32)),
+            "pack_size": pa.array([1 << 26] * count, whole),
+            **{name: pa.array(column, whole) for name, column in (("offset", offset), ("stored", stored), ("plain", plain))},
+            "dictionary": pa.array([None] * count, pa.binary(ID_SIZE)),
+            "row": pa.array(range(count), whole),
+            "position": pa.array([0] * count, pa.int64()),
+            "length": pa.array(plain, whole),
+        }
+    )
+
+
+MIB = 1024 * 1024
+
+
+def test_a_pack_is_cut_into_portions_of_about_one_size_with_no_little_rest() -> None:
+    order = ReadingOrder(references_of([[(at * MIB, MIB, MIB) for at in range(33)]] * 8))
+    found = order.portions(1)
+    assert [order.span(portion)[1] // MIB for portion in found] == [11] * 24
+    assert [(one.start, one.end) for one in found] == [(at, at + 11) for at in range(0, 264, 11)]
+
+
+def test_a_portion_ends_by_what_is_read_in_vain_by_content_and_by_its_number_of_chunks() -> None:
+    gap = GAP - 1
+    sparse = ReadingOrder(references_of([[(at * (gap + 1), 1, 1) for at in range(100)]]))
+    assert max(sparse.span(portion)[1] for portion in sparse.portions(2)) <= PORTION_STORED
+    dense = ReadingOrder(references_of([[(at * 10, 10, 4 * MIB) for at in range(100)]]))
+    assert {portion.end - portion.start for portion in dense.portions(2)} <= {5, 6}
+    tiny = ReadingOrder(references_of([[(at, 1, 1) for at in range(PORTION_CHUNKS * 2 + 2)]]))
+    assert [portion.end - portion.start for portion in tiny.portions(2)] == [1366, 1366, 1366]
+
+
+def test_portions_end_where_the_pack_does_or_a_gap_is_wide() -> None:
+    order = ReadingOrder(references_of([[(0, 10, 10), (10, 10, 10), (20 + GAP + 1, 10, 10)], [(0, 5, 5)]]))
+    assert [(one.start, one.end, one.pack) for one in order.portions(4)] == [(0, 2, 0), (2, 3, 0), (3, 4, 1)]
+    assert ReadingOrder(references_of([[(0, 1, 1)]]).slice(1)).portions(2) == []
 
 
 def test_a_worker_goes_on_with_its_pack_and_helps_with_others_at_the_end() -> None:
