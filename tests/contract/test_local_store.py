@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from tests.support.randomness import SeededChance
 from tests.support.store_fixtures import local_store
 from vault.clock import SystemClock
 from vault.errors import NoRepository, ObjectNotFound, StorageDenied, StorageError, StorageFull
+from vault.storage import local
+from vault.storage.contract import ObjectInfo
 from vault.storage.local import STALE_AFTER, TEMPORARY, LocalStore
 
 WRITER = textwrap.dedent(
@@ -241,3 +244,42 @@ def test_writers_and_deleters_of_one_folder_do_not_trip_over_each_other(tmp_path
             result.result()
     shutil.rmtree(tmp_path / TEMPORARY)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_of_one_page_does_not_ask_for_the_sizes_of_all_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = local_store(tmp_path / "store")
+    for number in range(10):
+        store.put(f"folder/{number}", bytes(number))
+    whole = {info.name: info.size for info in store.list("folder")}
+    assert whole == {f"folder/{number}": number for number in range(10)}
+    monkeypatch.setattr(local, "PAGE", 3)
+    assert {info.name: info.size for info in store.list("folder")} == whole
+    assert {info.name for info in store.list_after("folder", "folder/6")} == {"folder/7", "folder/8", "folder/9"}
+    described: list[int] = []
+    describe = store._described
+
+    def noted(folder: str, entries: Sequence[os.DirEntry[str]]) -> Iterable[ObjectInfo]:
+        described.append(len(entries))
+        return describe(folder, entries)
+
+    monkeypatch.setattr(store, "_described", noted)
+    listing = store.list("folder")
+    first = next(listing)
+    assert described == [3]
+    assert {info.name for info in (first, *listing)} == set(whole)
+    assert described == [3, 3, 3, 1]
+
+
+def test_what_is_deleted_while_a_listing_is_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "PAGE", 3)
+    store = local_store(tmp_path / "store")
+    for number in range(10):
+        store.put(f"folder/{number}", b"")
+    listing = store.list("folder")
+    there = [next(listing).name for _ in range(3)]
+    for number in range(10):
+        store.delete(f"folder/{number}")
+    assert len(there) == 3
+    assert not list(listing)

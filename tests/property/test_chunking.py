@@ -17,7 +17,8 @@ from tests.support.places import TINY
 from tests.support.randomness import SeededChance
 from vault.backup import large_files
 from vault.backup.read_results import HOLE
-from vault.format.chunks import ChunkerParams, chunk_id, content_hash, cut
+from vault.format import chunks
+from vault.format.chunks import ChunkerParams, StreamCutter, chunk_id, content_hash, cut
 from vault.format.descriptor import CONTENT_CUTTING, META_CUTTING
 from vault.source.contract import Extent
 
@@ -64,6 +65,21 @@ def test_all_cuts_but_the_last_stand_when_something_is_appended(cutting: Chunker
     shorter = [bytes(piece) for piece in cut(cutting.cutter(), content)]
     longer = [bytes(piece) for piece in cut(cutting.cutter(), content + more)]
     assert longer[: len(shorter) - 1] == shorter[:-1]
+
+
+@usual
+@given(cutting=cuttings, content=contents, ends=st.lists(st.integers(0, 40_000), max_size=8), waiting=st.integers(1, 5000))
+def test_what_comes_piece_by_piece_is_cut_as_the_whole_is(
+    cutting: ChunkerParams, content: bytes, ends: list[int], waiting: int
+) -> None:
+    pieces: list[bytes] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "CUT_AT_ONCE", waiting)
+        cutter = StreamCutter(cutting, lambda piece: pieces.append(bytes(piece)))
+        for start, end in itertools.pairwise([0, *sorted(min(end, len(content)) for end in ends), len(content)]):
+            cutter.write(content[start:end])
+        cutter.finish()
+    assert pieces == [bytes(piece) for piece in cut(cutting.cutter(), content)]
 
 
 @dataclass

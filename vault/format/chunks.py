@@ -7,7 +7,7 @@ projects has different names and nobody without the key can test a guess.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from blake3 import blake3
@@ -95,6 +95,41 @@ def cut(cutter: FastCDC, content: bytes | bytearray | memoryview) -> Iterator[me
     if len(view):
         for chunk in cutter.cut_buf(view):
             yield view[chunk.offset : chunk.offset + chunk.length]
+
+
+CUT_AT_ONCE = 1024 * 1024
+"""Bytes that wait until they are cut."""
+
+
+class StreamCutter:
+    """Cuts content that comes piece by piece as `cut` does the whole of it. take: is called with each chunk, which it must not
+    keep."""
+
+    def __init__(self, cutting: ChunkerParams, take: Callable[[memoryview], None]) -> None:
+        self._cutter = cutting.cutter()
+        self._largest = cutting.largest
+        self._take = take
+        self._waiting = bytearray()
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        """The next bytes."""
+        self._waiting += piece
+        if len(self._waiting) >= CUT_AT_ONCE + self._largest:
+            self._cut(len(self._waiting) - self._largest)
+
+    def finish(self) -> None:
+        """There are no more."""
+        self._cut(len(self._waiting))
+
+    def _cut(self, last: int) -> None:
+        """Give out the chunks that begin at `last` or before: those behind may depend on bytes that are still to come."""
+        end = 0
+        for chunk in cut(self._cutter, self._waiting):
+            if end > last:
+                break
+            end += len(chunk)
+            self._take(chunk)
+        self._waiting = self._waiting[end:]
 
 
 def chunk_id(key: bytes, plain: bytes | bytearray | memoryview) -> bytes:

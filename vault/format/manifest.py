@@ -6,8 +6,9 @@ those of the manifest before: an unchanged hour stores nothing of it again. The 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vault.errors import Unstorable
 from vault.format import parquet
@@ -143,20 +144,32 @@ _SMALLEST_PAGE, _LARGEST_PAGE = 16 * 1024, 64 * 1024
 def encode(table: pa.Table) -> memoryview[int]:
     """The bytes of a manifest. table: of `schema()`, sorted by path, each path once. Raises `Unstorable` where no reader would
     take it."""
+    refuse_long(table)
+    return parquet.write(without_empty(table), **_options(table.num_rows))
+
+
+def encode_into(take: Callable[[bytes], object], table: pa.Table) -> None:
+    """The same bytes, given to `take` piece by piece: of a million rows they are 130 MB. Raises `Unstorable`, and what `take`
+    does."""
+    refuse_long(table)
+    parquet.write_into(take, without_empty(table), **_options(table.num_rows))
+
+
+def refuse_long(table: pa.Table) -> None:
+    """Raises `Unstorable` for more rows than any reader takes."""
     if table.num_rows > MOST_ROWS:
         raise Unstorable(f"a snapshot of {table.num_rows} items is larger than any reader takes ({MOST_ROWS})")
-    times = finer(table.num_rows)
-    return parquet.write(
-        without_empty(table),
-        compression="none",
-        use_dictionary=_REPEATING,
-        write_statistics=False,
-        use_content_defined_chunking={
-            "min_chunk_size": _SMALLEST_PAGE // times,
-            "max_chunk_size": _LARGEST_PAGE // times,
-            "norm_level": 0,
-        },
-    )
+
+
+def _options(rows: int) -> dict[str, Any]:
+    times = finer(rows)
+    cutting = {"min_chunk_size": _SMALLEST_PAGE // times, "max_chunk_size": _LARGEST_PAGE // times, "norm_level": 0}
+    return {
+        "compression": "none",
+        "use_dictionary": _REPEATING,
+        "write_statistics": False,
+        "use_content_defined_chunking": cutting,
+    }
 
 
 def decode(data: parquet.Data, *, columns: list[str] | None = None) -> pa.Table:

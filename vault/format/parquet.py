@@ -5,7 +5,7 @@ pyarrow is imported inside the functions: it costs 0.1 s, and `strongroom --help
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from io import SEEK_END, RawIOBase
 from typing import TYPE_CHECKING
@@ -81,6 +81,47 @@ def write(
         growing = pa.BufferOutputStream()
         fill(growing)
         return memoryview(growing.getvalue()).cast("B")
+
+
+def write_into(take: Callable[[bytes], object], table: pa.Table, **options: object) -> None:
+    """The same bytes, given to `take` piece by piece. Raises what `take` does."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = _Pieces(take)
+    try:
+        with pq.ParquetWriter(pa.PythonFile(sink, "w"), table.schema, store_schema=False, **options) as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata({})  # as `write` does without notes
+    except Exception:
+        if sink.failed is not None:  # Arrow goes on while it closes the file, and may fail otherwise then
+            raise sink.failed from None
+        raise
+
+
+class _Pieces(RawIOBase):
+    """A file to Arrow. failed: the first error of `take`."""
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        self._take = take
+        self._end = 0
+        self.failed: BaseException | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._end
+
+    def write(self, piece: bytes) -> int:  # type: ignore[override]  # Arrow's are bytes
+        if self.failed is None:
+            try:
+                self._take(piece)
+            except BaseException as error:
+                self.failed = error
+                raise
+        self._end += len(piece)
+        return len(piece)
 
 
 def read(

@@ -150,21 +150,42 @@ def name(data: bytes | bytearray, key: bytes) -> bytes:
     return blake3(data, key=key).digest()
 
 
-def decode(data: bytes | bytearray, key: bytes, table_id: bytes) -> list[Row] | None:
-    """The rows without their records, checked to be written by a holder of the chunk-id key; None where the table is of
-    another version. Raises `Damaged`."""
+def decode(data: bytes | bytearray, key: bytes, table_id: bytes) -> pa.Table | None:
+    """The rows without their records, as columns (see `rows_of`), checked to be written by a holder of the chunk-id key; None
+    where the table is of another version. Raises `Damaged`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     if name(data, key) != table_id:
         raise Damaged(f"{WHAT} was not written with this project's keys, or was swapped for another")
     head = strict_json.load(parquet.note(data, _HEAD, WHAT), WHAT, largest=LARGEST)
     if strict_json.count(head, "version", WHAT) != VERSION:
         return None
     table = parquet.read(data, schema(), WHAT, most_rows=MOST_ROWS, columns=_TELLING)
-    rows = list(map(Row, *(table[column].to_pylist() for column in _TELLING)))
-    if any(row.size < 0 or row.size > LARGEST_ROW for row in rows) or sum(row.size for row in rows) > LARGEST_TEXT:
+    sizes, moments = (pc.min_max(table[name]).as_py() if len(table) else {"min": 0, "max": 0} for name in ("size", "taken_at"))
+    longest = pc.sum(table["size"].cast(pa.int64())).as_py() or 0
+    if sizes["min"] < 0 or sizes["max"] > LARGEST_ROW or longest > LARGEST_TEXT:
         raise Damaged(f"{WHAT} says that it holds longer records than are ever written")
-    if any(row.taken_at < _FIRST or row.taken_at > _LAST for row in rows) or len({row.id for row in rows}) != len(rows):
+    if moments["min"] < _FIRST or moments["max"] > _LAST or pc.count_distinct(table["id"]).as_py() != len(table):
         raise Damaged(f"{WHAT} holds times that there are not, or a snapshot twice")
-    return rows
+    return table
+
+
+def rows_of(table: pa.Table) -> list[Row]:
+    """The rows of what `decode` has read, one by one."""
+    return list(map(Row, *(table[column].to_pylist() for column in _TELLING)))
+
+
+def are_snapshots(table: pa.Table) -> pa.ChunkedArray:
+    """`Row.is_snapshot` for each row of what `decode` has read."""
+    import pyarrow.compute as pc
+
+    return pc.or_(pc.not_equal(table["source"], ""), pc.not_equal(table["taken_at"], 0))
+
+
+def no_rows() -> pa.Table:
+    """As of a table of none."""
+    return schema().empty_table().select(_TELLING)
 
 
 def coverage(data: bytes | bytearray) -> Coverage | None:

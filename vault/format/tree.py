@@ -61,16 +61,27 @@ class Tree(Struct, frozen=True):
 def build(data: Buffer, store: Callable[[Buffer], list[ChunkRef]]) -> Tree:
     """Cut `data` and its lists. store: cuts bytes, keeps the chunks, gives their references in order. Raises `Unstorable` where
     no reader would take the tree."""
-    if len(data) > LONGEST:
-        raise Unstorable(f"a manifest or list of {len(data)} bytes is longer than any reader takes ({LONGEST})")
-    depth, chunks = 0, store(data)
+    refuse_long(len(data))
+    return above(store(data), store)
+
+
+def refuse_long(length: int) -> None:
+    """Raises `Unstorable` where no reader would take data of so many bytes."""
+    if length > LONGEST:
+        raise Unstorable(f"a manifest or list of {length} bytes is longer than any reader takes ({LONGEST})")
+
+
+def above(chunks: list[ChunkRef], store: Callable[[Buffer], list[ChunkRef]]) -> Tree:
+    """A tree over data that was cut into `chunks`, which are stored. store, and what is raised: as for `build`."""
+    depth, whole = 0, sum(length for _, length in chunks)
+    refuse_long(whole)
     while len(chunks) > MOST_IN_RECORD:
         if depth == DEEPEST:
-            raise Unstorable(f"a manifest or list of {len(data)} bytes has more chunks than any reader takes")
+            raise Unstorable(f"a manifest or list of {whole} bytes has more chunks than any reader takes")
         depth, chunks = depth + 1, store(_write_list(chunks))
     if any(not 0 < length <= LARGEST_CHUNK for _, length in chunks):
         raise Unstorable("a manifest or list was cut into chunks of lengths that no reader takes")
-    return Tree(depth, len(data), tuple(chunks))
+    return Tree(depth, whole, tuple(chunks))
 
 
 def read(tree: Tree, fetch: Callable[[list[ChunkRef]], list[bytes]], what: str) -> bytearray:

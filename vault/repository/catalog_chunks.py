@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import layout, tree
-from vault.format.chunks import ID_SIZE, chunk_id, cut
+from vault.format.chunks import ID_SIZE, ChunkerParams, StreamCutter, chunk_id, cut
 from vault.format.frames import Compressor
 from vault.format.layout import META_TIER
 from vault.format.pack import PackBuilder
@@ -221,6 +221,10 @@ class MetaWriter:
         cutter = self._cutting.finer(finer).cutter()
         return tree.build(data, lambda part: [self._keep_chunk(piece) for piece in cut(cutter, part)])
 
+    def stream(self, *, finer: int = 1) -> TreeWriter:
+        """For data that is written piece by piece; the tree and its chunks are those that `write` makes of the whole."""
+        return TreeWriter(self._cutting.finer(finer), self._keep_chunk)
+
     def flush(self) -> None:
         """Store the chunks that are not stored yet."""
         if self._builder.chunks:
@@ -241,3 +245,26 @@ class MetaWriter:
             self.referenced.add(pack)
             self.reused.setdefault(pack, set()).add((chunk, len(plain)))
         return chunk, len(plain)
+
+
+class TreeWriter:
+    """Cuts data while it is written: `write`, then `finish`. keep: stores a chunk."""
+
+    def __init__(self, cutting: ChunkerParams, keep: Callable[[memoryview], ChunkRef]) -> None:
+        self._cutting = cutting
+        self._keep = keep
+        self._chunks: list[ChunkRef] = []
+        self._length = 0
+        self._cutter = StreamCutter(cutting, lambda chunk: self._chunks.append(keep(chunk)))
+
+    def write(self, piece: tree.Buffer) -> None:
+        """The next bytes. Raises `Unstorable` where no reader would take so many, `StorageError`."""
+        self._length += len(piece)
+        tree.refuse_long(self._length)
+        self._cutter.write(piece)
+
+    def finish(self) -> Tree:
+        """The tree over all that was written. Raises `Unstorable`, `StorageError`."""
+        self._cutter.finish()
+        cutter = self._cutting.cutter()
+        return tree.above(self._chunks, lambda part: [self._keep(piece) for piece in cut(cutter, part)])

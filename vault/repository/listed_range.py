@@ -21,14 +21,17 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
 from itertools import islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from vault.format import layout
+from vault.format import layout, record_table
 from vault.repository import claims, forget_notes, record_tables, snapshots
 from vault.repository.project import Project
 from vault.repository.record_tables import RecordTables
 from vault.repository.snapshots import Committed
 from vault.storage.contract import list_after
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MARGIN = timedelta(days=1)
 OUTLIERS = 8
@@ -59,7 +62,7 @@ def coverage_limit(project: Project, tables: RecordTables) -> str:
     """Up to which moment a table may cover what is listed from now on, as names begin with it; empty: nothing. tables: as they
     were read before this is asked."""
     before = "" if tables.coverage is None else tables.coverage.before
-    seen = reference(row.id for row in tables.rows() if row.is_snapshot)
+    seen = reference(_snapshots_of(tables.columns).to_pylist())
     standing = claims.list_ids(project)
     sources = {one.id: one.source for one in snapshots.claims(project)} if standing else {}
     if seen is None or any(sources.get(one, INTERNAL).startswith(INTERNAL) for one in standing):
@@ -78,40 +81,71 @@ class ListedRange(NamedTuple):
 def committed(project: Project) -> Committed:
     """As `snapshots.committed(rolled=True)`, for who reads: a snapshot that is gone though nobody forgot it may be among those
     that tables cover. Raises `StorageError`."""
+    import pyarrow as pa
+
     gone = forget_notes.read_all(project)
-    found = standing(project, gone.by_id)
-    return snapshots.remaining(project, found.ids, gone, rolled=True, tables=found.tables)
+    found = _range(project, gone.by_id)
+    if found.covered is None or found.tables is None:
+        return snapshots.remaining(project, _sorted(found.listed), gone, rolled=True, tables=found.tables)
+    listed = pa.array(_sorted(found.listed.difference(gone.by_id)), pa.string())
+    return snapshots.out_of_tables(project, pa.concat_arrays([found.covered, listed]).unique(), gone, found.tables)
 
 
 def standing(project: Project, gone: Collection[str]) -> ListedRange:
     """The ids of all records, for who reads: of many, those that tables cover are not listed. gone: ids of which notes say that
     they were forgotten. Raises `StorageError`."""
+    found = _range(project, gone)
+    covered = () if found.covered is None else found.covered.to_pylist()
+    return ListedRange(_sorted(found.listed.union(covered)), found.tables)
+
+
+class _Range(NamedTuple):
+    """listed: what the store has listed · covered: what tables cover beside; None where everything is listed · tables: where
+    these were read."""
+
+    listed: set[str]
+    covered: pa.Array | None = None
+    tables: RecordTables | None = None
+
+
+def _range(project: Project, gone: Collection[str]) -> _Range:
     rows = (info.name.rpartition("/")[2] for info in project.store.list(project.folder("snapshots")))
     first = list(islice(rows, WORTH_IT))
     if len(first) < WORTH_IT:
-        return ListedRange(_sorted(first))
+        return _Range(set(first))
     tables = record_tables.load(project)
-    covered = _covered(tables, gone)
-    found = None if covered is None else _after(project, covered)
-    return ListedRange(_sorted([*first, *rows] if found is None else found), tables)
+    covered, ours = _covered(tables, gone)
+    listed = None if len(ours) < WORTH_IT else _after(project, ours)
+    return _Range({*first, *rows}, tables=tables) if listed is None else _Range(listed, covered, tables)
 
 
-def _covered(tables: RecordTables, gone: Collection[str]) -> list[str] | None:
-    """What the tables cover and nobody has forgotten, the snapshots that are looked for in the listing last."""
+def _covered(tables: RecordTables, gone: Collection[str]) -> tuple[pa.Array, list[str]]:
+    """What the tables cover and nobody has forgotten; and the newest of these that are snapshots, by their ids: as many as are
+    worth it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     stated = tables.coverage
     if stated is None:
-        return None
-    rows = {row.id: row.is_snapshot for row in tables.rows() if row.id < stated.before and row.id not in gone}
-    ours = sorted(one for one, is_snapshot in rows.items() if is_snapshot)
-    if len(ours) < WORTH_IT:
-        return None
-    others = [one for one, is_snapshot in rows.items() if not is_snapshot]
-    return [*others, *(one for one in stated.beside if one not in gone), *ours]
+        return pa.array([], pa.string()), []
+    rows = tables.columns
+    rows = rows.filter(pc.less(rows["id"], stated.before))
+    if gone:
+        rows = rows.filter(pc.invert(pc.is_in(rows["id"], value_set=pa.array(gone, pa.string()))))
+    beside = pa.array([one for one in stated.beside if one not in gone], pa.string())
+    ours = _snapshots_of(rows)
+    newest = ours.take(pc.select_k_unstable(ours, WORTH_IT, [("", "descending")])) if len(ours) > WORTH_IT else ours
+    return pa.concat_arrays([rows["id"].combine_chunks(), beside]), sorted(newest.to_pylist())
 
 
-def _after(project: Project, covered: list[str]) -> set[str] | None:
-    """What is covered, and what the store lists after it; None where that cannot be had, or the store leaves something out."""
-    start, anchors = covered[-ANCHORS - 1], covered[-ANCHORS:]
+def _snapshots_of(rows: pa.Table) -> pa.ChunkedArray:
+    return rows["id"].filter(record_table.are_snapshots(rows))
+
+
+def _after(project: Project, ours: list[str]) -> set[str] | None:
+    """What the store lists after the snapshots that are covered; None where that cannot be had, or the store leaves something
+    out. ours: the newest of them, by their ids."""
+    start, anchors = ours[-ANCHORS - 1], ours[-ANCHORS:]
     rows = list_after(project.store, project.folder("snapshots"), layout.snapshot_name(project.id, start))
     if rows is None:
         return None
@@ -121,7 +155,7 @@ def _after(project: Project, covered: list[str]) -> set[str] | None:
         if leaf <= start:  # it passes over what it was asked for
             return None
         listed.add(leaf)
-    return listed.union(covered) if listed.issuperset(anchors) else None
+    return listed if listed.issuperset(anchors) else None
 
 
 def _sorted(names: Iterable[str]) -> list[str]:

@@ -187,7 +187,7 @@ def _write_one(project: Project, rows: Sequence[Gathered], covers: Coverage | No
     key = project.capability.record_table_key
     table_id = record_table.name(plain, key)
     again = record_table.decode(plain, key, table_id)
-    numbers = {row.id: number for number, row in enumerate(again or ())}
+    numbers = {row.id: number for number, row in enumerate(() if again is None else record_table.rows_of(again))}
     texts = record_table.texts(plain, range(len(numbers)))
     whole = {one: texts[number] for one, number in numbers.items()} == {row.id: text for row, text in rows}
     if not whole or record_table.coverage(plain) != covers:

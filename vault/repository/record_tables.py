@@ -7,8 +7,8 @@ the new one before the old ones are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound
@@ -19,19 +19,32 @@ from vault.format.snapshot_record import StoredRecord
 from vault.problems import Problem
 from vault.repository.project import Project
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 READERS = 4
 
 ASKED = 3
 """How often the tables are listed where one is gone that a listing named: it was joined with others meanwhile."""
 
 
-class StoredTable(NamedTuple):
-    """name: in the store · plain: its bytes · rows: what it holds, without the records · covers: what it says that it does."""
+class StoredTable:
+    """name: in the store · plain: its bytes · columns: what it holds, without the records · covers: what it says that it
+    does."""
 
-    name: str
-    plain: bytearray
-    rows: list[Row]
-    covers: Coverage | None
+    def __init__(self, name: str, plain: bytearray, columns: pa.Table, covers: Coverage | None) -> None:
+        self.name = name
+        self.plain = plain
+        self.columns = columns
+        self.covers = covers
+        self._rows: list[Row] | None = None
+
+    @property
+    def rows(self) -> list[Row]:
+        """The same, one by one: of two years there are 17,520, and a restore needs one."""
+        if self._rows is None:
+            self._rows = record_table.rows_of(self.columns)
+        return self._rows
 
     @property
     def id(self) -> bytes:
@@ -46,12 +59,26 @@ class RecordTables:
     def __init__(self, tables: Iterable[StoredTable], damaged: Iterable[Problem] = ()) -> None:
         self.tables = list(tables)
         self.damaged = list(damaged)
-        self._places = {row.id: (table, number) for table in self.tables for number, row in enumerate(table.rows)}
+        self._columns: pa.Table | None = None
+
+    @property
+    def columns(self) -> pa.Table:
+        """What all tables hold without the records, each snapshot once."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self._columns is None:
+            found = pa.concat_tables([record_table.no_rows(), *(table.columns for table in self.tables)])
+            different = pc.unique(found["id"])
+            if len(different) < len(found):
+                found = found.take(pc.index_in(different, value_set=found["id"].combine_chunks()))
+            self._columns = found
+        return self._columns
 
     @property
     def ids(self) -> Collection[str]:
         """Of all snapshots, and records of moved packs, that are in tables."""
-        return self._places.keys()
+        return frozenset(self.columns["id"].to_pylist())
 
     @property
     def coverage(self) -> Coverage | None:
@@ -69,20 +96,26 @@ class RecordTables:
         found: dict[str, StoredRecord] = {}
         for table, numbers in self._by_table(wanted):
             try:
-                for number, text in record_table.texts(table.plain, numbers).items():
-                    row = table.rows[number]
+                texts = record_table.texts(table.plain, numbers)
+                for row, text in zip(record_table.rows_of(table.columns.take(list(texts))), texts.values(), strict=True):
                     found[row.id] = record_table.record(row, text)
             except Damaged:
                 continue  # the records themselves are read instead
         return found
 
     def _by_table(self, wanted: Iterable[str]) -> Iterable[tuple[StoredTable, list[int]]]:
-        places: Mapping[str, tuple[StoredTable, list[int]]] = {table.name: (table, []) for table in self.tables}
-        for one in wanted:
-            if one in self._places:
-                table, number = self._places[one]
-                places[table.name][1].append(number)
-        return (place for place in places.values() if place[1])
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        left = list(wanted)
+        for table in self.tables:
+            if not left:
+                break
+            found = pc.index_in(pa.array(left, pa.string()), value_set=table.columns["id"].combine_chunks()).to_pylist()
+            left = [one for one, number in zip(left, found, strict=True) if number is None]
+            numbers = [number for number in found if number is not None]
+            if numbers:
+                yield table, numbers
 
 
 NONE = RecordTables(())
@@ -119,8 +152,8 @@ class _Gone(NamedTuple):
 
 def _read(project: Project, name: str) -> StoredTable | Problem | _Gone | None:
     def decode(plain: bytearray) -> StoredTable | None:
-        rows = record_table.decode(plain, project.capability.record_table_key, table_id)
-        return None if rows is None else StoredTable(name, plain, rows, record_table.coverage(plain))
+        columns = record_table.decode(plain, project.capability.record_table_key, table_id)
+        return None if columns is None else StoredTable(name, plain, columns, record_table.coverage(plain))
 
     try:
         table_id = strict_json.from_hex(name.rpartition("/")[2], ID_SIZE, f"the name {name}")

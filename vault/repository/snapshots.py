@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, TransientStorageError
-from vault.format import layout, manifest
+from vault.format import layout, manifest, record_table
 from vault.format.chunks import ID_SIZE
 from vault.format.claim import Claim
 from vault.format.claim_eviction import Eviction
@@ -25,7 +25,7 @@ from vault.format.snapshot_record import Record, StoredRecord, decode_stored
 from vault.problems import Problem
 from vault.repository import forget_notes, record_tables, rollup_records, rollups
 from vault.repository.forget_notes import ForgetNotes
-from vault.repository.lazy_records import LazyMoves, LazyRecords, Outline, outline_of
+from vault.repository.lazy_records import COLUMNS, LazyMoves, LazyRecords, Outline, as_columns, outline_of
 from vault.repository.project import Project
 from vault.repository.record_tables import RecordTables
 
@@ -142,31 +142,33 @@ def remaining(
     before."""
     wanted = [snapshot for snapshot in listed if snapshot not in gone.by_id]
     if rolled and len(wanted) >= WORTH_TABLES:
-        return _out_of_tables(project, wanted, gone, record_tables.load(project) if tables is None else tables)
+        import pyarrow as pa
+
+        tables = record_tables.load(project) if tables is None else tables
+        return out_of_tables(project, pa.array(wanted, pa.string()), gone, tables)
     found = read_records(project, wanted)
     records = [replace(one, parents=gone.parents_of(one.parents)) for one in found.records]
     return found._replace(records=records, damaged=(*found.damaged, *gone.damaged), given_up=gone.items)
 
 
-def _out_of_tables(project: Project, wanted: Sequence[str], gone: ForgetNotes, tables: RecordTables) -> Committed:
-    """The records of wanted snapshots out of tables, those in none out of roll-ups where they are many, and the rest from the
-    store."""
-    there = frozenset(wanted)
-    rest = [one for one in wanted if one not in tables.ids]
+def out_of_tables(project: Project, wanted: pa.Array, gone: ForgetNotes, tables: RecordTables) -> Committed:
+    """The records of wanted snapshots (ids, none of them forgotten) out of tables, those in none out of roll-ups where they are
+    many, and the rest from the store. Raises `StorageError`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = tables.columns
+    rest = wanted.filter(pc.invert(pc.is_in(wanted, value_set=rows["id"].combine_chunks()))).to_pylist()
     known = _in_rollups(project, rest) if len(rest) >= WORTH_ROLLUPS else {}
     found = read_records(project, [snapshot for snapshot in rest if snapshot not in known])
-    rows = [row for row in tables.rows() if row.id in there]
-    outlines = {
-        row.id: Outline(row.taken_at, row.id, row.source, tuple(row.parents.split())) for row in rows if row.is_snapshot
-    }
+    rows = rows.filter(pc.is_in(rows["id"], value_set=wanted))
+    are_snapshots = record_table.are_snapshots(rows)
     read = known | {one.id: one for one in found.records}
-    outlines |= {one.id: outline_of(one) for one in read.values()}
-    moved = sorted({row.id for row in rows if not row.is_snapshot})
+    columns = [rows.filter(are_snapshots).select(COLUMNS), as_columns([outline_of(one) for one in read.values()])]
+    moved = sorted(rows["id"].filter(pc.invert(are_snapshots)).to_pylist())
     records = LazyRecords(
-        (
-            one if gone.by_id.keys().isdisjoint(one.parents) else one._replace(parents=gone.parents_of(one.parents))
-            for one in outlines.values()
-        ),
+        pa.concat_tables([columns[0].cast(columns[1].schema), columns[1]]),
+        gone,
         lambda ids: _records_of(project, tables, read, ids),
     )
     moves = LazyMoves(found.moves, len(moved), lambda: _read_out_of(project, tables, moved).values())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
+from vault.errors import StorageError
 from vault.format import manifest
 from vault.format.chunks import ChunkerParams, cut
 from vault.format.descriptor import META_CUTTING
@@ -79,3 +80,26 @@ def test_finer_cuts_are_still_cuts_that_a_descriptor_may_name(times: int) -> Non
     assert finer.smallest >= 64
     assert finer.average >= 256
     assert finer.largest >= 1024
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3000, 140_000])
+def test_a_manifest_that_is_made_piece_by_piece_is_the_same_to_the_byte(rows: int) -> None:
+    some = hourly(min(rows, 3000), lambda row: row % 7 == 0)
+    table = some.take(pa.array([row % 3000 for row in range(rows)], pa.int64()))
+    pieces: list[bytes] = []
+    manifest.encode_into(pieces.append, table)
+    assert b"".join(pieces) == manifest.encode(table)
+    assert max(map(len, pieces)) < 256 * 1024
+
+
+def test_what_stops_a_manifest_that_is_being_stored_is_said_as_it_is() -> None:
+    taken: list[bytes] = []
+
+    def full(piece: bytes) -> None:
+        taken.append(piece)
+        if len(taken) == 20:
+            raise StorageError("the disk is full")
+
+    with pytest.raises(StorageError, match="the disk is full"):
+        manifest.encode_into(full, hourly(3000, lambda _: False))
+    assert len(taken) == 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -26,15 +27,18 @@ from vault.errors import Damaged, StorageDenied
 from vault.format import layout, record_table
 from vault.format.claim import Claim
 from vault.format.claim_eviction import Eviction
+from vault.format.forget_note import ForgottenSnapshot
 from vault.format.moved_packs import MovedPacks
 from vault.format.record_table import Coverage, Row
 from vault.format.snapshot_record import Record
 from vault.repository import record_gathering, record_tables, snapshots
 from vault.repository.check import Depth, check
+from vault.repository.forget_notes import ForgetNotes
 from vault.repository.gc.forget import forget
 from vault.repository.gc.prune import apply
 from vault.repository.gc.prune_plan import PruneOptions
 from vault.repository.gc.prune_planner import make_plan
+from vault.repository.lazy_records import LazyRecords, as_columns, outline_of
 from vault.repository.project import Project
 from vault.repository.record_gathering import OF_PRUNES, Effort, gather
 from vault.storage.caching import CachingStore
@@ -479,3 +483,30 @@ def test_with_and_without_tables_the_answer_is_the_same_whatever_happens(acts: l
         assert snapshots.at(found.records, None) == snapshots.at(read.records, None)
         middle = read.records[len(read.records) // 2].taken_at
         assert snapshots.at(found.records, middle) == snapshots.at(read.records, middle)
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(seed=st.integers(0, 10**6), count_=st.integers(1, 30), sources=st.integers(1, 3))
+def test_columns_tell_the_same_newest_snapshots_as_the_records_do(seed: int, count_: int, sources: int) -> None:
+    chance = Random(seed)
+    base = lived(1).records[0]
+    records: list[Record] = []
+    for number in range(count_):
+        moment = base.taken_at + timedelta(minutes=chance.randrange(40))
+        parents = tuple(one.id for one in records if chance.random() < 0.3)
+        one = replace(base, id=layout.snapshot_id(moment, number.to_bytes(8, "big")), taken_at=moment, parents=parents)
+        records.append(replace(one, source=f"source {chance.randrange(sources)}"))
+    forgotten = {
+        one.id: ForgottenSnapshot(one.id, one.source, one.taken_at, one.parents) for one in records if chance.random() < 0.3
+    }
+    gone = ForgetNotes(forgotten, ())
+    standing = [replace(one, parents=gone.parents_of(one.parents)) for one in records if one.id not in forgotten]
+    standing.sort(key=lambda one: (one.taken_at, one.id))
+    columns = as_columns([outline_of(one) for one in chance.sample(records, len(records)) if one.id not in forgotten])
+    lazy = LazyRecords(columns, gone, lambda ids: {one.id: one for one in records if one.id in ids})
+    assert len(lazy) == len(standing)
+    assert list(lazy) == standing
+    for source in {one.source for one in records}:
+        assert snapshots.heads(lazy, source) == snapshots.heads(standing, source)
+    for asked in (None, *(one.taken_at for one in records), base.taken_at - timedelta(hours=1)):
+        assert snapshots.at(lazy, asked) == snapshots.at(standing, asked)
