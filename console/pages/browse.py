@@ -7,18 +7,9 @@ from starlette.responses import Response
 from console.access.rights import Action
 from console.gateway import browsing, listings, vanished
 from console.routing import page
-from console.texts import marked
 from console.visit import Visit
+from console.vocabulary import EVERY
 
-EVERY = {
-    "hour": marked("hourly"),
-    "day": marked("daily"),
-    "weekday": marked("on working days"),
-    "week": marked("weekly"),
-    "month": marked("monthly"),
-    "quarter": marked("quarterly"),
-    "year": marked("yearly"),
-}
 GETTING_BACK = (Action.RESTORE_IN_PLACE, Action.RESTORE_TO_FOLDER, Action.DOWNLOAD)
 
 

@@ -30,7 +30,7 @@ def marked() -> Iterator[tuple[str, ...]]:
         if file.stem != "texts":
             with file.open("rb") as opened:
                 for _, message, _, _ in extract(
-                    "python", opened, keywords={"marked": None, "ngettext": (1, 2), "gettext": None}
+                    "python", opened, keywords={"marked": None, "ngettext": (1, 2), "gettext": None, "_": None}
                 ):
                     yield _forms(message)
 
