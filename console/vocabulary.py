@@ -23,7 +23,6 @@ LOG_ACTIONS: Mapping[str, str] = {
     "backup": marked("backup"),
     "bag-verify": marked("bag verified"),
     "check": marked("check of what is stored"),
-    "content": marked("content of records read"),
     "copy": marked("copy brought up to date"),
     "diff": marked("versions compared"),
     "download": marked("bag fetched"),
@@ -133,7 +132,7 @@ FACTS: Mapping[str, str] = {
     "carried_out_for": marked("carried out for"),
     "compared": marked("compared"),
     "copy": marked("copy"),
-    "deleted": marked("deleted"),
+    "deleted": marked("what was deleted"),
     "drop": marked("giving up what is lost"),
     "epoch": marked("generation of keys"),
     "erasure": marked("erasure"),
@@ -221,6 +220,13 @@ FACTS: Mapping[str, str] = {
     "with_deleted": marked("with what was deleted"),
     "all": marked("all"),
     "actions": marked("actions"),
+    "as": marked("as"),
+    "bom": marked("with a byte-order mark"),
+    "delimiter": marked("delimiter"),
+    "exact": marked("exactly"),
+    "project_id": marked("number of the project"),
+    "rows_in_period": marked("only rows of the period"),
+    "seen_at": marked("as of"),
     "incomplete": marked("without what is missing"),
     "loosened": marked("made looser"),
     "title": marked("title"),
@@ -281,10 +287,14 @@ WORDS: Mapping[str, str] = {
     "erase": marked("erasing"),
     "go-on": marked("gone on with"),
     "now": marked("now"),
+    "original": marked("as they are"),
+    "exact": marked("exactly"),
+    "people": marked("for people"),
+    "(which tables there are)": marked("which tables there are"),
 }
 """Values that are words of the library, by the keys that have them: see `VALUES`."""
 
-VALUES = frozenset(("deleted", "verdict", "signer", "rights", "on_conflict", "step", "at", "by"))
+VALUES = frozenset(("deleted", "verdict", "signer", "rights", "on_conflict", "step", "at", "by", "as", "profile", "questions"))
 """Keys whose values are among `WORDS`."""
 
 KEEP: Mapping[str, str] = {

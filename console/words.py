@@ -10,16 +10,20 @@ shows as it is.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from babel.dates import format_date, format_skeleton, format_time, get_day_names
+from markupsafe import Markup, escape
 
 from console import vocabulary
 from console.access.rights import ACTION_TITLES, Action
-from console.texts import marked
+from console.texts import DEFAULT, marked, with_code
+from vault.problems import printable
 
 if TYPE_CHECKING:
     from console.texts import Texts
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from policies.scheduling.rules import Calendar, Cron, Interval, OnRequest
     from strongroom.daemon_jobs import DaemonJob
     from strongroom.project_status import CopyStatus
+    from strongroom.selection import Unmatched
     from strongroom.settings.projects import Expectation
     from vault.format.hold import Scope
 
@@ -41,6 +46,10 @@ SPANS: Mapping[str, Form] = {
     "month": lambda texts, number: texts.ngettext("%(num)s month", "%(num)s months", number),
     "quarter": lambda texts, number: texts.ngettext("%(num)s quarter", "%(num)s quarters", number),
     "year": lambda texts, number: texts.ngettext("%(num)s year", "%(num)s years", number),
+}
+EVERY: Mapping[str, Form] = {
+    "hour": lambda texts, number: texts.ngettext("every %(num)s hour", "every %(num)s hours", number),
+    "minute": lambda texts, number: texts.ngettext("every %(num)s minute", "every %(num)s minutes", number),
 }
 OLDER: Mapping[str, Form] = {
     "last": lambda texts, number: texts.ngettext("not the newest", "not of the newest %(num)s", number),
@@ -57,6 +66,11 @@ AFTER: Mapping[str, str] = {
     "period": marked("%(span)s after the end of its period"),
     "deletion": marked("%(span)s after its deletion"),
     "backup": marked("%(span)s after its first backup"),
+}
+DELETED: Mapping[str, str] = {
+    "without": marked("there was no file in it"),
+    "only": marked("nothing had vanished from it"),
+    "with": marked("there was no file in it, and nothing had vanished from it"),
 }
 WHY: Mapping[str, str] = {
     "frozen": marked("nothing of the project is forgotten while a snapshot waits for acceptance"),
@@ -77,6 +91,10 @@ _HELD = re.compile(
     r"snapshot (?P<snapshot>\S+)|(?:kind (?P<kind>.+?)(?:, |$))?(?:period (?P<period>.+?)(?:, |$))?(?:path (?P<path>.+))?",
     re.DOTALL,
 )
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+_RULES_BY_NAME = frozenset(("keep", "item_retention"))
+_RULES = _RULES_BY_NAME | {"before", "after"}
+_FROZEN = re.compile(r"frozen by snapshot (\S+) (.+)", re.DOTALL)
 _CONSOLE = " (console)"
 _BYTES = ("bytes", "max_bytes", "bytes_freed", "bytes_read", "read_bytes", "stored_bytes")
 _MILLISECONDS = ("milliseconds", "whole_milliseconds")
@@ -104,19 +122,27 @@ class Words:
 
     def value(self, key: str, value: Any) -> str:  # noqa: ANN401 (what JSON holds)
         """What an entry says under a key."""
-        _ = self._texts.gettext
-        if isinstance(value, bool):
-            return _("yes") if value else _("no")
-        if isinstance(value, dict):
-            said = ((name, own) for name, own in value.items() if own not in (None, "", [], {}))
-            return "; ".join(f"{self._named(key, name)}: {self.value(name, own)}" for name, own in said)
-        if isinstance(value, list):
-            return ", ".join(self.value(key, one) for one in value)
-        if isinstance(value, int | float):
-            return self.count(key, value)
-        text = str(value)
+        if key in _RULES and isinstance(value, str) and value.startswith("{"):
+            value = json.loads(value)
+        match value:
+            case bool():
+                return self._texts.gettext("yes") if value else self._texts.gettext("no")
+            case int() | float():
+                return self.count(key, value)
+            case list():
+                return ", ".join(self.value(key, one) for one in value)
+            case dict() if value.keys() == _RULES_BY_NAME:
+                return "; ".join(self.rules(value))
+            case dict():
+                said = ((name, own) for name, own in value.items() if own not in (None, "", [], {}))
+                return "; ".join(f"{self._named(key, name)}: {self._valued(key, name, own)}" for name, own in said)
+        return self._text(key, str(value))
+
+    def _text(self, key: str, text: str) -> str:
+        if _MOMENT.fullmatch(text):
+            return self._texts.moment(datetime.fromisoformat(text))
         if key == "approved_action" and text in set(Action):
-            return _(ACTION_TITLES[Action(text)])
+            return self._texts.gettext(ACTION_TITLES[Action(text)])
         if key == "on":
             return self.held(text)
         if key == "shorter":
@@ -137,6 +163,11 @@ class Words:
             return self._texts.size(int(number))
         return self._texts.milliseconds(number) if key in _MILLISECONDS else self._texts.number(number)
 
+    def _valued(self, above: str, name: str, value: Any) -> str:  # noqa: ANN401
+        if above == "keep":
+            return self.keep(name, value)
+        return self.item_rule(value) if above == "item_retention" else self.value(name, value)
+
     def _named(self, above: str, name: str) -> str:
         """A key within another one: kinds have names of their own."""
         if above == "item_retention":
@@ -147,8 +178,24 @@ class Words:
         """Who did it, with by what: `olena (console)`."""
         if not name.endswith(_CONSOLE):
             return name
-        by = self._texts.gettext("console")
-        return f"{name.removesuffix(_CONSOLE)} ({by})"
+        return f"{name.removesuffix(_CONSOLE)} ({self._console()})"
+
+    def program(self, name: str) -> str:
+        """What it was done by: `strongroom/1.0 console`."""
+        face = " console"
+        return f"{name.removesuffix(face)}, {self._console()}" if name.endswith(face) else name
+
+    def hold(self, reason: str) -> Markup:
+        """Why a hold was placed: in somebody's words, or that a flagged snapshot waits, which the program says."""
+        found = _FROZEN.fullmatch(reason)
+        if found is None:
+            return escape(reason)
+        snapshot, more = found.groups()
+        waits = self._texts.gettext("the snapshot %(name)s waits for acceptance", name=snapshot)
+        return Markup('{}<br><span class="quiet" lang="en">{}</span>').format(waits, more)
+
+    def _console(self) -> str:
+        return self._texts.gettext("console")
 
     # sources, jobs and schedules
 
@@ -191,9 +238,10 @@ class Words:
 
     def _every(self, every: timedelta) -> str:
         hours, rest = divmod(every, timedelta(hours=1))
+        minutes = every // timedelta(minutes=1)
         if not rest:
-            return self._texts.ngettext("every hour", "every %(num)s hours", hours)
-        return self._texts.ngettext("every minute", "every %(num)s minutes", every // timedelta(minutes=1))
+            return self._texts.gettext("every hour") if hours == 1 else EVERY["hour"](self._texts, hours)
+        return self._texts.gettext("every minute") if minutes == 1 else EVERY["minute"](self._texts, minutes)
 
     def _days(self, rule: Calendar) -> str:
         from policies.scheduling.rules import EVERY_DAY, LAST, MONTHS, QUARTER_ENDS, WORKING_DAYS, Weekdays
@@ -292,6 +340,8 @@ class Words:
                 return _("younger than %(span)s", span=self.span(str(span)))
             case "future", (moment,) if isinstance(moment, datetime):
                 return _("dated in the future (%(when)s): it takes no other's place", when=self._texts.moment(moment))
+            case "held", (why, _) if _FROZEN.fullmatch(str(why)):
+                return self._texts.gettext(WHY["frozen"])
             case "held", (why, who):
                 return _("held: %(why)s (by %(who)s)", why=why, who=self.person(str(who)))
         return _(WHY[reason.sort]) if reason.sort in WHY else reason.text
@@ -306,7 +356,26 @@ class Words:
         day = str(format_date(date.fromisoformat(found["day"]), "medium", locale=self._texts.locale))
         return f"{day}, {self._time(time(int(found['hour'])))}" if found["hour"] else day
 
-    # holds, copies, erasing
+    # baskets, holds, copies, erasing
+
+    def unmatched(self, one: Unmatched) -> str:
+        """What was picked, and is not there."""
+        _ = self._texts.gettext
+        name = printable(one.name)
+        if one.sort == "item":
+            return _("the file %(name)s", name=name)
+        if one.sort == "period":
+            said = _("the period %(name)s", name=self._texts.period(name))
+            kind = _("kind %(name)s", name=one.kinds[0]) if one.kinds else ""
+            said = f"{said}, {kind}" if kind else said
+        else:
+            said = _("the folder %(name)s", name=name) if name else _("the whole project")
+        why = _(DELETED[one.deleted])
+        return f"{said}: {why}"
+
+    def at(self, text: str) -> str:
+        """A moment of a basket: as ISO 8601, or as a person or snapshot has it."""
+        return self._texts.moment(datetime.fromisoformat(text)) if _MOMENT.fullmatch(text) else text
 
     def scope(self, scope: Scope) -> str:
         """What a hold is on."""
@@ -361,9 +430,28 @@ class Words:
             )  # fmt: skip
         return self._texts.gettext(sentence)
 
+    def error(self, text: object) -> Markup:
+        """A message or hint of an error: the console's own are translated; those of the library keep their English words, and
+        say so. Commands in it are code."""
+        said = str(text)
+        found = self._texts.gettext(said) if said else ""
+        shown = with_code(found)
+        if found != said or self._texts.language == DEFAULT or not said:
+            return shown
+        return Markup('<span lang="en">{}</span>').format(shown)
+
     def header(self, name: str) -> str:
         """A header of a mail."""
         return self._of(vocabulary.MAIL_HEADERS, name)
+
+    def header_value(self, name: str, value: str) -> str:
+        """Its value: a date as this language writes it, where it is one."""
+        if name != "Date":
+            return value
+        try:
+            return self._texts.moment(parsedate_to_datetime(value))
+        except (ValueError, TypeError, OverflowError):
+            return value
 
     def _of(self, table: Mapping[str, str], code: str) -> str:
         found = table.get(code)

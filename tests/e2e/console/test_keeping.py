@@ -67,7 +67,11 @@ def test_other_rules_are_tried_and_nothing_is_changed_by_that(kept: Desk, consol
     assert "0 snapshots would go" in now and "Other rules" not in now
     page = console.get(f"{RETENTION}?other=1&last=1&within=0+days&item-reports=5+years")
     said = text_of(page)
-    assert "They keep less than before:" in said and "one a month: all of them before, 0 then" in said and "1 snapshot would go" in said
+    assert (
+        "They keep less than before:" in said
+        and "one a month: all of them before, 0 then" in said
+        and "1 snapshot would go" in said
+    )
     assert "A second person must approve it" in said
     longer = text_of(console.get(f"{RETENTION}?other=1&daily=400&monthly=all&within=90+days"))
     assert "at least as long as before" in longer and "A second person" not in longer
