@@ -116,9 +116,7 @@ class Baskets:
             )
             for sort, most in (("item", limits.items), ("folder", limits.folders), ("period", limits.periods)):
                 if counts.get(sort, 0) > most:
-                    raise TooLarge(
-                        f"a basket holds at most {most} of these", hint="tick whole folders or periods in place of single files"
-                    )
+                    raise TooLarge("the basket is full", hint="tick whole folders or periods in place of single files")
             return sum(counts.values())
 
     def entries(self, person: str, project: str) -> tuple[Entry, ...]:

@@ -1,4 +1,5 @@
-"""The console's own errors, of the one tree."""
+"""The console's own errors, of the one tree. Messages and hints that are always the same are translated where a page shows
+them."""
 
 from __future__ import annotations
 
@@ -7,6 +8,10 @@ from vault.errors import Busy, KeyRefused, NothingFound, RefusedByRule, Strongro
 
 class NotThere(NothingFound):
     """There is no such page, project or item, or whoever asks may not know that there is. Both look alike."""
+
+
+class NoSnapshotYet(NothingFound):
+    """Nothing was backed up of a project that whoever asks may see."""
 
 
 class NotAllowed(RefusedByRule):

@@ -139,7 +139,7 @@ async def _form(request: Request, caller: Caller | None) -> FormData:
         async for piece in request.stream():
             size += len(piece)
             if size > largest:
-                raise TooLarge(f"more was sent than {largest >> 10} KiB", hint="choose whole folders in place of many files")
+                raise TooLarge("more was sent than a form holds", hint="choose whole folders in place of many files")
             yield piece
 
     try:

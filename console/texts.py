@@ -119,6 +119,11 @@ class Texts:
         """The same of seconds, at least one."""
         return self.duration(timedelta(seconds=max(1.0, length)))
 
+    def milliseconds(self, length: float) -> str:
+        """As `1.4 seconds`."""
+        seconds = round(length / 1000, 1 if length < 10_000 else 0)
+        return str(units.format_unit(seconds, "duration-second", length="short", locale=self.locale))
+
     def size(self, count: int) -> str:
         """Bytes as 1.2 MB, by thousands."""
         return _size(count, self.locale)

@@ -23,6 +23,7 @@ from console.post import NoPost, Post
 from console.previews.workers import PreviewWorkers
 from console.tasks.signals import TaskSignals
 from console.turns import Room, Turns
+from console.words import Words
 from strongroom.view_log import ViewLog
 from vault.clock import SystemClock
 from vault.errors import StrongroomError
@@ -228,7 +229,9 @@ class Visit:
     def render(self, template: str, status: int = 200, **values: object) -> HTMLResponse:
         """A page, or a part of one."""
         environment = self.console.templates[self.texts.language]
-        page = environment.get_template(template).render(visit=self, texts=self.texts, counted=self.texts.ngettext, **values)
+        texts = self.texts
+        given = {"visit": self, "texts": texts, "counted": texts.ngettext, "words": Words(texts)}
+        page = environment.get_template(template).render(**given, **values)
         return HTMLResponse(page, status)
 
     def redirect(self, path: str) -> Response:

@@ -20,6 +20,7 @@ from vault.errors import StrongroomError, UsageError
 if TYPE_CHECKING:
     from policies.daemon.child_processes import ProcessResult
     from policies.daemon.job_config import JobConfig
+    from policies.scheduling.rules import Calendar, Cron, Interval, OnRequest
     from policies.scheduling.run import Run
     from policies.scheduling.run_history import RunHistoryReader
     from strongroom.settings.projects import JobSettings
@@ -33,13 +34,15 @@ Key = tuple[str, str]
 
 class DaemonJob(Struct, frozen=True):
     """A job that the settings give a schedule. schedule: as the settings say it · last: its newest run · next_run: now, where
-    it is due."""
+    it is due · rule: the schedule as a value · after_backup: it runs after backups, too."""
 
     project: str
     job: str
     schedule: str
     last: Run | None
     next_run: datetime
+    rule: Interval | Calendar | Cron | OnRequest
+    after_backup: bool
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -144,7 +147,8 @@ def jobs(settings: Settings) -> list[DaemonJob]:
                 runs = history.recent(plan.name, job.name)
                 upcoming = plan.next_run(job, history.recent, now)
                 schedule = _schedule(settings, plan.name, job)
-                found.append(DaemonJob(plan.name, job.name, schedule, runs[0] if runs else None, upcoming))
+                last, rule = runs[0] if runs else None, job.schedule.rule
+                found.append(DaemonJob(plan.name, job.name, schedule, last, upcoming, rule, job.after_backup))
     return found
 
 

@@ -10,14 +10,14 @@ them tells its version: the item itself before a folder, that before a period; o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from strongroom import command_log
-from strongroom.selection import AmbiguousSource, SelectedItems, SelectionOptions
+from strongroom.selection import AmbiguousSource, SelectedItems, SelectionOptions, Unmatched
 from vault.errors import NothingFound
 from vault.problems import printable
 
@@ -65,6 +65,14 @@ class Pick(Struct, frozen=True):
         return {name: value for name, value in found.items() if value}
 
 
+class NothingPicked(NothingFound):
+    """Nothing of what was picked is there."""
+
+    def __init__(self, unmatched: tuple[Unmatched, ...]) -> None:
+        super().__init__("nothing that was picked is there", hint="pick something else, or another moment")
+        self.unmatched = unmatched
+
+
 class PickedOptions(SelectionOptions, frozen=True):
     """The picks of a selection, in place of the options of one query."""
 
@@ -91,7 +99,7 @@ def select_picked(
     sources_apart: for a restore in place · names_only: for a plan that
     somebody else carries out, which takes no key to content · stop: called between moments; what it raises ends the work.
 
-    Raises `NothingFound` where nothing of it is there, `UsageError`, `AmbiguousSource`, `KeyRefused`, `Damaged`,
+    Raises `NothingPicked` where nothing of it is there, `UsageError`, `AmbiguousSource`, `KeyRefused`, `Damaged`,
     `StorageError`.
     """
     from restore.selection.duplicates import shared, without_duplicate_folders
@@ -104,6 +112,7 @@ def select_picked(
         stop()
         query = SelectionOptions(at=at, with_deleted=True).query(context, project)
         united.add(_of_moment(project, query, [(rank, one) for rank, one in enumerate(picks) if one.at == at], within))
+    unmatched = united.unmatched()
     selection = united.selection()
     if not sources_apart:
         selection = without_duplicate_folders(selection)
@@ -117,14 +126,17 @@ def select_picked(
         PickedOptions(picks=tuple(picks)),
         context.zone(project.name),
         missing,
+        unmatched,
     )
 
 
 class _Part(Struct, frozen=True):
-    """Rows that one way of picking means. exactness: which of several counts, the largest."""
+    """Rows that one way of picking means. exactness: which of several counts, the largest · unmatched: what was picked in this
+    way, and is not there."""
 
     exactness: tuple[int, int]
     table: pa.Table
+    unmatched: tuple[Unmatched, ...] = ()
 
 
 class _Moment(Struct, frozen=True):
@@ -152,14 +164,48 @@ def _parts(whole: Selection, visible: pa.Table, query: ItemQuery, pick: Pick, ra
 
     if pick.items:
         exact = pc.is_in(visible["path"], value_set=pa.array(sorted(set(pick.items)), pa.binary()))
-        yield _Part((2, rank), visible.filter(exact))
+        found = visible.filter(exact)
+        there = set(pc.unique(found["path"]).to_pylist())
+        yield _Part((2, rank), found, _unmatched("item", (one for one in pick.items if one not in there), pick))
     if not (pick.folders or pick.periods):
         return
     rows = _alive(visible, pick.deleted)
     if pick.folders:
-        yield _Part((1, rank), rows.filter(_below(rows, pick.folders)))
+        found = rows.filter(_below(rows, pick.folders))
+        there = _folders_of(found["path"].filter(pc.not_equal(found["type"], "folder")).to_pylist())
+        yield _Part((1, rank), found, _unmatched("folder", (one for one in pick.folders if one not in there), pick))
     if pick.periods:
-        yield _Part((0, rank), rows.filter(_in_periods(whole, rows, query, pick)))
+        yield _Part((0, rank), *_by_period(whole, rows, query, pick))
+
+
+def _folders_of(paths: Sequence[bytes]) -> set[bytes]:
+    """The paths of files, and all folders above them; b"" where there are any."""
+    found = set(paths)
+    above = found
+    while above := {one.rpartition(b"/")[0] for one in above if one} - found:
+        found |= above
+    return found
+
+
+def _unmatched(sort: Literal["item", "folder", "period"], names: Iterable[bytes], pick: Pick) -> tuple[Unmatched, ...]:
+    kinds = pick.kinds if sort == "period" else ()
+    return tuple(Unmatched(sort, name, pick.at, pick.deleted, kinds) for name in dict.fromkeys(names))
+
+
+def _by_period(whole: Selection, rows: pa.Table, query: ItemQuery, pick: Pick) -> tuple[pa.Table, tuple[Unmatched, ...]]:
+    """What lies within the periods, and those within which no file does. Raises `UsageError` for what is no period."""
+    import pyarrow.compute as pc
+
+    found = rows.filter(_in_periods(whole, rows, query, pick))
+    files = found.filter(pc.not_equal(found["type"], "folder"))
+    empty = [one for one in pick.periods if not _has_any(whole, files, query, replace(pick, periods=(one,)))]
+    return found, _unmatched("period", (one.encode() for one in empty), pick)
+
+
+def _has_any(whole: Selection, rows: pa.Table, query: ItemQuery, pick: Pick) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(len(rows)) and bool(pc.any(_in_periods(whole, rows, query, pick)).as_py())
 
 
 def _alive(table: pa.Table, deleted: Deleted) -> pa.Table:
@@ -209,12 +255,16 @@ class _Union:
     def add(self, moment: _Moment) -> None:
         self._moments.append(moment)
 
+    def unmatched(self) -> tuple[Unmatched, ...]:
+        """What was picked and is not there, in no way."""
+        return tuple(each for moment in self._moments for one in moment.parts for each in one.unmatched)
+
     def selection(self) -> Selection:
-        """Each item once, in order. Raises `NothingFound`."""
+        """Each item once, in order. Raises `NothingPicked`."""
         parts = sorted((one for moment in self._moments for one in moment.parts), key=lambda one: one.exactness, reverse=True)
         table = _first_of_each([one.table for one in parts if one.table.num_rows])
         if table is None:
-            raise NothingFound("nothing that was picked is there", hint="pick something else, or another moment")
+            raise NothingPicked(self.unmatched())
         above = _first_of_each([found for one in self._moments if (found := self._above(one, table)).num_rows])
         records = {record.id: record for one in self._moments for record in one.whole.records}
         damage = {problem: None for one in self._moments for problem in one.whole.damage}

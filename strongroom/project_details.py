@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 class SourceDetails(Struct, frozen=True):
     """A source. path: of its folder, url: of another one; None where the settings do not name it · expected: what must appear
-    in it, in words · snapshots: how many there are · first, last: the oldest one and the newest."""
+    in it, in words · snapshots: how many there are · first, last: the oldest one and the newest · expectations: the same as the
+    settings have it."""
 
     name: str
     kind: str
@@ -31,6 +32,7 @@ class SourceDetails(Struct, frozen=True):
     snapshots: int
     first: Record | None
     last: Record | None
+    expectations: tuple[Expectation, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -162,6 +164,7 @@ def _sources(named: Sequence[SourceSettings], records: Sequence[Record]) -> list
                 path=None if settings is None or settings.path is None else str(settings.path),
                 url=None if settings is None else settings.url,
                 expected=tuple(_expectation(one) for one in settings.expected) if settings is not None else (),
+                expectations=tuple(settings.expected) if settings is not None else (),
                 snapshots=len(own),
                 first=own[0] if own else None,
                 last=own[-1] if own else None,

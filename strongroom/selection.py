@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -152,11 +152,23 @@ class AmbiguousSource(TargetError):
         self.sources = tuple(sources)
 
 
+class Unmatched(Struct, frozen=True):
+    """Something that was picked, of which nothing is there. name: a path as stored, or a period · at, deleted, kinds: of
+    the pick."""
+
+    sort: Literal["item", "folder", "period"]
+    name: bytes
+    at: str | None = None
+    deleted: str = "without"
+    kinds: tuple[str, ...] = ()
+
+
 class SelectedItems(Struct, frozen=True):
     """Items that a restore or an export begins with.
 
     selection: the rows, and the snapshots that they are from · query: what was asked for · options: the same as it was written
     · zone: in which periods and moments are meant · missing_snapshots: ids of snapshots that were here and are gone
+    · unmatched: what was picked and is not there, where items were picked one by one
     """
 
     selection: Selection
@@ -164,6 +176,7 @@ class SelectedItems(Struct, frozen=True):
     options: SelectionOptions
     zone: ZoneInfo
     missing_snapshots: tuple[str, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
 
     @property
     def project(self) -> Project:

@@ -115,7 +115,7 @@ class SnapshotDetails(Struct, frozen=True):
             if self.kept is None
             else {
                 "kept": self.kept,
-                "why": [reason._asdict() for reason in self.reasons],
+                "why": [{"rule": one.rule, "text": one.text} for one in self.reasons],
                 "frozen": [self.frozen] if self.frozen else [],
             },
             "damage": [problem.as_json() for problem in self.damage],

@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -139,15 +140,16 @@ def list_(config: Config = None, as_json: Json = False) -> None:
 def remove(name: HostName, config: Config = None, yes: Yes = False) -> None:
     """End the token of a host. What it is at is carried out by another one."""
     hosts, _ = _hosts(config)
+    now = context.services().clock.now()
     prompts.confirm(f"End the token of the host {name}?", yes=yes, undone="nothing was changed")
-    if not hosts.end(name):
+    if not hosts.end(name, now):
         raise UsageError(f"there is no host {name!r}", hint="`strongroom console host list` lists them")
     output.result(f"the token of {name} has ended")
 
 
 def _client(table: AgentSettings, url: str | None, token_file: Path | None) -> ConsoleClient:
     """Raises `UsageError`, `SettingsError`."""
-    from console.agent.client import ConsoleClient, token_in
+    from console.agent.client import ConsoleClient, exposed, token_in
     from strongroom.settings.agent import console_url
 
     address = url or table.console
@@ -159,6 +161,9 @@ def _client(table: AgentSettings, url: str | None, token_file: Path | None) -> C
         )
     console_url(address)
     token_in(file)
+    said = exposed(file)
+    if said:
+        output.notice(said, level=logging.WARNING)
     return ConsoleClient(address, lambda: token_in(file), context.services().clock, table.ca_file)
 
 

@@ -20,6 +20,7 @@ from console.accounts import provider
 from console.accounts.sessions import Identity
 from console.accounts.tables import digest, words
 from console.errors import LoginRefused, NotThere
+from console.texts import marked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ TRY_HOLDS = 600.0
 LONGEST_NAME = 200
 MOST_GROUPS = 500
 BACK = "/login/openid/back"
-_AGAIN = "sign in again from the login page"
+_AGAIN = marked("sign in again from the login page")
 
 
 class Try(Struct, frozen=True):

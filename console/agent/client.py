@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -165,6 +166,17 @@ def token_in(file: Path) -> str:
     if not text.isascii() or not text.isprintable() or not text or len(text) > LONGEST_TOKEN or " " in text:
         raise UsageError(f"there is no token in {file}", hint="its first line is what the console showed: strongroom_host_…")
     return text
+
+
+def exposed(file: Path) -> str:
+    """That others on this machine can read a file with a secret; "" where they cannot, or that is not known."""
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+    except OSError:
+        return ""
+    if not mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH):
+        return ""
+    return f"{file} holds the token of this host, and others on this machine can use it (mode {mode:03o}): `chmod 600 {file}`"
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:

@@ -105,7 +105,7 @@ class TroubleLine(Struct, frozen=True):
 class PlanAnswer(Struct, frozen=True):
     """What getting it back would do. possible: whether it can be done as it is · approval: whether a second person must approve
     it · moment, replacing: to be sent back with what is to be done · hosted: a host carries it out, and finds out what is
-    in the way."""
+    in the way · unmatched: paths and periods of the basket of which nothing is there."""
 
     possible: bool
     approval: bool
@@ -121,6 +121,7 @@ class PlanAnswer(Struct, frozen=True):
     in_the_way: list[TroubleLine]
     missing: list[TroubleLine]
     missing_count: int
+    unmatched: list[str]
 
 
 class TaskAnswer(Struct, frozen=True):
@@ -224,6 +225,7 @@ def _plan(call: Call) -> PlanAnswer:
         in_the_way=[TroubleLine(one.path, one.what, one.message) for one in found.in_the_way],
         missing=[TroubleLine(one.path, one.what, one.message) for one in found.missing],
         missing_count=found.missing_count,
+        unmatched=[one.name.decode("utf-8", "backslashreplace") for one in found.unmatched],
     )
 
 

@@ -23,6 +23,7 @@ from console.approvals.records import Request, Requests
 from console.errors import NeedsApproval, NotAllowed, NotThere
 from console.gateway import checks
 from console.tasks.records import Task, Tasks, begun_anew
+from console.texts import marked
 from console.visit import Console, Visit
 from strongroom.command_log import recorded
 from vault.errors import UsageError
@@ -34,8 +35,8 @@ LONGEST_REASON = 2000
 TO_DO_IT = timedelta(days=1)
 """For so long an approval is good for what somebody does by hand."""
 
-_WHY = {"expired": "nobody has approved it in time", "withdrawn": "the request was taken back"}
-_AGAIN = "put it into the basket again, and ask anew"
+_WHY = {"expired": marked("nobody has approved it in time"), "withdrawn": marked("the request was taken back")}
+_AGAIN = marked("put it into the basket again, and ask anew")
 
 What = Mapping[str, str | int | list[str]]
 

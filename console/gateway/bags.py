@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -47,7 +47,8 @@ KNOWN = "known"
 
 
 class MadeBag(Struct, frozen=True):
-    """A bag that was made, by the log. what: what was asked for, in words · result: ok, problems, …"""
+    """A bag that was made, by the log. what: what was asked for, in words · result: ok, problems, … · asked: the same
+    as the log has it."""
 
     at: datetime
     user: str
@@ -57,6 +58,7 @@ class MadeBag(Struct, frozen=True):
     where: str
     files: int
     result: str
+    asked: dict[str, Any] = {}
 
 
 class ListedBag(Struct, frozen=True):
@@ -257,4 +259,5 @@ def _made(one: proofs.LogLine) -> MadeBag:
         where=Path(facts.get("to", "")).name,
         files=counts.get("files", 0),
         result=one.result,
+        asked={name: one.facts[name] for name in ("selection", "period") if name in one.facts},
     )

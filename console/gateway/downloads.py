@@ -22,6 +22,7 @@ from console.gateway.restoring import WhileAllowed
 from console.pipes import Pipe
 from console.tasks.records import State, Task, Tasks
 from console.tasks.signals import RunningTask
+from console.texts import marked
 from console.visit import Visit
 from strongroom import command_log
 from strongroom.download import PlannedDownload, download, plan_download
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from console.visit import Console
     from strongroom.restore_result import RestoreResult
 
-TOO_MANY = "so many downloads are being sent at once already"
+TOO_MANY = marked("too many of your downloads are running")
 
 
 class Address(Struct, frozen=True):

@@ -217,7 +217,7 @@ def _refuse_more(planned: PlannedErasure, work: ErasureWork) -> None:
 
 def _confirmed(name: str, typed: str) -> None:
     if typed != name:
-        raise UsageError("the project's name was not typed as it is", hint=f"type {name} to confirm")
+        raise UsageError("the project's name was not typed as it is", hint="type it as it stands on the page, to confirm")
 
 
 def _is_own(visit: Visit, found: ErasureOutlook) -> bool:

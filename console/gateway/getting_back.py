@@ -25,6 +25,7 @@ from console.return_options import ReturnOptions
 from console.tasks.records import State, Task, Tasks, Trouble, begun_anew
 from console.visit import Visit
 from strongroom.download import PlannedDownload, plan_download
+from strongroom.picked import NothingPicked
 from strongroom.restore_plan import PlannedRestore, plan_elsewhere, plan_restore
 from vault.errors import NothingFound, RefusedByRule
 from vault.problems import printable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from restore.planning.estimate import EstimateRow
     from restore.planning.plan import RestorePlan
     from strongroom.repository import Project
+    from strongroom.selection import Unmatched
 
 NAMED = 20
 """Things that a page names one by one."""
@@ -63,7 +65,8 @@ class Plan(Struct, frozen=True):
     name · attributes_only: that only get their times and modes · in_the_way: what nothing can be done about with these options
     · missing: whose content is gone · inconsistent: whose content may be of several moments · notes: what else there is to know
     · shortage: of the disk · left: names of what stays, and why · approval: a second person must approve it · hosted: a
-    host carries it out, as this console cannot read content: what is in the way is not known here
+    host carries it out, as this console cannot read content: what is in the way is not known here · unmatched: things of the
+    basket of which nothing is there
     """
 
     project: str
@@ -92,11 +95,18 @@ class Plan(Struct, frozen=True):
     shortage: Shortage | None = None
     left: tuple[Trouble, ...] = ()
     hosted: bool = False
+    unmatched: tuple[Unmatched, ...] = ()
 
     @property
     def is_possible(self) -> bool:
         """Whether it can be done as it is."""
-        return not self.in_the_way and (not self.missing_count or self.options.incomplete)
+        return not self.in_the_way and not self.is_empty and (not self.missing_count or self.options.incomplete)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of the basket was found, so that there is nothing to do."""
+        met = (self.already_there, self.kept_newer, self.skipped, self.missing_count, len(self.in_the_way))
+        return not self.does_something and not any(met)
 
     @property
     def does_something(self) -> bool:
@@ -105,8 +115,8 @@ class Plan(Struct, frozen=True):
 
 
 def plan(visit: Visit, project: str, options: ReturnOptions) -> Plan:
-    """What options for the basket of whoever asks would come to. Raises `NotThere`, `NotAllowed`, `NothingFound` where nothing
-    of the basket is there for them, `UsageError`, `TargetError`, `Damaged`, `StorageError`."""
+    """What options for the basket of whoever asks would come to; of what is not there for them, the plan says so. Raises
+    `NotThere`, `NotAllowed`, `NothingFound` for an empty basket, `UsageError`, `TargetError`, `Damaged`, `StorageError`."""
     action = ACTIONS[options.goal]
     if options.goal == "download" and not visit.may(action, project) and visit.may(Action.EXPORT_PROJECT, project):
         action = Action.EXPORT_PROJECT
@@ -118,28 +128,39 @@ def plan(visit: Visit, project: str, options: ReturnOptions) -> Plan:
         options = replace(options, moment=options.moment or visit.now.isoformat())
         asked = picking.pinned(entries, options.moment)
         needs = approvals.is_needed(visit, action)
-        if not checks.has_content(opened):
-            return _for_a_host(visit, opened, replace(options, replacing=0), action, scope, asked, needs=needs)
-        apart = options.goal == "place"
+        hosted = not checks.has_content(opened)
+        if hosted and options.goal == "download":
+            checks.require_content(opened)
+        try:
+            return _planned(visit, opened, options, action, scope, asked)
+        except NothingPicked as error:
+            name, unmatched = opened.name, error.unmatched
+            return Plan(name, options, action, scope, asked, "", "", 0, 0, (), 0.0, needs, hosted=hosted, unmatched=unmatched)
+
+
+def _planned(
+    visit: Visit, opened: Project, options: ReturnOptions, action: Action, scope: Scope, asked: tuple[Entry, ...]
+) -> Plan:
+    """Raises `NothingPicked`, and as `plan`."""
+    project = opened.name
+    needs = approvals.is_needed(visit, action)
+    if not checks.has_content(opened):
+        return _for_a_host(visit, opened, replace(options, replacing=0), action, scope, asked, needs=needs)
+    apart = options.goal == "place"
+    found = picking.selected(opened, asked, (scope,), sources_apart=apart)
+    if options.goal == "download" and picking.is_whole_project(found):
+        action = Action.EXPORT_PROJECT
+        scope = checks.allowed(visit, action, project)
         found = picking.selected(opened, asked, (scope,), sources_apart=apart)
-        if options.goal == "download" and picking.is_whole_project(found):
-            action = Action.EXPORT_PROJECT
-            scope = checks.allowed(visit, action, project)
-            found = picking.selected(opened, asked, (scope,), sources_apart=apart)
-        needs = approvals.is_needed(visit, action)
-        if options.goal == "download":
-            planned = plan_download(opened.context, found, restore_options(options), compressed=options.compressed)
-            return _of_download(project, options, action, scope, asked, planned, needs=needs)
+    needs = approvals.is_needed(visit, action)
+    if options.goal == "download":
+        download = plan_download(opened.context, found, restore_options(options), compressed=options.compressed)
+        made = _of_download(project, options, action, scope, asked, download, needs=needs)
+    else:
         destination = destination_of(visit.console.folders, opened, options, visit.person.name)
-        return _of_restore(
-            project,
-            options,
-            action,
-            scope,
-            asked,
-            plan_restore(opened.context, found, destination, restore_options(options)),
-            needs=needs,
-        )
+        restore = plan_restore(opened.context, found, destination, restore_options(options))
+        made = _of_restore(project, options, action, scope, asked, restore, needs=needs)
+    return replace(made, unmatched=found.unmatched)
 
 
 def started(visit: Visit, project: str, options: ReturnOptions) -> Task | None:
@@ -159,6 +180,8 @@ def start(visit: Visit, planned: Plan, reason: str = "") -> Task:
     the second person, where one must approve.
 
     Raises `NotAllowed` where it cannot be done, `UsageError` for a reason that is missing, `TooLarge`."""
+    if planned.is_empty:
+        raise NothingFound("nothing that was picked is there", hint="pick something else, or another moment")
     if not planned.is_possible:
         raise RefusedByRule("this plan cannot be carried out as it is", hint="choose what becomes of what is in the way")
     console, now = visit.console, visit.now
@@ -207,9 +230,7 @@ def _for_a_host(
     *,
     needs: bool,
 ) -> Plan:
-    """As far as it can be made without content, and without what exists where it goes. Raises `LacksContent` for a download."""
-    if options.goal == "download":
-        checks.require_content(project)
+    """As far as it can be made without content, and without what exists where it goes."""
     found = picking.selected(project, entries, (scope,), sources_apart=options.goal == "place", names_only=True)
     if options.goal == "folder":
         hosting.require_folder(visit, project.name, options.folder)
@@ -232,6 +253,7 @@ def _for_a_host(
         missing_count=len(missing),
         inconsistent=_inconsistent([planned.plan]),
         hosted=True,
+        unmatched=found.unmatched,
     )
 
 

@@ -38,7 +38,7 @@ from console.hosts.messages import (
     ScopePart,
     Work,
 )
-from console.hosts.records import Host, Hosts, Lease, Leases
+from console.hosts.records import GoneHost, Host, Hosts, Lease, Leases
 from console.letters import task_waits_to_be_confirmed
 from console.tasks.records import FoundPlan, Outcome, State, Task, Tasks, Trouble
 from console.tasks.runner import LONGEST_WAIT, tell
@@ -62,7 +62,8 @@ QUIET = timedelta(minutes=5)
 class Hosting(Struct, frozen=True):
     """What its person sees of a restore that a host carries out. host: which one is at it, or was · since, heard: when it
     began, and said something last; None where none is at it · asked: when any host that may take it asked for work last;
-    None where none ever did · is_quiet: that is long ago, or never · offered: such a host would do it."""
+    None where none ever did · is_quiet: that is long ago, or never · offered: such a host would do it · hosts: names of those
+    that may take it · gone: that may take it no more, and when that ended."""
 
     host: str
     since: datetime | None
@@ -70,15 +71,19 @@ class Hosting(Struct, frozen=True):
     asked: datetime | None
     is_quiet: bool
     offered: bool
+    hosts: tuple[str, ...] = ()
+    gone: tuple[GoneHost, ...] = ()
 
 
 class Offers(Struct, frozen=True):
-    """What hosts would do in a project. asked: when one of them asked for work last."""
+    """What hosts would do in a project. asked: when one of them asked for work last · hosts, gone: as in `Hosting`."""
 
     in_place: bool
     folders: tuple[str, ...]
     asked: datetime | None
     is_quiet: bool
+    hosts: tuple[str, ...] = ()
+    gone: tuple[GoneHost, ...] = ()
 
 
 def take(console: Console, host: Host, body: AskBody) -> AskAnswer:
@@ -179,6 +184,8 @@ def hosting(visit: Visit, task: Task) -> Hosting | None:
         asked=asked,
         is_quiet=_is_quiet(asked, visit.now),
         offered=offered,
+        hosts=tuple(one.name for one in hosts),
+        gone=_gone(visit, task.project),
     )
 
 
@@ -188,7 +195,9 @@ def offers(visit: Visit, project: str) -> Offers:
     said = [one.offers[project] for one in hosts if project in one.offers]
     asked = max((one.asked for one in hosts if one.asked is not None), default=None)
     folders = sorted({name for one in said for name in one.folders})
-    return Offers(any(one.in_place for one in said), tuple(folders), asked, _is_quiet(asked, visit.now))
+    names = tuple(one.name for one in hosts)
+    in_place = any(one.in_place for one in said)
+    return Offers(in_place, tuple(folders), asked, _is_quiet(asked, visit.now), names, _gone(visit, project))
 
 
 def require_folder(visit: Visit, project: str, folder: str) -> None:
@@ -234,11 +243,15 @@ def end_host(visit: Visit, name: str) -> None:
     """End the token of one. Raises `NotAllowed`."""
     log = administering(visit).log
     with visit.console.state.transaction():
-        ended = Hosts(visit.console.state).end(name)
+        ended = Hosts(visit.console.state).end(name, visit.now)
         if ended:
             log.note("host-end", name)
     if ended:
         _log.info("%s ended the token of the host %s", visit.person.name, name)
+
+
+def _gone(visit: Visit, project: str) -> tuple[GoneHost, ...]:
+    return tuple(one for one in Hosts(visit.console.state).gone(visit.now) if one.may_take(project))
 
 
 def _is_quiet(asked: datetime | None, now: datetime) -> bool:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from classify import period_grammar
 from classify.period import Period
 from console.access.rights import Action, Scope
-from console.errors import NotThere
+from console.errors import NoSnapshotYet, NotThere
 from console.gateway import checks, scoped
 from console.visit import Visit
 from vault.problems import printable
@@ -85,11 +85,19 @@ def known_items(visit: Visit, name: str) -> tuple[ProjectItems, Scope]:
 
 
 def listing(visit: Visit, name: str, at: str = "") -> Listing:
-    """A project at a moment. Raises `NotThere`, `UsageError` for what is no moment, `NothingFound`, `StorageError`."""
+    """A project at a moment. Raises `NotThere`, `UsageError` for what is no moment, `NoSnapshotYet`,
+    `NothingFound`, `StorageError`."""
     known, scope = known_items(visit, name)
+    if not known.snapshots:
+        raise no_snapshot()
     moment = known.moment(at, visit.now)
     items = known.at(moment)
     return Listing(known, at, moment, items, scoped.within(items.table, scope), scope)
+
+
+def no_snapshot() -> NoSnapshotYet:
+    """Of a project of which nothing was backed up."""
+    return NoSnapshotYet("there is no snapshot of this project yet", hint="wait for the first backup, or ask whoever runs it")
 
 
 class MissingCount(Struct, frozen=True):

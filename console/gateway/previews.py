@@ -23,6 +23,7 @@ from console.previews.sorts import ItemSort
 from console.previews.texts import ShownText
 from console.previews.threads import Thread
 from console.previews.worker import Request
+from console.texts import marked
 from console.visit import Visit
 from strongroom.item_content import ItemContent, item_content
 from strongroom.items import Item
@@ -227,11 +228,11 @@ def _embedded(made: Preview, head: bytes) -> Preview:
     if sort.sort == "image":
         count = pictures.pixels(head, sort.format)
         if count is None:
-            return replace(made, trouble="the header of the picture is broken")
+            return replace(made, trouble=marked("the header of the picture is broken"))
         if count > pictures.MOST_PIXELS:
-            return replace(made, trouble=f"the picture has {count} pixels: more than a browser can be asked to show")
+            return replace(made, trouble=marked("the picture has more pixels than a browser can be asked to show"))
     if sort.sort in ("image", "pdf") and size > LARGEST_BYTES[sort.sort]:
-        return replace(made, trouble="it is too large to be shown in a browser")
+        return replace(made, trouble=marked("it is too large to be shown in a browser"))
     return replace(made, may_embed=True)
 
 
@@ -293,6 +294,6 @@ def _attachments(visit: Visit, found: ItemContent, made: Preview) -> tuple[Item,
 def _as_text(visit: Visit, made: Preview, head: bytes, trouble: str, hint: str) -> Preview:
     """What cannot be opened is shown by its first bytes, where they are text; not where columns of tables are masked, as nobody
     knows where they are."""
-    trouble = trouble or "it is too large to be opened for a preview"
+    trouble = trouble or marked("it is too large to be opened for a preview")
     readable = made.sort.is_text and not (made.sort.table and visit.console.masked)
     return replace(made, trouble=trouble, hint=hint, text=texts.shown(head, made.item.size) if readable else None)

@@ -50,7 +50,7 @@ class LogQuestion(Struct, frozen=True):
 
 class LogLine(Struct, frozen=True):
     """An entry of the log. projects: names of those that its reader may audit · others: how many more it is about · what,
-    counts: (name, value), in words; empty where it is about others too."""
+    counts: (name, value), in words; empty where it is about others too · facts: `what` as it is in the log."""
 
     at: datetime
     user: str
@@ -67,6 +67,7 @@ class LogLine(Struct, frozen=True):
     counts: tuple[tuple[str, int], ...]
     sequence: int
     principal: str
+    facts: dict[str, Any] = {}
 
 
 class ShownLog(Struct, frozen=True):
@@ -183,7 +184,7 @@ def project_holds(visit: Visit, project: str) -> tuple[tuple[HoldLine, ...], tup
     checks.allowed_whole(visit, asked, project)
     with checks.opened(visit, project) as (_, opened):
         found = holds.list_holds(opened.stored, ended=True)
-    lines = tuple(_hold(one) for one in reversed(found.holds))
+    lines = tuple(hold_line(one) for one in reversed(found.holds))
     return lines, tuple(one.message for one in found.problems)
 
 
@@ -238,6 +239,7 @@ def _may_audit(visit: Visit, project: str) -> bool:
 def _line(visit: Visit, one: FoundEntry) -> LogLine:
     entry, outcome, others = one.entry, one.entry.outcome, _others(visit, one)
     seen = tuple(each.name for each in entry.projects if _may_audit(visit, each.name))
+    facts = {} if others else {name: value for name, value in entry.what.items() if value not in (None, "", [], {})}
     return LogLine(
         at=entry.at,
         user=entry.who.user,
@@ -250,12 +252,11 @@ def _line(visit: Visit, one: FoundEntry) -> LogLine:
         why="" if outcome is None or others else outcome.why,
         projects=seen,
         others=others,
-        what=()
-        if others
-        else tuple((name, _words(value)) for name, value in entry.what.items() if value not in (None, "", [], {})),
+        what=tuple((name, _words(value)) for name, value in facts.items()),
         counts=() if others or outcome is None else tuple(outcome.counts.items()),
         sequence=entry.sequence,
         principal=entry.principal,
+        facts=facts,
     )
 
 
@@ -267,7 +268,8 @@ def _words(value: Any) -> str:  # noqa: ANN401 (what JSON holds)
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
-def _hold(one: ProjectHold) -> HoldLine:
+def hold_line(one: ProjectHold) -> HoldLine:
+    """For people."""
     hold, release = one.hold, one.hold.release
     line = HoldLine(hold.id, hold.scope.as_text(), hold.reason, hold.who, hold.placed_at, hold.until, one.binds)
     if release is None:

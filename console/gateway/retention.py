@@ -93,7 +93,7 @@ def change(visit: Visit, name: str, wanted: WantedRules, reason: str, confirm: s
             retention_settings.change_rules(repository.context, project.stored, planned, reason=reason)
             return None
         if confirm != name:
-            raise UsageError("the project's name was not typed as it is", hint=f"type {name} to confirm")
+            raise UsageError("the project's name was not typed as it is", hint="type it as it stands on the page, to confirm")
         with approvals.approved(visit, Action.SHORTEN_RETENTION, name, _what(planned), reason) as waits:
             if waits is None:
                 retention_settings.change_rules(repository.context, project.stored, planned, reason=reason)

@@ -82,6 +82,8 @@ def search(visit: Visit, name: str, wanted: Search, number: int = 1) -> SearchVi
 
     known, scope = listings.known_items(visit, name)
     ever = scoped.within(known.ever(), scope)
+    if not known.snapshots and scope.is_everything:
+        raise listings.no_snapshot()
     if not ever.num_rows and not scope.is_everything:
         raise NotThere("there is no such project", hint="choose one of yours on the first page")
     files = ever.filter(pc.not_equal(ever["type"], "folder"))

@@ -156,6 +156,16 @@ def _missing(visit: Visit, name: str, status: ProjectStatus) -> dict[str, int | 
     return {one.source: one.count for one in listings.missing_counts(found, status)}
 
 
+def first_backups(visit: Visit, name: str) -> tuple[DaemonJob, ...] | None:
+    """The scheduled backups of a project, for its operators; None for others, and where they are not known. Raises `NotThere`,
+    `StorageError`."""
+    if not visit.person.scope(Action.WATCH, name, visit.now).is_everything:
+        return None
+    with checks.opened(visit, name) as (repository, _):
+        jobs, unknown = _jobs(repository.context.settings, name)
+    return None if unknown else tuple(one for one in jobs if one.job.startswith("backup "))
+
+
 def runs(visit: Visit, name: str, job: str) -> tuple[RunLog, ...]:
     """The newest runs of a project's jobs, the newest first, with what they have said. job: "" for all. Raises `NotThere`,
     `NotAllowed`, `StrongroomError`."""

@@ -33,6 +33,7 @@ TABLES = (
     """CREATE TABLE lease (
         task TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, host TEXT NOT NULL, taken REAL NOT NULL, heard REAL NOT NULL,
         expires REAL NOT NULL, done INTEGER NOT NULL, report BLOB NOT NULL) STRICT""",
+    "CREATE TABLE gone_host (name TEXT PRIMARY KEY, projects TEXT NOT NULL, ended REAL NOT NULL) STRICT",
 )
 
 PREFIX = "strongroom_host_"
@@ -43,6 +44,8 @@ LONGEST_NAME = 100
 FAR = 4e9
 """A moment that never comes: of leases that nobody holds any more."""
 MOST = 200
+REMEMBERED = timedelta(days=31)
+"""For so long people are told that a host was removed."""
 
 Offers = dict[str, ProjectOffer]
 
@@ -73,6 +76,18 @@ class Host(Struct, frozen=True):
         if offer is None or not self.may_take(project):
             return False
         return offer.in_place if goal == "place" else folder in offer.folders
+
+
+class GoneHost(Struct, frozen=True):
+    """One whose token was ended, or has come to its last day: it takes no more work. projects: as `Host` has them."""
+
+    name: str
+    projects: tuple[str, ...]
+    ended: datetime
+
+    def may_take(self, project: str) -> bool:
+        """Whether it could take work of a project before."""
+        return any(fnmatchcase(project, one) for one in self.projects)
 
 
 class Lease(Struct, frozen=True):
@@ -107,8 +122,9 @@ class Hosts:
         id_, secret = words(randomness.token(9)), words(randomness.token(32))
         with self._state.transaction() as database:
             database.execute("DELETE FROM host WHERE name = ? AND until <= ?", (name, now.timestamp()))
+            database.execute("DELETE FROM gone_host WHERE name = ? OR ended < ?", (name, (now - REMEMBERED).timestamp()))
             if database.execute("SELECT count(*) FROM host WHERE name = ?", (name,)).fetchone()[0]:
-                raise UsageError(f"there is a host {name!r} already", hint="end its token first, or take another name")
+                raise UsageError("there is a host of this name already", hint="end its token first, or take another name")
             if database.execute("SELECT count(*) FROM host").fetchone()[0] >= MOST:
                 raise UsageError(f"there are {MOST} hosts already", hint="end those that nobody uses")
             row = (id_, digest(secret), name, json.dumps(list(projects)), now.timestamp(), until.timestamp(), None, "", b"{}")
@@ -132,12 +148,25 @@ class Hosts:
             rows = database.execute("SELECT * FROM host WHERE until > ? ORDER BY name", (now.timestamp(),)).fetchall()
         return tuple(_host(row) for row in rows)
 
-    def end(self, name: str) -> bool:
+    def gone(self, now: datetime) -> tuple[GoneHost, ...]:
+        """Those whose time is over, or was ended, not too long ago; the last one first."""
+        since = (now - REMEMBERED).timestamp()
+        with self._state.reading() as database:
+            rows = database.execute(
+                """SELECT name, projects, ended FROM gone_host WHERE ended >= :since
+                UNION ALL SELECT name, projects, until AS ended FROM host WHERE until BETWEEN :since AND :now
+                ORDER BY ended DESC""",
+                {"since": since, "now": now.timestamp()},
+            ).fetchall()
+        return tuple(GoneHost(row["name"], tuple(json.loads(row["projects"])), _moment(row["ended"])) for row in rows)
+
+    def end(self, name: str, now: datetime) -> bool:
         """End the token of one; what it is at goes to another one. Whether there was one."""
         with self._state.transaction() as database:
-            row = database.execute("SELECT id FROM host WHERE name = ?", (name,)).fetchone()
+            row = database.execute("SELECT id, projects FROM host WHERE name = ?", (name,)).fetchone()
             if row is None:
                 return False
+            database.execute("INSERT OR REPLACE INTO gone_host VALUES (?, ?, ?)", (name, row["projects"], now.timestamp()))
             database.execute("DELETE FROM host WHERE id = ?", (row["id"],))
             database.execute("UPDATE lease SET expires = 0 WHERE host = ? AND done = 0", (row["id"],))
             return True

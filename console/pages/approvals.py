@@ -23,8 +23,14 @@ def requests(visit: Visit) -> Response:
 def request(visit: Visit) -> Response:
     """One, with its reason, and what becomes of it."""
     found = approvals.get(visit, visit.value("request"))
-    may = {"may_decide": approvals.may_decide(visit, found), "may_do": approved.by_hand(visit, found)}
-    return visit.render("getting_back/request.html", request=found, **may)
+    return visit.render(
+        "getting_back/request.html",
+        request=found,
+        hold=approved.hold_of(visit, found),
+        rules=approved.rules_of(found),
+        may_decide=approvals.may_decide(visit, found),
+        may_do=approved.by_hand(visit, found),
+    )
 
 
 def decide_request(visit: Visit) -> Response:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+
 from starlette.responses import Response
 
 from console.access.rights import Action
-from console.gateway import browsing, listings, vanished
+from console.errors import NoSnapshotYet
+from console.gateway import browsing, listings, vanished, watching
 from console.routing import page
-from console.texts import marked
 from console.visit import Visit
+from console.vocabulary import EVERY
 
-EVERY = {
-    "hour": marked("hourly"),
-    "day": marked("daily"),
-    "weekday": marked("on working days"),
-    "week": marked("weekly"),
-    "month": marked("monthly"),
-    "quarter": marked("quarterly"),
-    "year": marked("yearly"),
-}
 GETTING_BACK = (Action.RESTORE_IN_PLACE, Action.RESTORE_TO_FOLDER, Action.DOWNLOAD)
+
+
+def with_snapshots(function: Callable[[Visit], Response]) -> Callable[[Visit], Response]:
+    """A page of a project; of one that has no snapshot yet a page says so, and what comes next."""
+
+    @wraps(function)
+    def shown(visit: Visit) -> Response:
+        try:
+            return function(visit)
+        except NoSnapshotYet:
+            name = visit.value("project")
+            return visit.render("browse/empty.html", project=name, jobs=watching.first_backups(visit, name))
+
+    return shown
 
 
 def project_page(visit: Visit) -> Response:
@@ -77,8 +86,8 @@ def is_deleted(visit: Visit) -> bool:
 
 
 ROUTES = (
-    page("GET", "/projects/{project}", project_page),
-    page("GET", "/projects/{project}/periods", period_page),
-    page("GET", "/projects/{project}/timeline", timeline_page),
-    page("GET", "/projects/{project}/vanished", vanished_page),
+    page("GET", "/projects/{project}", with_snapshots(project_page)),
+    page("GET", "/projects/{project}/periods", with_snapshots(period_page)),
+    page("GET", "/projects/{project}/timeline", with_snapshots(timeline_page)),
+    page("GET", "/projects/{project}/vanished", with_snapshots(vanished_page)),
 )

@@ -10,7 +10,6 @@ from console.access.rights import Action
 from console.gateway import bags, exporting
 from console.routing import page
 from console.tasks.records import ExportWork
-from console.uploads import FILE
 from console.visit import Visit
 from vault.errors import UsageError
 
@@ -63,7 +62,7 @@ def verify(visit: Visit) -> Response:
         task = bags.verify_listed(visit, project, visit.sent("folder"), visit.sent("name"))
     else:
         bags.listed(visit, project)  # whoever may not is told that, and nothing else
-        raise UsageError("no bag was chosen", hint=f"choose a ZIP file with a bag (the field {FILE!r})")
+        raise UsageError("no bag was chosen", hint="choose a ZIP file with a bag")
     return visit.redirect(visit.path_to("tasks", task.id))
 
 

@@ -9,10 +9,12 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from console.access.rights import Action
+from console.accounts.account_log import ACTIONS
 from console.gateway import erasing, proofs
 from console.gateway.proofs import LogQuestion
 from console.routing import page
 from console.visit import Visit
+from console.vocabulary import LOG_ACTIONS
 
 MOST = 1000
 PIECE = 1 << 16
@@ -29,14 +31,17 @@ def account_log(visit: Visit) -> Response:
     """Who signed in, and what was done with accounts."""
     question = _question(visit.asked)
     found = proofs.account_log(visit, question)
-    return visit.render("prove/accounts.html", found=found, question=question, results=proofs.RESULTS)
+    return visit.render("prove/accounts.html", found=found, question=question, results=proofs.RESULTS, actions=found.actions)
 
 
 def log(visit: Visit) -> Response:
     """The entries about a project."""
     project, question = visit.value("project"), _question(visit.asked)
     found = proofs.log(visit, project, question)
-    return visit.render("prove/log.html", project=project, found=found, question=question, results=proofs.RESULTS)
+    actions = (set(LOG_ACTIONS) - set(ACTIONS)) | {*found.actions} | ({question.action} - {""})
+    return visit.render(
+        "prove/log.html", project=project, found=found, question=question, results=proofs.RESULTS, actions=actions
+    )
 
 
 def log_file(visit: Visit) -> Response:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from console.gateway import searching
 from console.gateway.searching import Search
-from console.pages.browse import may_get_back, page_number
+from console.pages.browse import may_get_back, page_number, with_snapshots
 from console.routing import page
 from console.visit import Visit
 
@@ -28,4 +28,4 @@ def search_page(visit: Visit) -> Response:
     return visit.render(template, project=name, view=view, gets_back=may_get_back(visit, name))
 
 
-ROUTES = (page("GET", "/projects/{project}/search", search_page),)
+ROUTES = (page("GET", "/projects/{project}/search", with_snapshots(search_page)),)

@@ -29,17 +29,6 @@ ALERT_NAMES = {
     "daemon": marked("The daemon"),
     "state": marked("What this machine knows"),
 }
-STATES = {
-    "ok": marked("in order"),
-    "late": marked("late"),
-    "failed": marked("the last backup failed"),
-    "problems": marked("with problems"),
-    "never backed up": marked("never backed up"),
-    "dated in the future": marked("dated in the future"),
-    "not in the settings": marked("not in the settings"),
-    "store not reached": marked("store not reached"),
-    "not in the repository": marked("not in the repository"),
-}
 CAPABILITIES = {
     "read": marked("back up and restore"),
     "write": marked("back up; not read content"),
@@ -61,7 +50,6 @@ def overview(visit: Visit) -> Response:
         found=watching.overview(visit),
         levels=LEVELS,
         alert_names=ALERT_NAMES,
-        states=STATES,
         daemon=DAEMON,
     )
 
@@ -75,7 +63,6 @@ def project(visit: Visit) -> Response:
         "watch/project.html",
         found=found,
         alert_names=ALERT_NAMES,
-        states=STATES,
         capabilities=CAPABILITIES,
         operates=may[Action.OPERATE],
         holds=may[Action.HOLD],

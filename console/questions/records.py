@@ -68,7 +68,7 @@ class Questions:
                 "SELECT count(*) FROM question WHERE person = ? AND project = ?", (question.person, question.project)
             ).fetchone()
             if count >= MOST:
-                raise UsageError(f"you keep {MOST} questions here already", hint="remove some of them first")
+                raise UsageError("you keep too many questions here already", hint="remove some of them first")
             database.execute(
                 "INSERT INTO question VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (

@@ -215,7 +215,7 @@ class Tasks:
             query = f"SELECT count(*) FROM task WHERE person = ? AND state IN ({marks})"  # noqa: S608 (question marks)
             (unfinished,) = database.execute(query, (task.person, *UNFINISHED)).fetchone()
             if unfinished >= most and task.state in UNFINISHED:
-                raise TooLarge(f"{most} of your tasks are not finished yet", hint="wait for one of them, or cancel it")
+                raise TooLarge("too many of your tasks are not finished yet", hint="wait for one of them, or cancel it")
             database.execute("DELETE FROM task WHERE ended <> '' AND ended < ?", (_written(task.created - KEPT),))
             database.execute("INSERT INTO task VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(task))
 

@@ -182,7 +182,7 @@ def _as_json(one: SnapshotDecision) -> dict[str, Any]:
         "snapshot": snapshot.id,
         "source": snapshot.source,
         "taken_at": write_moment(snapshot.taken_at),
-        "why": [reason._asdict() for reason in one.keep or one.forget],
+        "why": [{"rule": reason.rule, "text": reason.text} for reason in one.keep or one.forget],
     }
 
 

@@ -49,10 +49,13 @@ class Snapshot(Struct, frozen=True):
 
 
 class Reason(NamedTuple):
-    """rule: a short stable word for programs · text: for people."""
+    """rule: a short stable word for programs · text: for people · sort, values: what the text says, for those who say it in
+    another language: which sentence, and what is filled in there."""
 
     rule: str
     text: str
+    sort: str = ""
+    values: tuple[object, ...] = ()
 
 
 class SnapshotDecision(Struct, frozen=True):
@@ -85,7 +88,7 @@ def decide(
     found = sorted(snapshots, key=lambda one: (one.source, one.taken_at, one.id))
     freeze_reason = frozen or next((f"snapshot {one.id} is flagged: {one.flagged}" for one in found if one.flagged), "")
     binding = sorted((hold for hold in holds if hold.binds(now)), key=lambda hold: hold.id)
-    common = (Reason("frozen", f"the project is frozen: {freeze_reason}"),) if freeze_reason else ()
+    common = (Reason("frozen", f"the project is frozen: {freeze_reason}", "frozen", (freeze_reason,)),) if freeze_reason else ()
     decisions: list[SnapshotDecision] = []
     for _, group in groupby(found, key=lambda one: one.source):
         source = _Source(list(group)[::-1], keep, now, zone)
@@ -97,7 +100,8 @@ def decide(
 
 
 def _held(one: Snapshot, binding: Sequence[Hold]) -> list[Reason]:
-    return [Reason("held", f"held: {hold.reason} (by {hold.who})") for hold in binding if _holds(hold, one)]
+    holding = [hold for hold in binding if _holds(hold, one)]
+    return [Reason("held", f"held: {hold.reason} (by {hold.who})", "held", (hold.reason, hold.who)) for hold in holding]
 
 
 def _holds(hold: Hold, one: Snapshot) -> bool:
@@ -114,8 +118,9 @@ class _Source:
         self.reasons: list[list[Reason]] = [[] for _ in newest_first]
         ahead = sum(one.taken_at > now for one in newest_first)
         for place in range(ahead):
-            text = f"dated in the future ({shown(newest_first[place].taken_at, zone)}): it takes no other's place"
-            self.reasons[place].append(Reason("future", text))
+            taken_at = newest_first[place].taken_at
+            text = f"dated in the future ({shown(taken_at, zone)}): it takes no other's place"
+            self.reasons[place].append(Reason("future", text, "future", (taken_at,)))
         self._past = range(ahead, len(newest_first))
         self._walls = [local(one.taken_at, zone) for one in newest_first]
         self._passed_by = [self._thin(rule, count) for rule, count in keep.counted()]
@@ -138,19 +143,21 @@ class _Source:
                 if len(best) == count:
                     break
                 best[label] = place
-                other = Reason(rule, f"{rule}: another of {label} stands for it")
+                other = Reason(rule, f"{rule}: another of {label} stands for it", "another", (label,))
             elif self.newest_first[place].good and not self.newest_first[best[label]].good:
                 best[label] = place
             passed_by.append(other)
         for rank, (label, place) in enumerate(best.items(), 1):
             of = f" for {label}" if label_of else ""
-            self.reasons[place].append(Reason(rule, f"{rule}{of} ({rank} of {written(count)})"))
-        older = Reason(rule, f"{rule}: not of the newest {counted(count, UNITS[rule])}")
+            text = f"{rule}{of} ({rank} of {written(count)})"
+            self.reasons[place].append(Reason(rule, text, "one-of", (label if label_of else "", rank, written(count))))
+        older = Reason(rule, f"{rule}: not of the newest {counted(count, UNITS[rule])}", "older", (count,))
         return passed_by + [older] * (len(self._past) - len(passed_by))
 
     def _keep_young(self, keep: Keep, now: datetime, zone: ZoneInfo) -> None:
-        self._too_old = Reason("within", f"within: older than {keep.within}")
-        young, since = Reason("within", f"within {keep.within}"), keep.within.before(now, zone)
+        within = str(keep.within)
+        self._too_old = Reason("within", f"within: older than {within}", "too-old", (within,))
+        young, since = Reason("within", f"within {within}", "young", (within,)), keep.within.before(now, zone)
         for place in self._past if keep.within.count else ():
             if self.newest_first[place].taken_at < since:
                 break
@@ -161,9 +168,11 @@ class _Source:
         next backup will build on, which is not the newest by date where a clock was set back."""
         good = next((place for place in self._past if self.newest_first[place].good), None)
         if good is not None:
-            self.reasons[good].append(Reason("newest", "newest good snapshot"))
+            self.reasons[good].append(Reason("newest", "newest good snapshot", "newest-good"))
         elif self._past:
-            self.reasons[self._past[0]].append(Reason("newest", "newest snapshot; none of its source is good"))
+            text = "newest snapshot; none of its source is good"
+            self.reasons[self._past[0]].append(Reason("newest", text, "newest"))
         for place in self._past:
             if not self.newest_first[place].superseded:
-                self.reasons[place].append(Reason("current", "the current state of its source: no other supersedes it"))
+                text = "the current state of its source: no other supersedes it"
+                self.reasons[place].append(Reason("current", text, "current"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import zipfile
 from datetime import timedelta
@@ -205,18 +206,47 @@ def test_what_lies_outside_of_the_scope_is_silently_not_there(still: Desk) -> No
     tickets_only = person("anna", Role.EXPORTER, Role.RESTORER, projects=["acme"], kinds=["tickets"])
     stranger = person("eve", Role.EXPORTER, Role.RESTORER, projects=["parcelo"])
     with console_of(still, tickets_only, stranger) as console:
-        tick(console, folder=["reports", "tickets"], item="reports%2F2025%2F01.csv", period="2024", deleted="with")
+        tick(console, folder=["reports", "nowhere", "tickets"], item="reports%2F2025%2F01.csv", period="2024", deleted="with")
         page = plan(console, "download")
-        assert page.status_code == 200 and "1 file" in text_of(page) and "reports" not in page.text
+        said = text_of(page)
+        assert page.status_code == 200 and "3 things of the basket were not found" in said and "1 file" in said
+        (hidden, nothing) = re.findall(r"the folder (?:reports|nowhere):[^<]*", page.text)
+        assert hidden.replace("reports", "nowhere") == nothing, "as one that there never was"
         content = fetched(console, confirm(console, page).headers["location"])
         assert content.content == b'{"id": 1}\n'
         tick(console, folder="reports", deleted="with")
-        assert plan(console, "place").status_code == 404
+        page = plan(console, "place")
+        assert "there is no file at these moments" in text_of(page) and "in the way" not in text_of(page)
+        begun = console.post("/projects/acme/get-back", {"goal": "place", "moment": "2030-01-01T00:00:00+00:00"})
+        assert begun.status_code == 409 and 'class="state"' not in begun.text, "nothing is begun that does nothing"
         console.person = "eve"
         for path in ("/projects/acme/basket", "/projects/acme/get-back?goal=place"):
             hidden, nothing = console.get(path), console.get(path.replace("acme", "nowhere"))
             assert hidden.status_code == 404 and hidden.text == nothing.text
         assert tick(console, folder="reports").status_code == 404
+
+
+@pytest.mark.parametrize("goal", ["place", "download"])
+def test_a_basket_of_which_nothing_is_found_says_so_thing_by_thing(still: Desk, goal: str) -> None:
+    anna = person("anna", Role.RESTORER, Role.EXPORTER, language="ru")
+    with console_of(still, anna) as console:
+        tick(console, folder="reports%2F2024")
+        tick(console, period="2019", kind="tickets", deleted="with")
+        tick(console, item="reports%2Fnowhere.csv", deleted="with")
+        page = plan(console, goal)
+        said = text_of(page)
+        assert page.status_code == 200 and "Не найдено: 3 позиции корзины" in said
+        assert (
+            "папка reports/2024: файлов не было" in said
+            and "период 2019, вид tickets: файлов не было, и ничего не пропало" in said
+        )
+        assert "файл reports/nowhere.csv" in said and "на эти моменты в корзине нет ни одного файла" in said
+        assert "всё" not in said.partition("Что будет восстановлено")[2] and '/get-back"' not in page.text
+        tick(console, folder="reports%2F2025")
+        said = text_of(plan(console, goal))
+        assert "Не найдено: 3 позиции корзины" in said and "План ниже составлен без этого." in said
+        told = console.call("/projects/acme/plan", {"goal": goal}).json()["unmatched"]
+        assert sorted(told) == ["2019", "reports/2024", "reports/nowhere.csv"]
 
 
 def test_an_address_is_good_for_its_person_and_for_minutes_and_for_nothing_else(still: Desk) -> None:

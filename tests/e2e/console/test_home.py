@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from console.access.rights import Role
+from console.access.rights import Person, Role
 from tests.support.console import console_of, links_of, person, text_of
+from tests.support.console_words import english_words, read
 from tests.support.desk import Desk, Place
 from tests.support.tree_facts import write_files
 
@@ -85,3 +86,49 @@ def test_a_store_that_is_away_is_said_on_the_card_and_nothing_else_is(desk: Desk
         assert page.status_code >= 500 and "Traceback" not in page.text
         (desk.folder / "elsewhere").rename(desk.folder / "repository")
         assert console.get("/projects/acme").status_code == 200
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "There is no snapshot yet."), ("ru", "Снимков пока нет")])
+def test_a_project_that_was_never_backed_up_has_a_page_that_says_what_comes_next(desk: Desk, language: str, words: str) -> None:
+    desk.add("novy", f"reports={desk.folder / 'source'}")
+    viewer, operator = person("anna", Role.VIEWER, language=language), person("olga", Role.OPERATOR, language=language)
+    part = person("ivan", Role.VIEWER, kinds=["tickets"], projects=["novy"])
+    with console_of(desk, viewer, operator, part) as console:
+        assert links_of(console.get("/"))["novy"] == "/projects/novy"
+        for path in ("", "/periods", "/vanished", "/timeline", "/search"):
+            page = console.get(f"/projects/novy{path}")
+            assert page.status_code == 200 and words in text_of(page) and "strongroom backup" not in text_of(page), path
+        console.person = "olga"
+        page = console.get("/projects/novy")
+        assert "strongroom backup novy" in text_of(page) and "/projects/novy/watch" in links_of(page).values()
+        desk.settings.write_text(
+            desk.settings.read_text() + '\n[projects.novy.schedule]\nbackup = { every = "2 hours at :30" }\n'
+        )
+        scheduled = {"en": "backup reports: every 2 hours, at :30; next run", "ru": "каждые 2 часа в :30; следующий запуск"}
+        assert scheduled[language] in text_of(console.get("/projects/novy"))
+        console.person = "ivan"
+        assert console.get("/projects/acme").status_code == 404
+        assert console.call("/projects/novy/items", by="session").status_code == 404, "scripts are told by the status"
+
+
+def test_pages_that_are_not_there_are_said_in_the_language_of_whoever_asks(desk: Desk) -> None:
+    with console_of(desk, person("anna", Role.VIEWER, language="ru"), person("ivan", Role.VIEWER, language="uk")) as console:
+        for path in (
+            "/nowhere",
+            "/projects/nowhere",
+            "/tasks/none",
+            "/projects/acme/item?path=none",
+            "/projects/acme?folder=no",
+        ):
+            for who, heading in (("anna", "Здесь ничего нет"), ("ivan", "Тут нічого немає")):
+                console.person = who
+                page = console.get(path)
+                assert page.status_code == 404 and heading in text_of(page)
+                assert english_words(read(page.text).said.replace(who.title(), "")) == [], path
+
+
+def test_somebody_without_a_title_is_named_once(desk: Desk) -> None:
+    with console_of(desk, Person("viewer"), Person("anna", "Anna K.")) as console:
+        assert "viewer (viewer)" not in text_of(console.get("/account"))
+        console.person = "anna"
+        assert "Anna K. (anna)" in text_of(console.get("/account"))

@@ -21,6 +21,7 @@ from tests.e2e.console.getting_back import REPORTS, TICKETS, acts, confirm, fiel
 from tests.e2e.console.hosts import agent_of, carried_out, make_host, rules, work_for
 from tests.support.clock import StillClock
 from tests.support.console import ConsoleClient, console_of, person, text_of
+from tests.support.console_words import english_words, read
 from tests.support.desk import Desk
 from tests.support.names_only import names_only
 from tests.support.tree_facts import write_files
@@ -77,7 +78,10 @@ def test_what_somebody_asks_for_is_carried_out_by_a_host_under_their_name(desk: 
         assert "What is in the way is not known here" in text_of(page)
         task = confirm(console, page).headers["location"]
         waits = text_of(console.get(task))
-        assert "waits for a host" in waits and "No host has ever asked for work" in waits
+        assert (
+            "waits for a host" in waits
+            and "These hosts may take work of this project, and have never asked for any: backup1." in waits
+        )
         with agent_of(desk, console, token, said=said) as agent:
             assert not (desk.folder / "reports/2024").exists()
             (done,) = agent.once()
@@ -363,6 +367,36 @@ def test_a_token_ends_when_an_administrator_ends_it_and_its_work_goes_on_elsewhe
         console.post("/hosts/end", {"name": "one"})
         assert console.as_host("/progress", one, {"lease": given["lease"]}).status_code == 401
         assert work_for(console, two).json()["work"]["task"] == given["task"]
+
+
+def test_whoever_waits_for_a_host_that_was_removed_is_told_so_and_what_is_left(still: Desk) -> None:
+    clock = StillClock(NOW)
+    with console_of(still, ANNA, ROOT, identity=[names_only(still)], clock=clock) as console:
+        task = asked(console)
+        assert "No host may take work of this project. Tell whoever runs the console." in text_of(console.get(task))
+        make_host(console, "old")
+        console.person = "root"
+        console.post("/hosts/end", {"name": "old"})
+        clock.sleep(7200)
+        console.person = "anna"
+        for address in (task, "/projects/acme/basket"):
+            tick(console, folder="reports%2F2024", deleted="only")
+            said = text_of(console.get(address))
+            assert "The host old was removed 2 hours ago, and no other one may take work of this project." in said
+        page = console.get(task, accept_language="ru")
+        assert "Сервер old удалён 2 часа назад, а других" in text_of(page)
+        assert english_words(read(page.text).said.replace("old", "").replace("Anna", "")) == []
+        make_host(console, "new", projects="ac*")
+        said = text_of(console.get(task))
+        assert "The host old was removed 2 hours ago. These hosts may take work" in said and "asked for any: new." in said
+        make_host(console, "old")
+        assert "removed" not in text_of(console.get(task)), "it is there again"
+        console.person = "root"
+        for name in ("old", "new"):
+            console.post("/hosts/end", {"name": name})
+        clock.sleep(32 * 86400)
+        console.person = "anna"
+        assert "No host may take work" in text_of(console.get("/projects/acme/basket"))
 
 
 @pytest.mark.slow

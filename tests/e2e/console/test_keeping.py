@@ -67,7 +67,11 @@ def test_other_rules_are_tried_and_nothing_is_changed_by_that(kept: Desk, consol
     assert "0 snapshots would go" in now and "Other rules" not in now
     page = console.get(f"{RETENTION}?other=1&last=1&within=0+days&item-reports=5+years")
     said = text_of(page)
-    assert "They keep less than before:" in said and "monthly: all before, 0 then" in said and "1 snapshot would go" in said
+    assert (
+        "They keep less than before:" in said
+        and "one a month: all of them before, 0 then" in said
+        and "1 snapshot would go" in said
+    )
     assert "A second person must approve it" in said
     longer = text_of(console.get(f"{RETENTION}?other=1&daily=400&monthly=all&within=90+days"))
     assert "at least as long as before" in longer and "A second person" not in longer
@@ -101,7 +105,7 @@ def test_rules_that_keep_less_are_typed_approved_by_another_and_done_from_the_re
     assert console.post(f"{address}/decide", {"decision": "approve"}).status_code == 403
     console.person = "boris"
     seen = text_of(console.get(address))
-    assert "monthly: all before, 0 then" in seen and "the contract says so" in seen
+    assert "one a month: all of them before, 0 then" in seen and "the contract says so" in seen
     assert console.post(f"{address}/carry-out").status_code == 403
     assert console.post(f"{address}/decide", {"decision": "approve"}).status_code == 303
     assert console.post(f"{address}/carry-out").status_code == 403, "it is olga's to do"
@@ -146,7 +150,9 @@ def test_a_hold_says_what_it_is_on_and_is_released_from_its_request(kept: Desk, 
     hold = page.text.partition('name="hold" value="')[2].partition('"')[0]
     address = console.post("/projects/acme/holds/release", {"hold": hold, "reason": "over"}).headers["location"]
     console.person = "boris"
-    assert hold in text_of(console.get(address))
+    said = text_of(console.get(address))
+    assert "Which hold kind reports" in said and "Why it was placed case 17" in said and "Placed olga (console)," in said
+    assert hold not in said, "nobody knows it by its number"
     console.post(f"{address}/decide", {"decision": "approve"})
     console.person = "olga"
     (kept.folder / "repository").rename(kept.folder / "away")

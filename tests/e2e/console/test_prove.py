@@ -64,10 +64,11 @@ def test_an_auditor_sees_their_projects_and_what_there_is_to_prove(console: Cons
 def test_the_log_is_shown_with_filters_and_without_other_projects(console: ConsoleClient) -> None:
     page = console.get("/projects/acme/log")
     text = text_of(page)
-    assert page.status_code == 200 and "hold-add" in text and "a lawsuit" in text
+    assert page.status_code == 200 and "hold placed" in text and "a lawsuit" in text
     assert "zarya" not in page.text  # one backup was of both projects
     assert "also about 1 project that you may not audit" in text
-    assert "backup" not in text_of(console.get("/projects/acme/log?action=hold-release")).split("Action")[-1]
+    released = text_of(console.get("/projects/acme/log?action=hold-release")).split("Action")[-1]
+    assert "hold released" in released and "backup" not in released
     assert "0 entries" in text_of(console.get("/projects/acme/log?user=nobody"))
     assert "0 entries" in text_of(console.get("/projects/acme/log?until=2020-01-01"))
     assert console.get("/projects/acme/log?since=nonsense").status_code == 400

@@ -101,7 +101,7 @@ def test_without_a_daemon_nobody_is_told_that_a_run_will_begin(console: ConsoleC
 
 def test_retention_is_simulated_for_a_day(console: ConsoleClient) -> None:
     now = text_of(console.get("/projects/acme/retention"))
-    assert ("0 snapshots would go" in now and "frozen" in now.lower()) or "flagged" in now
+    assert "0 snapshots would go" in now and "Nothing of the project is forgotten while a snapshot waits" in now
     later = console.get("/projects/acme/retention?on=2099-01-01")
     assert later.status_code == 200
     assert console.get("/projects/acme/retention?on=2001-01-01").status_code == 400
@@ -114,7 +114,7 @@ def test_a_hold_is_placed_in_the_name_of_who_asks(console: ConsoleClient) -> Non
     placed = console.post("/projects/acme/holds", form)
     assert placed.status_code == 303 and placed.headers["location"].startswith("/projects/acme/holds?placed=")
     text = text_of(console.get("/projects/acme/holds"))
-    assert "kind reports, period 2024-05 a lawsuit olga (console)" in text
+    assert "kind reports, period May 2024 a lawsuit olga (console)" in text
 
 
 @pytest.mark.parametrize(

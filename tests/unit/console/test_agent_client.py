@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.agent import client as client_module
-from console.agent.client import ConsoleClient, token_in
+from console.agent.client import ConsoleClient, exposed, token_in
 from console.errors import BadAnswer, ConsoleAway, LeaseLost, TokenRefused
 from console.hosts.messages import AskBody, FinishBody, ReportBody
 from strongroom.settings.agent import console_url
@@ -197,6 +197,16 @@ def test_a_file_without_a_token_is_said_and_what_is_in_it_is_not_repeated(tmp_pa
         token_in(tmp_path / "nowhere")
     file.write_bytes(b"strongroom_host_abc.def\nmore\n")
     assert token_in(file) == "strongroom_host_abc.def"
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o600, False), (0o400, False), (0o644, True), (0o640, True), (0o620, True)])
+def test_a_token_that_others_can_read_is_said_with_what_to_do(tmp_path: Path, mode: int, said: bool) -> None:  # noqa: FBT001
+    file = tmp_path / "token"
+    file.write_text("strongroom_host_abc.def\n")
+    file.chmod(mode)
+    found = exposed(file)
+    assert bool(found) == said and (not said or (f"`chmod 600 {file}`" in found and "abc.def" not in found))
+    assert exposed(tmp_path / "nowhere") == ""
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ def test_people_take_turns_and_one_has_only_so_many(tmp_path: Path) -> None:
     for name, who in (("a1", "anna"), ("a2", "anna"), ("i1", "ivan")):
         added(console, name, who)
         console.clock.sleep(1)
-    with pytest.raises(TooLarge, match="2 of your tasks"):
+    with pytest.raises(TooLarge, match="too many of your tasks"):
         added(console, "a3")
     tasks = Tasks(console.state)
     taken = [tasks.take(console.clock.now()) for _ in range(4)]

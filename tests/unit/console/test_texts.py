@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 from collections.abc import Iterator
@@ -13,9 +14,14 @@ import pytest
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
+from console import errors as console_errors
 from console import texts
+from vault import errors as vault_errors
 
 CONSOLE = Path(texts.__file__).parent
+FOR_OTHERS = ("agent", "api", "server.py", "state.py", "certificates.py", "recording.py", "bag_worker.py", "live_settings.py")
+"""What is said to hosts, to scripts, and to whoever starts the console."""
+
 PLACEHOLDERS = re.compile(r"%\((\w+)\)s")
 LETTERS = {"ru": "ы", "uk": "і"}
 
@@ -30,9 +36,22 @@ def marked() -> Iterator[tuple[str, ...]]:
         if file.stem != "texts":
             with file.open("rb") as opened:
                 for _, message, _, _ in extract(
-                    "python", opened, keywords={"marked": None, "ngettext": (1, 2), "gettext": None}
+                    "python", opened, keywords={"marked": None, "ngettext": (1, 2), "gettext": None, "_": None}
                 ):
                     yield _forms(message)
+
+
+def said_by_errors() -> Iterator[tuple[str, ...]]:
+    """Messages and hints of errors that are always the same, of what answers people's requests: pages translate them."""
+    kinds = {name for module in (console_errors, vault_errors) for name in vars(module) if name[:1].isupper()}
+    for file in sorted(CONSOLE.rglob("*.py")):
+        if file.relative_to(CONSOLE).parts[0] in FOR_OTHERS:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
+                for one in (*node.args[:1], *(each.value for each in node.keywords if each.arg == "hint")):
+                    if isinstance(one, ast.Constant) and isinstance(one.value, str):
+                        yield (one.value,)
 
 
 def _forms(message: object) -> tuple[str, ...]:
@@ -41,7 +60,7 @@ def _forms(message: object) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("language", sorted(set(texts.LANGUAGES) - {texts.DEFAULT}))
 def test_every_text_is_translated_with_all_its_values_and_plural_forms(language: str) -> None:
-    wanted = set(marked())
+    wanted = set(marked()) | set(said_by_errors())
     assert len(wanted) > 10
     found: dict[tuple[str, ...], tuple[str, ...]] = {}
     for file in sorted((CONSOLE / "locale" / language / "LC_MESSAGES").glob("*.po")):

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pytest
 
 from strongroom.destinations import Folder
-from strongroom.picked import NAMES_LOGGED, Pick, select_picked
+from strongroom.picked import NAMES_LOGGED, NothingPicked, Pick, select_picked
 from strongroom.restore import restore
 from strongroom.restore_plan import plan_restore
-from strongroom.selection import SelectedItems
+from strongroom.selection import SelectedItems, Unmatched
 from tests.unit.library.repositories import EVERYTHING, NOTES, OLD_NOTES, OpenProject, contents, restorable
 from vault.errors import NothingFound, UsageError
 
@@ -98,6 +98,28 @@ def test_what_was_deleted_comes_where_it_is_named_or_asked_for(tmp_path: Path) -
         assert paths(picked(opened, Pick(folders=(b"reports",), deleted="only"))) == [gone]
         assert paths(picked(opened, Pick(items=(gone.encode(),)))) == [gone]
         assert paths(picked(opened, Pick(periods=("2024-05",), deleted="only"))) == [gone]
+
+
+def test_what_was_picked_and_is_not_there_is_told_one_by_one(acme: OpenProject) -> None:
+    there = Pick(items=(b"tickets/t1.json",), folders=(b"reports",), periods=("2024-05",))
+    assert picked(acme, there).unmatched == ()
+    lost = Pick(
+        items=(b"tickets/t1.json", b"tickets/none"),
+        folders=(b"reports/none", b"reports", b""),
+        periods=("2024-05", "1999"),
+        kinds=("reports",),
+    )
+    gone = Pick(folders=(b"reports",), deleted="only")
+    found = picked(acme, lost, gone)
+    assert found.unmatched == (
+        Unmatched("item", b"tickets/none"),
+        Unmatched("folder", b"reports/none"),
+        Unmatched("period", b"1999", kinds=("reports",)),
+        Unmatched("folder", b"reports", deleted="only"),
+    )
+    with pytest.raises(NothingPicked) as refused:
+        picked(acme, gone, Pick(items=(b"none",), at=first_moment(acme)))
+    assert [one.name for one in refused.value.unmatched] == [b"reports", b"none"]
 
 
 def test_the_log_gets_names_of_bounded_length_and_what_tells_all_of_them() -> None:
