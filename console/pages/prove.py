@@ -49,9 +49,10 @@ def log_file(visit: Visit) -> Response:
 
 
 def verify(visit: Visit) -> Response:
-    """Whether the log is whole."""
-    project = visit.value("project")
-    return visit.render("prove/verified.html", project=project, found=proofs.verified_log(visit, project))
+    """Whether the log is whole, or what is new of it."""
+    project, only_new = visit.value("project"), visit.sent("new") == "1"
+    found = proofs.verified_log(visit, project, visit.sent("heads"), only_new=only_new)
+    return visit.render("prove/verified.html", project=project, found=found, only_new=only_new)
 
 
 def evidence(visit: Visit) -> Response:
