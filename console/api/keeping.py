@@ -38,13 +38,15 @@ class TryBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HoldBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """A hold; without kind, period and path it is on the whole project."""
+    """A hold; without kind, period and path it is on the whole project. snapshot: the id of one that is held as a whole, in
+    their place."""
 
     reason: str
     kind: str = ""
     period: str = ""
     path: str = ""
     until: str = ""
+    snapshot: str = ""
 
 
 class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,7 +155,8 @@ def _holds(call: Call) -> HoldList:
 
 def _place_hold(call: Call) -> object:
     body: HoldBody = call.body
-    placed = watching.place_hold(call.visit, call.project, NewHold(body.kind, body.period, body.path, body.until, body.reason))
+    wanted = NewHold(body.kind, body.period, body.path, body.until, body.reason, body.snapshot)
+    placed = watching.place_hold(call.visit, call.project, wanted)
     return placed.as_json()
 
 

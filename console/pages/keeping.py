@@ -50,7 +50,9 @@ def place_hold(visit: Visit) -> Response:
     """Place a hold."""
     name = visit.value("project")
     placed = watching.place_hold(visit, name, NewHold(*(visit.sent(one) for one in NewHold.__struct_fields__)))
-    return visit.redirect(visit.path_to("projects", name, "holds", placed=placed.placed.hold.id, items=str(placed.items)))
+    hold = placed.placed.hold
+    items = str(placed.items) if hold.scope.snapshot is None else ""
+    return visit.redirect(visit.path_to("projects", name, "holds", placed=hold.id, items=items))
 
 
 def release_hold(visit: Visit) -> Response:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from console.access.rights import Action
-from console.gateway import erasing, proofs
+from console.gateway import erasing, proofs, watching
 from console.gateway.proofs import LogQuestion
 from console.routing import page
 from console.visit import Visit
@@ -65,7 +65,7 @@ def holds(visit: Visit) -> Response:
     """The holds of a project and their history."""
     project = visit.value("project")
     lines, problems = proofs.project_holds(visit, project)
-    items = visit.asked("items")
+    items, snapshot = visit.asked("items"), visit.asked("snapshot")
     return visit.render(
         "prove/holds.html",
         project=project,
@@ -74,7 +74,8 @@ def holds(visit: Visit) -> Response:
         may_release=visit.may(Action.RELEASE_HOLD, project),
         may_hold=visit.may(Action.HOLD, project),
         placed=visit.asked("placed"),
-        items=int(items) if items.isascii() and items.isdigit() and len(items) < 10 else 0,
+        items=int(items) if items.isascii() and items.isdigit() and len(items) < 10 else None,
+        snapshot=watching.holdable(visit, project, snapshot) if snapshot else None,
     )
 
 
