@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from console.accounts.accounts import Accounts
     from strongroom.repository import Project, Repository
 
+EVERYTHING = Scope(((frozenset(), ()),))
+"""All of a project."""
+
 
 def allowed(visit: Visit, action: Action, project: str) -> Scope:
     """In what of a project whoever asks may do something.
@@ -37,6 +40,16 @@ def allowed_whole(visit: Visit, action: Action, project: str) -> None:
             "you may do this in a part of the project only, and this is about all of it",
             hint="ask whoever administers the console for the role in the whole project",
         )
+
+
+def allowed_everywhere(visit: Visit, action: Action) -> Scope:
+    """That whoever asks may do something in all of every project, whichever there are. Raises `NotAllowed`, `NotSignedIn`."""
+    if not visit.person.may_everywhere(action, visit.now):
+        raise NotAllowed(
+            "this is about all projects, and you may not do it in each of them",
+            hint="ask whoever administers the console for the role in all projects",
+        )
+    return EVERYTHING
 
 
 def no_project() -> NotThere:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from console.access.rights import Action
-from console.gateway import watching
+from console.gateway import copy_retention, watching
 from console.routing import page
 from console.texts import marked
 from console.visit import Visit
@@ -63,6 +63,7 @@ def overview(visit: Visit) -> Response:
         alert_names=ALERT_NAMES,
         states=STATES,
         daemon=DAEMON,
+        copies=copy_retention.copies(visit),
     )
 
 
