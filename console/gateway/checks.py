@@ -58,9 +58,12 @@ def no_project() -> NotThere:
 
 
 def administering(visit: Visit) -> Accounts:
-    """All accounts, for whoever may change those of others. Raises `NotAllowed`, `NotSignedIn`."""
+    """All accounts, for whoever may change those of others and has signed in: a token that was stolen makes no accounts, and no
+    other tokens. Raises `NotAllowed`, `NotSignedIn`."""
     if not visit.person.may(Action.ADMINISTER, visit.now):
         raise NotAllowed("you may not see the accounts of others", hint="ask for the role of an administrator")
+    if visit.caller.by == "token":
+        raise NotAllowed("a token cannot do this", hint="sign in with a browser")
     return visit.console.accounts
 
 

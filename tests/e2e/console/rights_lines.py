@@ -207,5 +207,8 @@ LINES: Mapping[str, Line] = {
     "POST /api/v1/projects/{project}/ask/file": Line((Action.DOWNLOAD,), body=QUESTION),
     "GET /api/v1/projects/{project}/tables": ASK,
     "GET /api/v1/projects/{project}/questions": ASK,
+    "POST /api/v1/projects/{project}/questions/remove": Line(
+        (Action.ASK,), body='{"question": "0"}', empty="you keep no such question"
+    ),
     "POST /api/v1/projects/{project}/questions": Line((Action.ASK,), body='{"sql": "", "title": ""}'),
 }
