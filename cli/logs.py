@@ -3,6 +3,7 @@
     strongroom            notices, warnings and problems: shown always, with --quiet no notices
     strongroom.steps      what is being done (info): shown with --verbose and --debug
     strongroom.requests   every request to the store (debug): shown with --debug
+    strongroom.console    what the console says while it runs (strongroom.agent: a host): shown always, with --quiet warnings
     strongroom.command    which command begins, what it says itself, and how it ends: only in the file
 
 The file has the same as the screen would have with --verbose (with --debug: as with that), with times and the number of the
@@ -31,6 +32,9 @@ _PASSWORD = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 """What would make one line look like others on a terminal."""
 
+SERVERS = (f"{notices.NAME}.console", f"{notices.NAME}.agent")
+"""Loggers of what stays: it says little, and that is all that there is of it."""
+
 _command = logging.getLogger(output.COMMAND_LOG)
 
 
@@ -58,8 +62,10 @@ class ScreenHandler(output.NoticeHandler):
         self._asked = asked
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """What is being done is shown to who asked for it."""
-        return record.name == notices.NAME or (record.name != output.COMMAND_LOG and (self._asked.verbose or self._asked.debug))
+        """What is being done is shown to who asked for it; what servers say, to whoever looks into their journal."""
+        if record.name in (notices.NAME, *SERVERS):
+            return True
+        return record.name != output.COMMAND_LOG and (self._asked.verbose or self._asked.debug)
 
     def emit(self, record: logging.LogRecord) -> None:
         """With --debug the time stands before it."""

@@ -14,7 +14,7 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -23,7 +23,8 @@ from console import basket, files, routing, texts
 from console.api import routing as api_routing
 from console.api.operations import OPERATIONS
 from console.approvals import records as approval_records
-from console.errors import NotThere, WrongMethod
+from console.connections import RequestsByAddress
+from console.errors import NotThere, TooManyAtOnce, WrongMethod
 from console.gateway.approvals import expire
 from console.gateway.looks import LookWriter
 from console.gateway.working import carry_out
@@ -54,7 +55,11 @@ def application(console: Console) -> Starlette:
             *(api_routing.route(console, one) for one in OPERATIONS),
             Mount("/static", _Assets(directory=_HERE / "static"), name="static"),
         ],
-        middleware=[Middleware(Headers, secure=console.secure), Middleware(Hosts, hosts=console.hosts)],
+        middleware=[
+            Middleware(Headers, secure=console.secure),
+            Middleware(Hosts, hosts=console.hosts),
+            Middleware(RequestsByAddress, settings=console.accounts.settings, refused=_crowded),
+        ],
         exception_handlers={
             StrongroomError: _handler(console, lambda visit, error: error_page(visit, _expected(error))),
             HTTPException: _handler(console, lambda visit, error: error_page(visit, _of_http(error))),
@@ -141,6 +146,14 @@ def _caller_anyhow(console: Console, request: Request) -> Caller | None:
         return console.authenticator.caller(request)
     except StrongroomError:
         return None
+
+
+def _crowded(request: Request) -> Response:
+    """To whoever has too many requests here already: before it is known who asks, or in which language."""
+    error = TooManyAtOnce("too many requests from your address are being worked on", hint="try again in some seconds")
+    if api_routing.is_below(request.url.path):
+        return api_routing.refused(error)
+    return PlainTextResponse(f"{error}: {error.hint}\n", 429)
 
 
 def _of_api(request: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from console.access.rights import ACTION_TITLES
 from console.post import Letter
+from console.texts import marked
 from vault.wording import quoted
 
 if TYPE_CHECKING:
@@ -66,14 +67,17 @@ def approval_is_asked(request: Request) -> Write:
     """To whoever may decide."""
 
     def write(texts: Texts) -> Letter:
-        about = {"person": request.person, "project": request.project}
+        of_one = marked("%(person)s asks that a second person approves this in %(project)s:")
+        of_all = marked("%(person)s asks that a second person approves this, which is about all projects:")
         lines = [
-            texts.gettext("%(person)s asks that a second person approves this in %(project)s:", **about),
+            _about(texts, request, request.person, of_one, of_all),
             _action(texts, request),
             texts.gettext("The reason: %(reason)s", reason=request.reason),
             texts.gettext("It can be approved until %(moment)s.", moment=texts.moment(request.expires, "long")),
         ]
-        subject = texts.gettext("%(person)s asks for an approval in %(project)s", **about)
+        of_one = marked("%(person)s asks for an approval in %(project)s")
+        of_all = marked("%(person)s asks for an approval about all projects")
+        subject = _about(texts, request, request.person, of_one, of_all)
         return Letter(subject, "\n".join(lines), f"/approvals/{request.id}")
 
     return write
@@ -84,19 +88,14 @@ def approval_is_decided(request: Request) -> Write:
 
     def write(texts: Texts) -> Letter:
         approved = request.state in ("approved", "used")
-        about = {"person": request.decided_by, "project": request.project}
-        if approved:
-            subject = texts.gettext("Your request in %(project)s was approved", project=request.project)
-            lines = [texts.gettext("%(person)s has approved what you asked for in %(project)s:", **about)]
-        else:
-            subject = texts.gettext("Your request in %(project)s was refused", project=request.project)
-            lines = [texts.gettext("%(person)s has refused what you asked for in %(project)s:", **about)]
+        subject, first = _APPROVED if approved else _REFUSED
+        lines = [_about(texts, request, request.decided_by, *first)]
         lines.append(_action(texts, request))
         if request.note:
             lines.append(texts.gettext("In their words: %(note)s", note=request.note))
         if request.state == "approved":
             lines.append(texts.gettext("Do it before %(moment)s.", moment=texts.moment(request.expires, "long")))
-        return Letter(subject, "\n".join(lines), f"/approvals/{request.id}")
+        return Letter(_about(texts, request, "", *subject), "\n".join(lines), f"/approvals/{request.id}")
 
     return write
 
@@ -112,7 +111,8 @@ def approval_has_expired(request: Request) -> Write:
             else texts.gettext("Nobody has decided before %(moment)s what you asked for:", moment=moment)
         )
         again = texts.gettext("Ask for it anew if it is still needed.")
-        subject = texts.gettext("Your request in %(project)s has expired", project=request.project)
+        of_all = marked("Your request about all projects has expired")
+        subject = _about(texts, request, "", marked("Your request in %(project)s has expired"), of_all)
         return Letter(subject, "\n".join((why, _action(texts, request), again)), f"/approvals/{request.id}")
 
     return write
@@ -202,6 +202,28 @@ def _not_as_asked(texts: Texts, task: Task) -> list[str]:
 
 def _asked(texts: Texts, task: Task) -> str:
     return texts.gettext("You asked for it on %(moment)s.", moment=texts.moment(task.created, "long"))
+
+
+_APPROVED = (
+    (marked("Your request in %(project)s was approved"), marked("Your request about all projects was approved")),
+    (
+        marked("%(person)s has approved what you asked for in %(project)s:"),
+        marked("%(person)s has approved what you asked for about all projects:"),
+    ),
+)
+_REFUSED = (
+    (marked("Your request in %(project)s was refused"), marked("Your request about all projects was refused")),
+    (
+        marked("%(person)s has refused what you asked for in %(project)s:"),
+        marked("%(person)s has refused what you asked for about all projects:"),
+    ),
+)
+"""Subject and first line, each about one project and about all."""
+
+
+def _about(texts: Texts, request: Request, person: str, of_one: str, of_all: str) -> str:
+    """person: whom it names."""
+    return texts.gettext(of_one if request.project else of_all, person=person, project=request.project)
 
 
 def _action(texts: Texts, request: Request) -> str:

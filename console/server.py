@@ -27,6 +27,7 @@ from console.accounts import accounts
 from console.accounts.authenticator import RequestAuthenticator
 from console.app import application, templates
 from console.certificates import LiveCertificate
+from console.connections import Doors, LimitedListener
 from console.known_items import KnownItems
 from console.live_settings import LiveSettings
 from console.post import ChannelPost
@@ -51,7 +52,6 @@ STATE = "console.sqlite"
 HEADER_WITHIN = 15.0
 READ_WITHIN = 120.0
 """Seconds in which a client takes something of what waits for it."""
-MOST_CONNECTIONS = 500
 LARGEST_HEADER = 64 << 10
 GRACE = 20
 """Seconds for requests to end when the console is stopped."""
@@ -139,7 +139,8 @@ def opened(file: Path, identity: Sequence[Path], where: Listening, clock: Clock,
 def serve(console: Console, where: Listening, ready: Callable[[str, str], None]) -> None:
     """Until SIGTERM or Ctrl-C. ready: hears what people type, and address and port, once it can be asked. Raises
     `StrongroomError` where it cannot listen, `SettingsError` for a certificate that cannot be used."""
-    with _socket(where) as listener:
+    doors = Doors(console.accounts.settings, console.clock)
+    with _socket(where) as bound, LimitedListener(bound, doors, plain=where.tls is None) as listener:
         config = uvicorn.Config(
             application(console),
             http=_Bounded,
@@ -150,7 +151,6 @@ def serve(console: Console, where: Listening, ready: Callable[[str, str], None])
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
             timeout_keep_alive=10,
             timeout_graceful_shutdown=GRACE,
             h11_max_incomplete_event_size=LARGEST_HEADER,

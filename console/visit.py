@@ -172,7 +172,7 @@ class Visit:
     @property
     def who(self) -> str:
         """Whose turn it is to be worked for: a person, or an address where nobody has signed in."""
-        return self._caller.person.name if self._caller is not None else f"at {self.address}"
+        return self._caller.person.name if self._caller is not None else f"at {proxy.counted_as(self.address)}"
 
     @property
     def path(self) -> str:

@@ -26,6 +26,7 @@ from vault.errors import Interrupted, KeyRefused, RefusedByRule, StrongroomError
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from strongroom.context import Context
     from vault.format.log_entry import LoggedProject, Result
@@ -52,12 +53,14 @@ _BY_WEIGHT: tuple[Result, ...] = ("ok", "problems", "interrupted", "refused", "f
 
 _current: ContextVar[Recording | None] = ContextVar("recording", default=None)
 _actor: ContextVar[tuple[str, str] | None] = ContextVar("actor", default=None)
-_unstored: list[str] = []
+_unstored: dict[tuple[Path, bool], str] = {}
+"""By chain, and whether they wait on this machine: the newest of each, as a console may run for years without a store."""
 
 
 def take_unstored() -> list[str]:
-    """Why entries of this process did not reach the store, since this was asked last: a command ends with exit code 3 then."""
-    found = [*_unstored]
+    """Why entries of this process have not reached the store since this was asked last, of each chain one: a command ends
+    with exit code 3 then. What waited and was stored since is none."""
+    found = [*_unstored.values()]
     _unstored.clear()
     return found
 
@@ -158,7 +161,7 @@ def end_draft(context: Context, project: Project, draft: Draft, counts: Mapping[
     writer = writer_of(context, _brief(context))
     if writer is not None:
         log_values.lock_uploads(context, writer.store, writer.principal, [project])
-        _say(writer.end(draft, Outcome("ok", 0, context.repository.services.clock.now(), dict(counts))))
+        _say(writer, writer.end(draft, Outcome("ok", 0, context.repository.services.clock.now(), dict(counts))))
 
 
 class Recording:
@@ -239,7 +242,8 @@ class Recording:
                 self._writer.begin(self._draft)
         if destructive and self._draft is not None and self._writer is not None and not self._draft.intents:
             self._draft, unstored = self._writer.intend(self._draft)
-            _say(unstored)
+            if unstored is not None:
+                _say(self._writer, unstored)
 
     def end(self, error: BaseException | None) -> None:
         """It is over. Called by `recorded`."""
@@ -277,7 +281,7 @@ class Recording:
         now = self._context.repository.services.clock.now()
         outcome = Outcome(self._result, self._code or 0, now, self._counts, self._shown_parts(), self._why)
         self._unstored = writer.end(replace(draft, what=self._what, audiences=self._audiences()), outcome)
-        _say(self._unstored)
+        _say(writer, self._unstored)
 
     def _shown_parts(self) -> tuple[dict[str, Any], ...]:
         """Of a command about one thing there is no part beside the whole."""
@@ -358,13 +362,17 @@ class Recording:
         beside.add_projects([project])
         draft = beside.new_draft()
         if draft is not None:
-            _say(writer.end(draft, Outcome("ok", 0, draft.at)))
+            _say(writer, writer.end(draft, Outcome("ok", 0, draft.at)))
 
 
-def _say(unstored: Unstored | None) -> None:
-    if unstored is not None:
+def _say(writer: LogWriter, unstored: Unstored | None) -> None:
+    """unstored: None where the store has taken everything that waited."""
+    chain = writer.chain.folder
+    if unstored is None:
+        _unstored.pop((chain, True), None)
+    else:
         notices.warn(unstored.message)
-        _unstored.append(unstored.message)
+        _unstored[chain, unstored.kept] = unstored.message
 
 
 def _brief(context: Context) -> Store:

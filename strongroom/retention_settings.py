@@ -89,16 +89,22 @@ def kinds_of(context: Context, project: str) -> tuple[str, ...]:
 def read_rules(context: Context, project: str, keep: Mapping[str, str], items: Mapping[str, str]) -> RetentionRules:
     """Rules as a person writes them. keep: by the names of the settings; an empty count keeps nothing, an empty `within` what
     is younger than 90 days · items: by kind; what is empty stays for ever. Raises `SettingsError` for what is none."""
-    from policies.retention.rules import UNDELETED, ItemRule, Keep
+    from policies.retention.rules import ItemRule
 
-    said: dict[str, object] = {name: _count(text) for name, text in keep.items() if text.strip() and name != "within"}
-    within = keep.get("within", "").strip() or str(UNDELETED)
     known = kinds_of(context, project)
     unknown = [one for one in items if one not in known]
     if unknown:
         raise SettingsError(f"{unknown[0][:100]!r} is not a kind of this project", hint=f"there are: {', '.join(known)}")
     rules = tuple(ItemRule.parse(kind, text) for kind, text in items.items() if text.strip())
-    return RetentionRules(Keep.parse({**said, "within": within}), tuple(one for one in rules if one.span is not None))
+    return RetentionRules(read_keep(keep), tuple(one for one in rules if one.span is not None))
+
+
+def read_keep(keep: Mapping[str, str]) -> Keep:
+    """Which snapshots stay, as a person writes it. keep: as for `read_rules`. Raises `SettingsError` for what is no rule."""
+    from policies.retention.rules import UNDELETED, Keep
+
+    said: dict[str, object] = {name: _count(text) for name, text in keep.items() if text.strip() and name != "within"}
+    return Keep.parse({**said, "within": keep.get("within", "").strip() or str(UNDELETED)})
 
 
 def plan_rules(context: Context, project: Project, wanted: RetentionRules, *, on: datetime | None = None) -> PlannedRules:
@@ -171,19 +177,24 @@ def _without_forever(rules: RetentionRules) -> RetentionRules:
 
 
 def _shorter(before: RetentionRules, after: RetentionRules) -> Iterator[str]:
-    """What the new rules may let go that the former ones keep. Counts are compared one by one: a rule that is smaller counts
-    as shorter, whatever another one keeps in its place."""
-    for name in COUNTS:
-        was, now = getattr(before.keep, name), getattr(after.keep, name)
-        if now < was:
-            yield f"{name}: {_in_words(was)} before, {_in_words(now)} then"
-    if not _is_as_long(before.keep.within, after.keep.within):
-        yield f"within: {before.keep.within} before, {after.keep.within} then"
+    """What the new rules may let go that the former ones keep."""
+    yield from shorter_keep(before.keep, after.keep)
     for kind in dict.fromkeys([*(one.kind for one in before.items), *(one.kind for one in after.items)]):
         old, new = before.of(kind), after.of(kind)
         if new.span is None or (old.span is not None and old.after == new.after and _is_as_long(old.span, new.span)):
             continue
         yield f"items of {kind} that were deleted: {old} before, {new} then"
+
+
+def shorter_keep(before: Keep, after: Keep) -> Iterator[str]:
+    """Rules by which fewer snapshots may stay than by others, in sentences. Counts are compared one by one: a rule that is
+    smaller counts as shorter, whatever another one keeps in its place."""
+    for name in COUNTS:
+        was, now = getattr(before, name), getattr(after, name)
+        if now < was:
+            yield f"{name}: {_in_words(was)} before, {_in_words(now)} then"
+    if not _is_as_long(before.within, after.within):
+        yield f"within: {before.within} before, {after.within} then"
 
 
 def _is_as_long(before: CalendarSpan, after: CalendarSpan) -> bool:

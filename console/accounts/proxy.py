@@ -20,7 +20,24 @@ def is_from_proxy(settings: ProxySettings | None, request: Request) -> bool:
     """Whether a request was sent by the proxy."""
     if settings is None or request.client is None:
         return False
-    return _is_one_of(settings, request.client.host)
+    return is_proxy(settings, request.client.host)
+
+
+def is_proxy(settings: ProxySettings | None, host: str) -> bool:
+    """Whether an address is one of the proxy's."""
+    return settings is not None and _is_one_of(settings, host)
+
+
+def counted_as(address: str) -> str:
+    """For whom an address counts where it is counted: of IPv6 the network of 64 bits, which one customer has."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped if parsed.version == 6 else None
+    if mapped is not None or parsed.version == 4:
+        return str(mapped or parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def address(settings: ProxySettings | None, request: Request) -> str:

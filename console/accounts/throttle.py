@@ -5,10 +5,11 @@ account. So nobody locks a person out of the address that this person uses, and 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+from console.accounts.proxy import counted_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,15 +74,6 @@ class Throttle:
 
 def _subjects(name: str, address: str) -> Iterator[tuple[str, str]]:
     """As they are stored: hashed, as people type passwords where names belong."""
-    near = _network(address)
+    near = counted_as(address)
     for kind, text in (("pair", f"{near} {name}"), ("address", near), ("account", name)):
         yield kind, f"{kind} {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
-
-
-def _network(address: str) -> str:
-    """Of IPv6 the network that one customer has."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))

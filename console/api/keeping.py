@@ -10,12 +10,15 @@ from starlette.responses import Response
 
 from console.api.returning import Nothing
 from console.api.routing import PROJECT, Call, Operation, Parameter
-from console.gateway import approved, erasing, proofs, retention, watching
+from console.gateway import approved, copy_retention, erasing, proofs, retention, watching
+from console.gateway.copy_retention import CopyLine, ShownCopy, WantedCopyRules
 from console.gateway.proofs import HoldLine
 from console.gateway.retention import WantedRules
 from console.gateway.watching import NewHold
 from console.streams import disposition
 from console.tasks.records import Task
+
+COPY = "/copies/{copy}"
 
 
 class RulesBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,14 +40,35 @@ class TryBody(Struct, frozen=True, forbid_unknown_fields=True):
     on: str = ""
 
 
+class CopyTryBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Rules of a copy to look at. own: whether it has any; else it goes by those of each project · keep: as for projects ·
+    on: a later day; "" for now."""
+
+    own: bool
+    keep: dict[str, str] = field(default_factory=dict)
+    on: str = ""
+
+
+class CopyRulesBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Rules of a copy. own, keep: as for trying them · reason: it stays in the log · confirm: the copy's name, where
+    something is kept for less time."""
+
+    reason: str
+    own: bool
+    keep: dict[str, str] = field(default_factory=dict)
+    confirm: str = ""
+
+
 class HoldBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """A hold; without kind, period and path it is on the whole project."""
+    """A hold; without kind, period and path it is on the whole project. snapshot: the id of one that is held as a whole, in
+    their place."""
 
     reason: str
     kind: str = ""
     period: str = ""
     path: str = ""
     until: str = ""
+    snapshot: str = ""
 
 
 class ReleaseBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +124,36 @@ class ChangedRules(Struct, frozen=True):
     stays: int
 
 
+class CopyList(Struct, frozen=True):
+    """Copies that the settings name; none for whoever may not watch all projects."""
+
+    copies: list[CopyLine]
+
+
+class CopyProject(Struct, frozen=True):
+    """What goes and stays of a project in a copy: snapshots."""
+
+    project: str
+    goes: int
+    stays: int
+
+
+class CopyRetention(Struct, frozen=True):
+    """What a copy keeps. own: whether by rules of its own · shorter: what is kept for less time then, in sentences · possible:
+    whether the console can change the settings · by_hand: else what to write there · approval: whether a second person must
+    approve it · unknown: why it is not known of all projects; "" where it is."""
+
+    copy: str
+    own: bool
+    keep: dict[str, str]
+    shorter: list[str]
+    possible: bool
+    by_hand: str
+    approval: bool
+    projects: list[CopyProject]
+    unknown: str
+
+
 class ErasureAnswer(Struct, frozen=True):
     """Where the erasing of a project stands. step: the next one · identities: how many must want it · approval: whether a
     second person of the console must approve it · asked_by, reason, until: of the open request · obstacle: why it cannot be
@@ -146,6 +200,43 @@ def _change(call: Call) -> DoneAnswer:
     return DoneAnswer(waits is None, "" if waits is None else waits.id)
 
 
+def _copies(call: Call) -> CopyList:
+    return CopyList([*copy_retention.copies(call.visit)])
+
+
+def _copy(call: Call) -> CopyRetention:
+    return _shown_copy(copy_retention.shown(call.visit, call.visit.value("copy"), call.text("on")))
+
+
+def _try_copy(call: Call) -> CopyRetention:
+    body: CopyTryBody = call.body
+    wanted = WantedCopyRules(body.own, body.keep)
+    return _shown_copy(copy_retention.shown(call.visit, call.visit.value("copy"), body.on, wanted))
+
+
+def _shown_copy(found: ShownCopy) -> CopyRetention:
+    projects = [CopyProject(one.project, len(one.plan.verdict.forgotten), len(one.plan.verdict.kept)) for one in found.found]
+    shorter = [] if found.planned is None else [*found.planned.shorter]
+    return CopyRetention(
+        copy=found.copy,
+        own=found.own,
+        keep=found.keep,
+        shorter=shorter,
+        possible=not found.by_hand,
+        by_hand=found.by_hand,
+        approval=found.approval,
+        projects=projects,
+        unknown=found.unknown,
+    )
+
+
+def _change_copy(call: Call) -> DoneAnswer:
+    body: CopyRulesBody = call.body
+    wanted = WantedCopyRules(body.own, body.keep)
+    waits = copy_retention.change(call.visit, call.visit.value("copy"), wanted, body.reason, body.confirm)
+    return DoneAnswer(waits is None, "" if waits is None else waits.id)
+
+
 def _holds(call: Call) -> HoldList:
     lines, problems = proofs.project_holds(call.visit, call.project)
     return HoldList(list(lines), list(problems))
@@ -153,7 +244,8 @@ def _holds(call: Call) -> HoldList:
 
 def _place_hold(call: Call) -> object:
     body: HoldBody = call.body
-    placed = watching.place_hold(call.visit, call.project, NewHold(body.kind, body.period, body.path, body.until, body.reason))
+    wanted = NewHold(body.kind, body.period, body.path, body.until, body.reason, body.snapshot)
+    placed = watching.place_hold(call.visit, call.project, wanted)
     return placed.as_json()
 
 
@@ -246,6 +338,34 @@ OPERATIONS: tuple[Operation, ...] = (
         _change,
         answer=DoneAnswer,
         body=RulesBody,
+    ),
+    Operation("GET", "/copies", "copies", "Copies of the repository.", _copies, answer=CopyList),
+    Operation(
+        "GET",
+        f"{COPY}/retention",
+        "copy_retention",
+        "What a copy keeps.",
+        _copy,
+        (Parameter("on", "a later day; left out: now"),),
+        CopyRetention,
+    ),
+    Operation(
+        "POST",
+        f"{COPY}/retention/try",
+        "try_copy_retention",
+        "What a copy would keep by other rules; nothing is changed.",
+        _try_copy,
+        answer=CopyRetention,
+        body=CopyTryBody,
+    ),
+    Operation(
+        "POST",
+        f"{COPY}/retention",
+        "change_copy_retention",
+        "Have other rules for a copy, or ask a second person for them.",
+        _change_copy,
+        answer=DoneAnswer,
+        body=CopyRulesBody,
     ),
     Operation("GET", f"{PROJECT}/holds", "holds", "Holds and their history.", _holds, answer=HoldList),
     Operation("POST", f"{PROJECT}/holds", "place_hold", "Place a hold.", _place_hold, body=HoldBody),

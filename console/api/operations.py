@@ -94,6 +94,12 @@ class KeptAnswer(Struct, frozen=True):
     question: str
 
 
+class RemovedQuestion(Struct, frozen=True, forbid_unknown_fields=True):
+    """question: its id, as `questions` gives it."""
+
+    question: str
+
+
 class QuestionList(Struct, frozen=True):
     """Questions that may be used."""
 
@@ -200,6 +206,11 @@ def _tables(call: Call) -> object:
     return {"tables": [one.as_json() for one in found]}
 
 
+def _remove_question(call: Call) -> KeptAnswer:
+    asking.remove(call.visit, call.project, call.body.question)
+    return KeptAnswer(call.body.question)
+
+
 def _questions(call: Call) -> QuestionList:
     return QuestionList(list(asking.questions(call.visit, call.project)))
 
@@ -285,4 +296,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("GET", f"{PROJECT}/questions", "questions", "Questions that are kept.", _questions, answer=QuestionList),
     Operation("POST", f"{PROJECT}/questions", "keep_question", "Keep a question.", _keep, answer=KeptAnswer, body=KeptQuestion),
+    Operation(
+        "POST",
+        f"{PROJECT}/questions/remove",
+        "remove_question",
+        "Remove a question of one's own that was kept.",
+        _remove_question,
+        answer=KeptAnswer,
+        body=RemovedQuestion,
+    ),
 )

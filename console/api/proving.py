@@ -8,7 +8,7 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from console.access.rights import Action
-from console.api.returning import Nothing, TaskAnswer, task_answer
+from console.api.returning import TaskAnswer, task_answer
 from console.api.routing import PROJECT, Call, Operation, Parameter
 from console.gateway import bags, exporting, proofs
 from console.gateway.bags import ListedBag, MadeBag
@@ -59,13 +59,25 @@ class ListedBody(Struct, frozen=True, forbid_unknown_fields=True):
     name: str
 
 
+class VerifyBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """only_new: read only what the console's host has not found whole before; a change of older entries is not seen · heads:
+    that somebody was told, as notifications have them."""
+
+    only_new: bool = False
+    heads: list[str] = []
+
+
 class VerifiedLogAnswer(Struct, frozen=True):
-    """Whether the log is whole. discrepancies: what is wrong, in words."""
+    """Whether the log is whole. discrepancies: what is wrong, in words · entries, not_read: of all chains; how many were not
+    read, as they were found whole before · stamps: time stamps that are verified."""
 
     sound: bool
     chains: int
     entries_waiting: int
     discrepancies: list[str]
+    entries: int
+    not_read: int
+    stamps: int
 
 
 class ExportAnswer(Struct, frozen=True):
@@ -108,8 +120,16 @@ def _log_file(call: Call) -> Response:
 
 
 def _verify(call: Call) -> VerifiedLogAnswer:
-    found = proofs.verified_log(call.visit, call.project)
-    return VerifiedLogAnswer(found.sound, len(found.chains), found.waiting, [one.message for one in found.findings])
+    found = proofs.verified_log(call.visit, call.project, " ".join(call.body.heads), only_new=call.body.only_new)
+    return VerifiedLogAnswer(
+        sound=found.sound,
+        chains=len(found.chains),
+        entries_waiting=found.waiting,
+        discrepancies=[one.message for one in found.findings],
+        entries=sum(one.entries for one in found.chains),
+        not_read=sum(one.not_read for one in found.chains),
+        stamps=found.stamps.verified,
+    )
 
 
 def _evidence(call: Call) -> Response:
@@ -183,10 +203,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST",
         f"{PROJECT}/log/verify",
         "verify_log",
-        "Whether the log is whole.",
+        "Whether the log is whole, or what is new of it.",
         _verify,
         answer=VerifiedLogAnswer,
-        body=Nothing,
+        body=VerifyBody,
     ),
     Operation(
         "POST",

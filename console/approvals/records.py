@@ -39,9 +39,9 @@ State = Literal["open", "approved", "refused", "withdrawn", "expired", "used"]
 class Request(Struct, frozen=True):
     """What somebody asks a second person for.
 
-    id: nobody can guess it · person: who asks · action, project, scope: what for · what: the very thing, in words and numbers,
-    which is compared when it is done · reason: theirs · task: that waits for it; "" for none · expires: when it is over if
-    nothing happens · decided_by, decided, note: who decided, when, and their words
+    id: nobody can guess it · person: who asks · action, project, scope: what for; project "": all of every project · what: the
+    very thing, in words and numbers, which is compared when it is done · reason: theirs · task: that waits for it; "" for
+    none · expires: when it is over if nothing happens · decided_by, decided, note: who decided, when, and their words
     """
 
     id: str

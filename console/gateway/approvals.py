@@ -29,7 +29,8 @@ from strongroom.command_log import recorded
 from vault.errors import UsageError
 
 if TYPE_CHECKING:
-    from strongroom.repository import Project
+    from strongroom.context import Context
+    from vault.repository.project import Project as StoredProject
 
 LONGEST_REASON = 2000
 TO_DO_IT = timedelta(days=1)
@@ -47,9 +48,9 @@ def is_needed(visit: Visit, action: Action) -> bool:
 
 
 def ask(visit: Visit, action: Action, project: str, what: What, reason: str) -> Request:
-    """Ask for it. what: the very thing, which `use` compares. Raises `NotThere`, `NotAllowed`, `UsageError` without a
-    reason."""
-    scope = checks.allowed(visit, action, project)
+    """Ask for it. project: "" for something that is about all of every project · what: the very thing, which `use` compares.
+    Raises `NotThere`, `NotAllowed`, `UsageError` without a reason."""
+    scope = checks.allowed(visit, action, project) if project else checks.allowed_everywhere(visit, action)
     request = _request(visit, action, project, scope, what, reason, "")
     Requests(visit.console.state).add(request)
     announce(visit, request)
@@ -69,8 +70,8 @@ def for_task(visit: Visit, task: Task, reason: str, *, action: Action | None = N
 
 def announce(visit: Visit, request: Request) -> None:
     """Record that somebody asks, and tell those who may decide."""
-    with checks.opened(visit, request.project) as (_, project):
-        _log(project, request, "ask-approval")
+    with _about(visit, request) as (context, projects):
+        _log(context, projects, request, "ask-approval")
     visit.console.post.tell_all(letters.approval_is_asked(request), lambda: _deciders(visit.console, request))
 
 
@@ -151,13 +152,13 @@ def decide(visit: Visit, request: str, *, approve: bool, note: str) -> Request:
     )
     if found.task and approve:
         decided = replace(decided, state="used")
-    with checks.opened(visit, found.project) as (_, project):
+    with _about(visit, found) as (context, projects):
         with visit.console.state.transaction():
             if not Requests(visit.console.state).change(decided, only_in=["open"]):
                 raise NotAllowed("somebody else has decided it", hint="see the list of requests")
             if found.task:
                 _to_task(visit.console, decided, approve=approve)
-        _log(project, decided, "approve" if approve else "refuse-approval")
+        _log(context, projects, decided, "approve" if approve else "refuse-approval")
     visit.console.tasks.wake.set()
     visit.console.post.tell(found.person, letters.approval_is_decided(decided))
     return decided
@@ -219,6 +220,8 @@ def _may_decide(visit: Visit, request: Request) -> bool:
 
 def may_person_decide(person: Person, request: Request, now: datetime) -> bool:
     """Somebody else, who may do the same with all of it."""
+    if not request.project:
+        return request.person != person.name and person.may_everywhere(request.action, now)
     if request.person == person.name or not person.may(Action.SEE, now, request.project):
         return False
     own = person.scope(request.action, request.project, now)
@@ -244,7 +247,18 @@ def _request(visit: Visit, action: Action, project: str, scope: Scope, what: Wha
     )
 
 
-def _log(project: Project, request: Request, action: str) -> None:
+@contextmanager
+def _about(visit: Visit, request: Request) -> Iterator[tuple[Context, list[StoredProject]]]:
+    """The projects that a request is about. Raises as `checks.opened`."""
+    if request.project:
+        with checks.opened(visit, request.project) as (repository, project):
+            yield repository.context, [project.stored]
+        return
+    with checks.acting(visit), visit.console.repositories.lent() as repository:
+        yield repository.context, [one.stored for one in repository.projects()]
+
+
+def _log(context: Context, projects: Sequence[StoredProject], request: Request, action: str) -> None:
     facts = {
         "request": request.id,
         "approved_action": request.action.value,
@@ -253,7 +267,7 @@ def _log(project: Project, request: Request, action: str) -> None:
         "what": request.what,
         "note": request.note,
     }
-    with recorded(project.context, action, [project.stored], facts) as entry:
+    with recorded(context, action, projects, facts) as entry:
         entry.begin()
 
 

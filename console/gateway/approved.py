@@ -11,7 +11,7 @@ import msgspec
 from console.access.rights import Action
 from console.approvals.records import Request
 from console.errors import NotAllowed
-from console.gateway import approvals, checks, erasing, proofs, retention, watching
+from console.gateway import approvals, checks, copy_retention, erasing, proofs, retention, watching
 from console.gateway.proofs import HoldLine
 from console.tasks.records import Task
 from console.visit import Visit
@@ -54,6 +54,10 @@ def carry_out(visit: Visit, request: str) -> tuple[str, ...]:
     if found.action == Action.RELEASE_HOLD:
         waits = watching.release_hold(visit, name, str(found.what["hold"]), found.reason)
         return ("projects", name, "holds") if waits is None else ("approvals", waits.id)
+    if found.action == Action.SHORTEN_RETENTION and not name:
+        copy = str(found.what["of_copy"])
+        waits = copy_retention.change(visit, copy, copy_retention.wanted_by(found), found.reason, copy)
+        return ("copies", copy, "retention") if waits is None else ("approvals", waits.id)
     if found.action == Action.SHORTEN_RETENTION:
         waits = retention.change(visit, name, retention.wanted_by(found), found.reason, name)
         return ("projects", name, "retention") if waits is None else ("approvals", waits.id)

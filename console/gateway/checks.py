@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from console.accounts.accounts import Accounts
     from strongroom.repository import Project, Repository
 
+EVERYTHING = Scope(((frozenset(), ()),))
+"""All of a project."""
+
 
 def allowed(visit: Visit, action: Action, project: str) -> Scope:
     """In what of a project whoever asks may do something.
@@ -39,15 +42,28 @@ def allowed_whole(visit: Visit, action: Action, project: str) -> None:
         )
 
 
+def allowed_everywhere(visit: Visit, action: Action) -> Scope:
+    """That whoever asks may do something in all of every project, whichever there are. Raises `NotAllowed`, `NotSignedIn`."""
+    if not visit.person.may_everywhere(action, visit.now):
+        raise NotAllowed(
+            "this is about all projects, and you may not do it in each of them",
+            hint="ask whoever administers the console for the role in all projects",
+        )
+    return EVERYTHING
+
+
 def no_project() -> NotThere:
     """There is no such project, or they may not know."""
     return NotThere("there is no such project", hint="choose one of yours on the first page")
 
 
 def administering(visit: Visit) -> Accounts:
-    """All accounts, for whoever may change those of others. Raises `NotAllowed`, `NotSignedIn`."""
+    """All accounts, for whoever may change those of others and has signed in: a token that was stolen makes no accounts, and no
+    other tokens. Raises `NotAllowed`, `NotSignedIn`."""
     if not visit.person.may(Action.ADMINISTER, visit.now):
         raise NotAllowed("you may not see the accounts of others", hint="ask for the role of an administrator")
+    if visit.caller.by == "token":
+        raise NotAllowed("a token cannot do this", hint="sign in with a browser")
     return visit.console.accounts
 
 

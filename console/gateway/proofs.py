@@ -27,12 +27,15 @@ from strongroom.audit import FoundEntry, LogSelection, VerifiedLog
 from strongroom.audited_projects import AuditedProject
 from strongroom.holds import ProjectHold
 from vault.errors import TargetError
+from vault.format.log_head import LogHead
 
 MOST_SHOWN = 100
 SECONDS = 60.0
 """For one look at a whole log; what takes longer is done on the command line."""
 
 LONGEST_FILTER = 200
+LONGEST_HEADS = 20_000
+"""Characters: each has about 120."""
 RESULTS = ("ok", "problems", "refused", "failed", "interrupted", "running")
 
 
@@ -151,15 +154,17 @@ def log_file(visit: Visit, project: str, question: LogQuestion, format_: Literal
     return out
 
 
-def verified_log(visit: Visit, project: str) -> VerifiedLog:
-    """Whether every chain is whole. Raises `NotThere`, `NotAllowed`, `KeyRefused`, `NothingFound` without a log, `TooLarge`
-    where it takes too long, `StorageError`."""
+def verified_log(visit: Visit, project: str, heads: str = "", *, only_new: bool = False) -> VerifiedLog:
+    """Whether every chain is whole. heads: that somebody was told, with spaces or ends of lines between them · only_new: reads
+    what this machine has not found whole before. Raises `NotThere`, `NotAllowed`, `UsageError` for what is no head,
+    `KeyRefused`, `NothingFound` without a log, `TooLarge` where it takes too long, `StorageError`."""
     checks.allowed_whole(visit, Action.AUDIT, project)
+    known = [LogHead.parse(one) for one in heads[:LONGEST_HEADS].split()]
     with checks.opened(visit, project) as (repository, opened):
         checks.require_log(opened)
         settle(visit.console, repository)
         audited = [AuditedProject.of_project(opened.stored)]
-        return audit.verify_log(repository.context, audited, stop=_in_time(visit))
+        return audit.verify_log(repository.context, audited, heads=known, only_new=only_new, stop=_in_time(visit))
 
 
 def evidence_file(visit: Visit, project: str, period: str) -> tuple[str, BinaryIO]:

@@ -21,6 +21,7 @@ from strongroom import daemon_jobs, drill_history, holds, run_request, snapshot_
 from strongroom.daemon_jobs import DaemonJob, RunLog
 from strongroom.holds import PlacedHold
 from strongroom.project_status import ProjectStatus, SourceStatus
+from strongroom.snapshot_details import find_snapshot
 from vault.errors import NothingFound, StrongroomError, UsageError
 from vault.problems import printable
 
@@ -84,13 +85,23 @@ class WatchedProject(Struct, frozen=True):
 
 
 class NewHold(Struct, frozen=True):
-    """A hold that somebody wants to place, as a form has it; all of them empty: on the whole project."""
+    """A hold that somebody wants to place, as a form has it; all of them empty: on the whole project. snapshot: on all of this
+    one, by its id, in place of kind, period and path."""
 
     kind: str = ""
     period: str = ""
     path: str = ""
     until: str = ""
     reason: str = ""
+    snapshot: str = ""
+
+
+class HoldableSnapshot(Struct, frozen=True):
+    """A snapshot that somebody wants to hold."""
+
+    id: str
+    source: str
+    taken_at: datetime
 
 
 def overview(visit: Visit) -> Overview:
@@ -218,9 +229,18 @@ def place_hold(visit: Visit, name: str, wanted: NewHold) -> PlacedHold:
             kind=wanted.kind[:LONGEST_TEXT] or None,
             period=holds.held_period(wanted.period[:LONGEST_TEXT], zone, visit.now) if wanted.period else None,
             path=wanted.path[:LONGEST_TEXT] or None,
+            snapshot=wanted.snapshot[:LONGEST_TEXT] or None,
         )
         until = time_parsing.moment(wanted.until[:LONGEST_TEXT], zone, visit.now) if wanted.until else None
         return holds.add_hold(repository.context, project.stored, scope, reason=reason, until=until)
+
+
+def holdable(visit: Visit, name: str, snapshot: str) -> HoldableSnapshot:
+    """A snapshot by its id, to be held. Raises `NotThere`, `NotAllowed`, `UsageError` where there is none, `StorageError`."""
+    checks.allowed_whole(visit, Action.HOLD, name)
+    with checks.opened(visit, name) as (repository, project):
+        found = find_snapshot(repository.context, project.stored, snapshot[:LONGEST_TEXT])
+        return HoldableSnapshot(found.id, found.source, found.taken_at)
 
 
 def release_hold(visit: Visit, name: str, hold: str, reason: str) -> Request | None:

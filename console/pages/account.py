@@ -134,7 +134,8 @@ def _second_factor(visit: Visit, refused: str, status: int = 200) -> Response:
 
 
 def _allowed(visit: Visit) -> list[Action]:
-    return [one for one in Action if visit.may(one)]
+    """What a token of theirs may be for: no administering, which needs a person at a browser."""
+    return [one for one in Action if one != Action.ADMINISTER and visit.may(one)]
 
 
 def by_person(visit: Visit) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from console.access.rights import Action
-from console.gateway import erasing, retention, watching
+from console.gateway import copy_retention, erasing, retention, watching
+from console.gateway.copy_retention import WantedCopyRules
 from console.gateway.retention import WantedRules
 from console.gateway.watching import NewHold
 from console.routing import page
@@ -33,6 +34,7 @@ def show_retention(visit: Visit) -> Response:
         found=found.found,
         names=retention.NAMES,
         may_change=visit.may(Action.SHORTEN_RETENTION, name),
+        copies=copy_retention.copies(visit),
     )
 
 
@@ -46,11 +48,31 @@ def change_retention(visit: Visit) -> Response:
     return visit.redirect(visit.path_to("projects", name, "retention"))
 
 
+def show_copy(visit: Visit) -> Response:
+    """What a copy keeps, or would by other rules."""
+    copy, on = visit.value("copy"), visit.asked("on")
+    wanted = _wanted_of_copy(visit.asked) if visit.asked("other") else None
+    found = copy_retention.shown(visit, copy, on, wanted)
+    may_change = visit.person.may_everywhere(Action.SHORTEN_RETENTION, visit.now)
+    return visit.render("watch/copy.html", copy=copy, on=on, shown=found, names=retention.NAMES, may_change=may_change)
+
+
+def change_copy(visit: Visit) -> Response:
+    """Have other rules for a copy, or ask a second person for it."""
+    copy = visit.value("copy")
+    waits = copy_retention.change(visit, copy, _wanted_of_copy(visit.sent), visit.sent("reason"), visit.sent("confirm"))
+    if waits is not None:
+        return visit.redirect(visit.path_to("approvals", waits.id))
+    return visit.redirect(visit.path_to("copies", copy, "retention"))
+
+
 def place_hold(visit: Visit) -> Response:
     """Place a hold."""
     name = visit.value("project")
     placed = watching.place_hold(visit, name, NewHold(*(visit.sent(one) for one in NewHold.__struct_fields__)))
-    return visit.redirect(visit.path_to("projects", name, "holds", placed=placed.placed.hold.id, items=str(placed.items)))
+    hold = placed.placed.hold
+    items = str(placed.items) if hold.scope.snapshot is None else ""
+    return visit.redirect(visit.path_to("projects", name, "holds", placed=hold.id, items=items))
 
 
 def release_hold(visit: Visit) -> Response:
@@ -106,9 +128,15 @@ def _wanted(read: Callable[[str], str], names: list[str]) -> WantedRules:
     return WantedRules({one: read(one) for one in retention.NAMES}, items)
 
 
+def _wanted_of_copy(read: Callable[[str], str]) -> WantedCopyRules:
+    return WantedCopyRules(read("rules") == "own", {one: read(one) for one in retention.NAMES})
+
+
 ROUTES = (
     page("GET", "/projects/{project}/retention", show_retention),
     page("POST", "/projects/{project}/retention", change_retention),
+    page("GET", "/copies/{copy}/retention", show_copy),
+    page("POST", "/copies/{copy}/retention", change_copy),
     page("POST", "/projects/{project}/holds", place_hold),
     page("POST", "/projects/{project}/holds/release", release_hold),
     page("GET", "/projects/{project}/erase", show_erasure),

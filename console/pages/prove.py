@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from console.access.rights import Action
 from console.accounts.account_log import ACTIONS
-from console.gateway import erasing, proofs
+from console.gateway import erasing, proofs, watching
 from console.gateway.proofs import LogQuestion
 from console.routing import page
 from console.visit import Visit
@@ -54,9 +54,10 @@ def log_file(visit: Visit) -> Response:
 
 
 def verify(visit: Visit) -> Response:
-    """Whether the log is whole."""
-    project = visit.value("project")
-    return visit.render("prove/verified.html", project=project, found=proofs.verified_log(visit, project))
+    """Whether the log is whole, or what is new of it."""
+    project, only_new = visit.value("project"), visit.sent("new") == "1"
+    found = proofs.verified_log(visit, project, visit.sent("heads"), only_new=only_new)
+    return visit.render("prove/verified.html", project=project, found=found, only_new=only_new)
 
 
 def evidence(visit: Visit) -> Response:
@@ -69,7 +70,7 @@ def holds(visit: Visit) -> Response:
     """The holds of a project and their history."""
     project = visit.value("project")
     lines, problems = proofs.project_holds(visit, project)
-    items = visit.asked("items")
+    items, snapshot = visit.asked("items"), visit.asked("snapshot")
     return visit.render(
         "prove/holds.html",
         project=project,
@@ -78,7 +79,8 @@ def holds(visit: Visit) -> Response:
         may_release=visit.may(Action.RELEASE_HOLD, project),
         may_hold=visit.may(Action.HOLD, project),
         placed=visit.asked("placed"),
-        items=int(items) if items.isascii() and items.isdigit() and len(items) < 10 else 0,
+        items=int(items) if items.isascii() and items.isdigit() and len(items) < 10 else None,
+        snapshot=watching.holdable(visit, project, snapshot) if snapshot else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from console.access.rights import Action
-from console.gateway import watching
+from console.gateway import copy_retention, watching
 from console.routing import page
 from console.texts import marked
 from console.visit import Visit
@@ -51,6 +51,7 @@ def overview(visit: Visit) -> Response:
         levels=LEVELS,
         alert_names=ALERT_NAMES,
         daemon=DAEMON,
+        copies=copy_retention.copies(visit),
     )
 
 

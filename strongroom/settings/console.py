@@ -140,6 +140,14 @@ class ConsoleSettings(Table):
         default="en",
         description="of pages and messages where neither the person nor the browser says one, and of notification channels",
     )
+    connections: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=500, description="so many connections are open at a time; each is a file that the process has open"
+    )
+    connections_by_address: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=100,
+        description="so many of them from one address, of IPv6 from a network of 64 bits; behind a proxy, so many requests "
+        "that are worked on. More where many people share an address",
+    )
     session: Length = Field(default="12 hours", description="after that a person signs in again")
     idle: Length = Field(default="1 hour", description="after that without a request, too")
     second_factor: bool = Field(

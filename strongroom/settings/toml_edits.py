@@ -180,6 +180,48 @@ def with_retention(text: str, project: str, keep: Mapping[str, object], items: M
         raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
 
 
+def with_copy_keep(text: str, copy: str, keep: Mapping[str, object] | None) -> str:
+    """The text with the table `keep` of a copy as it is given, comments of what stays included; without it for None. Raises
+    `ByHand`."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    by_hand = copy_keep_by_hand(copy, keep)
+    try:
+        wanted, document = tomllib.loads(text), cast("Any", tomlkit.parse(text))
+        table = document["copies"][copy]
+        if keep is None:
+            wanted["copies"][copy].pop("keep", None)
+            table.pop("keep", None)
+        else:
+            wanted["copies"][copy]["keep"] = dict(keep)
+            _put_keep(table, keep)
+        return _verified(tomlkit.dumps(document), wanted, by_hand)
+    except (TOMLKitError, tomllib.TOMLDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ByHand("the settings file is written in a form that is not changed by a command", hint=by_hand) from error
+
+
+def _put_keep(table: Any, keep: Mapping[str, object]) -> None:  # noqa: ANN401 (tomlkit's own)
+    """table: of a copy."""
+    import tomlkit
+
+    if "keep" not in table:
+        table["keep"] = tomlkit.table()
+    for key in [key for key in table["keep"] if key not in keep]:
+        del table["keep"][key]
+    for key, value in keep.items():
+        if table["keep"].get(key) != value:
+            table["keep"][key] = value
+
+
+def copy_keep_by_hand(copy: str, keep: Mapping[str, object] | None) -> str:
+    """The same for a person to write."""
+    if keep is None:
+        return f"take `keep` out of [copies.{written_key(copy)}]"
+    said = ", ".join(f"{written_key(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in keep.items())
+    return f"write into [copies.{written_key(copy)}]: keep = {{ {said} }}"
+
+
 def retention_by_hand(project: str, keep: Mapping[str, object], items: Mapping[str, object]) -> str:
     """The same for a person to write."""
 

@@ -125,3 +125,11 @@ def test_every_dependency_is_explained_and_every_explained_one_is_there() -> Non
     ):
         needed = {re.split(r"[\[>=<~ ]", line)[0] for line in lines}
         assert table_rows(section(DOCS / "dependencies.md", heading)).keys() - {"package", "---"} == needed
+
+
+def test_each_command_has_a_line_about_the_console_which_has_it_or_says_why_not() -> None:
+    text = section(DOCS / "console.md", "## What stays on the command line")
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| `")]
+    said = [word for row in rows for word in re.findall(r"`([a-z-]+)`", row[0])]
+    assert sorted(said) == sorted({one.split()[0] for one in commands()}), "each once"
+    assert all(len(row) == 3 and (row[1].strip() or row[2].strip()) for row in rows)

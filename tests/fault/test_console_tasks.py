@@ -3,11 +3,13 @@ and it goes on where it was."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,13 @@ from console.access.rights import Role
 from console.limits import ConsoleLimits
 from console.state import ConsoleState
 from console.tasks.records import Tasks
-from tests.e2e.console.getting_back import confirm, fetched, get_back, plan, tick, until
+from tests.e2e.console.getting_back import confirm, fetched, get_back, log_of, plan, tick, until
 from tests.support.console import console_of, person, text_of
 from tests.support.desk import Desk, Place
 from tests.support.randomness import SeededChance
 from tests.support.small_disk import MB, make_room, small_disk
 from tests.support.tree_facts import tree_facts, write_files
+from vault.clock import SystemClock
 
 ANNA = person("anna", Role.RESTORER, Role.EXPORTER)
 OPERATOR = person("anna", Role.OPERATOR)
@@ -115,6 +118,40 @@ def test_a_console_that_is_killed_in_an_export_makes_it_anew_and_nothing_half_ca
     assert {name: (desk.folder / "reports" / name).read_bytes() for name in data} == data and len(data) == 31
     (folder,) = (desk.folder / "console/console-files").iterdir()
     assert [one.suffix for one in folder.iterdir()] == [".zip"]
+
+
+def test_a_console_that_is_killed_while_it_verifies_a_bag_gives_no_verdict_and_verifies_it_anew(desk: Desk) -> None:
+    bag = desk.folder / "bag.zip"
+    desk.call("export", "acme", "--to", str(bag), "--reason", "audit 17")
+    with console_of(desk, ANNA, limits=NOT_RUN) as console:
+        begun = console.call("/projects/acme/bags/verify", bag.read_bytes())
+        task = f"/tasks/{begun.json()['id']}"
+    killed(desk, after=0)
+    _until_nobody_has_open(desk.folder / "console")
+    with console_of(desk, ANNA, limits=NOT_RUN) as console:
+        page = text_of(console.get(task))
+        assert "is done" not in page and "The bag is" not in page and "NOT" not in page
+    (left,) = (desk.folder / "console/console-files").iterdir()
+    assert (left / "bag").read_bytes() == bag.read_bytes(), "it can be verified anew"
+    with console_of(desk, ANNA) as console:
+        assert "The bag is whole." in text_of(until(console, task, "is done"))
+        assert not list((desk.folder / "console/console-files").iterdir())
+    verified = [one.entry.outcome for one in log_of(desk) if one.entry.action == "bag-verify"]
+    assert [one and one.result for one in verified] == ["interrupted", "ok"]
+
+
+def _until_nobody_has_open(folder: Path) -> None:
+    """No process has a file below it any more: what was begun for a console ends with it, or notices that it is gone."""
+    deadline = SystemClock().monotonic() + 60
+    while any(str(folder) in one for one in _open_files()):
+        assert SystemClock().monotonic() < deadline, "a process outlives the console"
+        SystemClock().sleep(0.1)
+
+
+def _open_files() -> Iterator[str]:
+    for one in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            yield str(one.readlink())
 
 
 @pytest.mark.slow

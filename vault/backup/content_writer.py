@@ -70,7 +70,7 @@ class Frame(NamedTuple):
 class _Run(NamedTuple):
     """Frames of one group that lie one after another in `data`. chunks: each once · sizes: of each frame."""
 
-    group: str | Delta
+    group: str | InflatedIn | Delta
     chunks: list[bytes]
     data: memoryview
     sizes: Sequence[int]

@@ -116,6 +116,8 @@ LINES: Mapping[str, Line] = {
     "POST /projects/{project}/holds/release": Line((Action.RELEASE_HOLD,), whole=True, form={"hold": "none", "reason": "x"}),
     # keeping
     "POST /projects/{project}/retention": Line((Action.SHORTEN_RETENTION,), whole=True, form={"reason": "x"}),
+    "GET /copies/{copy}/retention": SIGNED_IN,  # for operators of all projects: test_copy_retention.py
+    "POST /copies/{copy}/retention": SIGNED_IN,  # likewise
     "GET /projects/{project}/erase": ERASE,
     "POST /projects/{project}/erase": Line((Action.ERASE,), whole=True, form={"step": "ask", "confirm": "no", "reason": "x"}),
     "GET /projects/{project}/erasure": ACT,
@@ -161,6 +163,10 @@ LINES: Mapping[str, Line] = {
     ),
     "POST /api/v1/projects/{project}/retention/try": WATCH,
     "POST /api/v1/projects/{project}/retention": Line((Action.SHORTEN_RETENTION,), whole=True, body='{"reason": "x"}'),
+    "GET /api/v1/copies": SIGNED_IN,  # for operators of all projects; for others it is empty
+    "GET /api/v1/copies/{copy}/retention": SIGNED_IN,  # for operators of all projects: test_copy_retention.py
+    "POST /api/v1/copies/{copy}/retention/try": Line(who="signed-in", body='{"own": false}'),
+    "POST /api/v1/copies/{copy}/retention": Line(who="signed-in", body='{"own": false, "reason": "x"}'),
     "GET /api/v1/projects/{project}/erase": ERASE,
     "POST /api/v1/projects/{project}/erase": Line((Action.ERASE,), whole=True, body='{"step": "ask", "confirm": "no"}'),
     "GET /api/v1/projects/{project}/erasure": ACT,
@@ -201,5 +207,8 @@ LINES: Mapping[str, Line] = {
     "POST /api/v1/projects/{project}/ask/file": Line((Action.DOWNLOAD,), body=QUESTION),
     "GET /api/v1/projects/{project}/tables": ASK,
     "GET /api/v1/projects/{project}/questions": ASK,
+    "POST /api/v1/projects/{project}/questions/remove": Line(
+        (Action.ASK,), body='{"question": "0"}', empty="you keep no such question"
+    ),
     "POST /api/v1/projects/{project}/questions": Line((Action.ASK,), body='{"sql": "", "title": ""}'),
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -22,11 +24,13 @@ from tests.support.console import ConsoleClient, console_of, person, text_of
 from tests.support.desk import Desk, Place
 from tests.support.tree_facts import write_files
 from vault.clock import SystemClock
+from vault.format.snapshot_record import Record
 
 OLGA, BORIS = person("olga", Role.OPERATOR), person("boris", Role.OPERATOR)
 AUDITOR, VIEWER = person("vera", Role.AUDITOR), person("anna", Role.VIEWER)
 ONE_IDENTITY = "\n[erasure]\napprovals = 1\n"
 RETENTION, ERASE = "/projects/acme/retention", "/projects/acme/erase"
+TIMELINE = "/projects/acme/timeline"
 
 
 def made_at(folder: Path) -> Desk:
@@ -54,6 +58,12 @@ def console(kept: Desk) -> Iterator[ConsoleClient]:
     with console_of(kept, OLGA, BORIS, VIEWER) as made:
         yield made
     kept.settings.write_text(before)
+
+
+def snapshots_of(desk: Desk) -> list[Record]:
+    """Of acme, the oldest first."""
+    with desk.surroundings([]), strongroom.open_repository(desk.settings) as repository:
+        return sorted(repository.project("acme").snapshots().snapshots, key=lambda one: one.taken_at)
 
 
 def holding(desk: Desk) -> dict[str, object]:
@@ -161,6 +171,32 @@ def test_a_hold_says_what_it_is_on_and_is_released_from_its_request(kept: Desk, 
     assert console.post(f"{address}/carry-out").headers["location"] == "/projects/acme/holds", "the approval is still good"
     history = text_of(console.get("/projects/acme/holds"))
     assert "ended kind reports case 17 olga (console)" in history and "over" in history
+
+
+def test_a_single_snapshot_is_held_from_the_list_of_snapshots_and_its_release_asks_a_second_person(
+    kept: Desk, console: ConsoleClient
+) -> None:
+    first, second = (one.id for one in snapshots_of(kept))
+    address = unescape(re.findall(r'href="(/projects/acme/holds\?snapshot=[^"#]*)#place"', console.get(TIMELINE).text)[-1])
+    form = console.get(address)
+    assert f'name="snapshot" value="{first}"' in form.text and 'name="kind"' not in form.text
+    assert "On the whole snapshot of reports" in text_of(form)
+    placed = console.post("/projects/acme/holds", {"snapshot": first, "reason": "case 18"}).headers["location"]
+    assert "the snapshot stays until the hold ends" in text_of(console.get(placed))
+    (held,) = (one for one in kept.call("hold", "list", "acme", "--json").document["holds"] if one["reason"] == "case 18")
+    assert held["snapshot"] == first and held["who"] == "olga (console)"
+    going = kept.call("snapshot", "show", "acme", first, "--json").document
+    assert "case 18" in json.dumps(going["holds"])
+    released = console.post("/projects/acme/holds/release", {"hold": held["hold"], "reason": "over"}).headers["location"]
+    assert released.startswith("/approvals/")
+    both = console.post("/projects/acme/holds", {"snapshot": second, "kind": "reports", "reason": "x"})
+    assert both.status_code == 400 and "a hold on a snapshot is on all of it" in both.text
+    assert console.get("/projects/acme/holds?snapshot=ffffffffff").status_code == 400
+    assert console.call("/projects/acme/holds", {"snapshot": "f" * 32, "reason": "x"}).status_code == 400
+    assert console.call("/projects/acme/holds", {"snapshot": second, "reason": "by a script"}).json()["snapshot"] == second
+    console.person = "anna"
+    assert "#place" not in console.get(TIMELINE).text
+    assert console.get(address).status_code == 403
 
 
 @pytest.mark.slow

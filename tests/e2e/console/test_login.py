@@ -242,6 +242,24 @@ def test_an_administrator_makes_accounts_and_ends_sessions(console: LoginConsole
     assert console.browser().sign_in("ivan", password).status_code == 401
 
 
+def test_no_token_of_an_administrator_changes_accounts_or_lets_hosts_in(console: LoginConsole) -> None:
+    admin = signed_in(console, "oleg")
+    day = console.clock.now() + timedelta(days=1)
+    form = {"label": "x", "action": "administer", "projects": "*", "until": day.date().isoformat()}
+    assert admin.send("/account", "/account/tokens", form).status_code == 400, "it is offered to nobody"
+    identity = Identity("oleg", "", frozenset(), "local")
+    secret = console.accounts.tokens.make(identity, "of before", list(Action), ["*"], day)
+    script, bearer = console.browser(), {"authorization": f"Bearer {secret}"}
+    for path, fields in (
+        ("/people", {"name": "eve"}),
+        ("/people/change", {"name": "anna", "what": "password"}),
+        ("/hosts", {"name": "eve", "projects": "*", "until": form["until"]}),
+    ):
+        refused = script.post(path, fields, **bearer)
+        assert refused.status_code == 403 and "a token cannot do this" in refused.text
+    assert script.get("/people", **bearer).status_code == 403 and console.accounts.local.get("eve") is None
+
+
 def test_who_administers_nothing_sees_and_changes_no_accounts(console: LoginConsole) -> None:
     browser = signed_in(console)
     assert browser.get("/people").status_code == 403

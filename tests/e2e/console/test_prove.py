@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -113,6 +114,28 @@ def test_the_newest_entries_are_those_of_the_whole_log(desk: Desk, monkeypatch: 
 def test_the_log_is_verified(console: ConsoleClient) -> None:
     page = console.post("/projects/acme/log/verify")
     assert page.status_code == 200 and "The log is whole" in text_of(page)
+
+
+def test_what_is_new_of_the_log_is_verified_as_the_command_does_it(desk: Desk, console: ConsoleClient) -> None:
+    assert "all of it" in text_of(console.post("/projects/acme/log/verify"))
+    text = text_of(console.post("/projects/acme/log/verify", {"new": "1"}))
+    assert "What is new of the log is whole" in text and re.search(r"from entry \d+ on", text) and "all of it" not in text
+    said = console.call("/projects/acme/log/verify", {"only_new": True}).json()
+    assert said["sound"] and 0 < said["not_read"] < said["entries"]
+    assert console.call("/projects/acme/log/verify", {}).json()["not_read"] == 0
+    assert "whole since entry" in desk.call("audit", "verify", "acme", "--new").text, "it is one memory, of the host"
+
+
+def test_the_log_is_compared_with_heads_that_somebody_was_told(console: ConsoleClient) -> None:
+    page = console.post("/projects/acme/log/verify").text
+    head = re.search(r"[0-9a-f]{32}/\d+/[0-9a-f]{64}", page)
+    assert head is not None
+    assert "The log is whole" in text_of(console.post("/projects/acme/log/verify", {"heads": f"  {head[0]}\r\n{head[0]}\n"}))
+    principal, number, digest = head[0].split("/")
+    later = f"{principal}/{int(number) + 7}/{digest}"
+    assert "The log is NOT whole" in text_of(console.post("/projects/acme/log/verify", {"heads": later, "new": "1"}))
+    assert not console.call("/projects/acme/log/verify", {"heads": [later]}).json()["sound"]
+    assert console.post("/projects/acme/log/verify", {"heads": "nonsense"}).status_code == 400
 
 
 def test_evidence_is_a_signed_bag_that_names_who_asked_for_it(console: ConsoleClient) -> None:

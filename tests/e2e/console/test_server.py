@@ -27,6 +27,7 @@ from cli.start import run
 sys.argv = ["strongroom", *sys.argv[1:]]
 sys.exit(run())
 """
+PATIENT = IMPATIENT.replace("0.5", "600.0")
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,26 @@ def test_clients_that_send_no_whole_header_are_sent_away(desk: Desk) -> None:
             assert monotonic() - began < 15
         with httpx.Client(base_url=console.url) as client:
             assert client.get("/login").status_code == 200
+
+
+def test_an_address_that_holds_all_of_its_connections_takes_those_of_nobody_else(desk: Desk) -> None:
+    given = desk.settings.read_text()
+    desk.settings.write_text(
+        given.replace("[[console.roles]]", "[console]\nconnections_by_address = 3\n\n[[console.roles]]", 1)
+    )
+    try:
+        with running(desk, program=[sys.executable, "-c", PATIENT]) as console, contextlib.ExitStack() as stack:
+            for _ in range(3):
+                stack.enter_context(socket.create_connection(("127.0.0.1", console.port), timeout=20))
+            with httpx.Client(base_url=console.url) as client:
+                crowded = client.get("/login")
+                assert (crowded.status_code, crowded.headers["retry-after"]) == (503, "10")
+            elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+            with httpx.Client(base_url=console.url, transport=elsewhere) as client:
+                assert sign_in(client).status_code == 303
+        assert "a connection from 127.0.0.1 is refused, which has 3" in console.log.read_text()
+    finally:
+        desk.settings.write_text(given)
 
 
 def _rest(connection: socket.socket) -> bytes:

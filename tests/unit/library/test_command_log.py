@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -184,6 +185,49 @@ def test_a_store_that_refuses_the_entry_stops_no_restore_and_gets_it_with_the_ne
     add_hold(opened.context, opened.project, Scope(kind="raw"), reason="x")
     assert [one.entry.action for one in entries(opened)[-2:]] == ["restore", "hold-add"]
     assert take_unstored() == [] and audit.verify_log(opened.context, [AuditedProject.of_project(opened.project)]).sound
+
+
+@contextmanager
+def without_log(store: FaultyStore) -> Iterator[None]:
+    """Meanwhile the store takes no entry."""
+
+    def put(name: str, data: Any, *, sha256: bytes | None = None) -> None:
+        if name.startswith("audit/"):
+            raise StorageDenied("no")
+        FaultyStore.put(store, name, data, sha256=sha256)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "put", put)
+        yield
+
+
+def test_a_process_that_stays_without_a_store_for_years_remembers_one_reason_and_none_once_the_store_has_it_all(
+    opened: OpenProject,
+) -> None:
+    with elsewhere(opened) as (found, store, project), without_log(store):
+        for number in range(20):
+            add_hold(found, project, Scope(kind="raw"), reason=str(number))
+        (why,) = take_unstored()
+        assert "waits on this machine" in why
+        add_hold(found, project, Scope(kind="raw"), reason="again")
+    add_hold(opened.context, opened.project, Scope(kind="raw"), reason="the store is back")
+    assert take_unstored() == [], "what has waited is in the store: a console that is ended now has failed in nothing"
+    assert sum(one.entry.action == "hold-add" for one in entries(opened)) == 22
+
+
+def test_an_entry_that_is_lost_is_not_forgotten_for_later_ones_that_are_stored(opened: OpenProject) -> None:
+    with elsewhere(opened) as (found, store, project):
+        writer = command_log.writer_of(found, store)
+        assert writer is not None
+        shutil.rmtree(writer.chain.folder, ignore_errors=True)
+        writer.chain.folder.parent.mkdir(parents=True, exist_ok=True)
+        writer.chain.folder.write_text("no folder")
+        with without_log(store):
+            add_hold(found, project, Scope(kind="raw"), reason="lost")
+        writer.chain.folder.unlink()
+        add_hold(found, project, Scope(kind="raw"), reason="stored")
+    (why,) = take_unstored()
+    assert "could neither be stored nor kept" in why
 
 
 class Named:

@@ -29,6 +29,13 @@ PAGES = {
 }
 TELLS = re.compile(r"Open (\S+) in a browser: name (\S+), password (\S+?)\. Ctrl-C")
 WIDTH, TALLEST = 1120, 800
+LAST_END = """most => {
+    const things = [...document.querySelectorAll("main tr, main li, main p, main .card, main figure")]
+        .map(one => one.getBoundingClientRect()).map(one => [one.top + scrollY, one.bottom + scrollY]);
+    const cuts = end => things.some(([top, bottom]) => top < end && end + 1 < bottom);
+    return Math.max(...things.map(([_, bottom]) => bottom).filter(end => end < most - 8 && !cuts(end)));
+}"""
+"""Where the last thing ends that is seen as a whole."""
 ROLE = '\n[[console.roles]]\nrole = "restorer"\npeople = ["olena"]\n'
 
 
@@ -105,10 +112,12 @@ def wait_while(window: Chromium, selector: str) -> None:
 
 
 def take(window: Chromium, name: str) -> None:
-    """As high as the page is, up to a limit."""
+    """As high as the page is, up to a limit, where it ends between two things."""
     metrics = {"width": WIDTH, "height": 200, "deviceScaleFactor": 1, "mobile": False}
     window.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    height = min(TALLEST, int(window.evaluate("document.documentElement.scrollHeight")) + 16)
+    height = int(window.evaluate("document.documentElement.scrollHeight")) + 16
+    if height > TALLEST:
+        height = int(window.evaluate(f"({LAST_END})({TALLEST})")) + 8
     window.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**metrics, "height": height})
     (PICTURES / f"console-{name}.png").write_bytes(window.driver.get_screenshot_as_png())
 
