@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from strongroom.settings.console import ConsoleSettings
     from vault.clock import Clock
 
-TOLD_FOR = 2.0
+REASON_FOR = 2.0
 """Seconds that whoever is refused has to read why: a connection that is closed with something unread takes the answer along."""
-MOST_TOLD = 32
+MOST_WITH_REASON = 32
 """That are told at a time; others are closed at once."""
 SAID_EVERY = 60.0
 """Seconds between two lines of the log about refused connections."""
@@ -91,12 +91,12 @@ class LimitedListener(socket.socket):
         super().__init__(fileno=listening.detach())
         self._doors = doors
         self._plain = plain
-        self._told: set[socket.socket] = set()
+        self._answered: set[socket.socket] = set()
 
     def close(self) -> None:
         """Those that are being told end with it."""
-        while self._told:
-            self._told.pop().close()
+        while self._answered:
+            self._answered.pop().close()
         super().close()
 
     def accept(self) -> tuple[socket.socket, Any]:
@@ -109,7 +109,7 @@ class LimitedListener(socket.socket):
         raise ConnectionAbortedError
 
     def _refuse(self, made: socket.socket, why: str) -> None:
-        if not self._plain or len(self._told) >= MOST_TOLD:
+        if not self._plain or len(self._answered) >= MOST_WITH_REASON:
             made.close()
             return
         made.settimeout(0)
@@ -119,11 +119,11 @@ class LimitedListener(socket.socket):
         except OSError:  # it is gone already
             made.close()
             return
-        self._told.add(made)
-        asyncio.get_running_loop().call_later(TOLD_FOR, self._end, made)
+        self._answered.add(made)
+        asyncio.get_running_loop().call_later(REASON_FOR, self._end, made)
 
     def _end(self, made: socket.socket) -> None:
-        self._told.discard(made)
+        self._answered.discard(made)
         made.close()
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.support import npm_packages
@@ -24,6 +24,19 @@ PATIENCE = 30.0
 TOO_WIDE = """[...document.querySelectorAll('main *, header *')]
     .filter(one => one.getBoundingClientRect().right > 360 && !one.closest('.scroll'))
     .map(one => one.outerHTML.slice(0, 200))"""
+
+
+def _is_gone(element: WebElement) -> bool:
+    """Whether its page was left. In the moment in between the driver has another word for it."""
+    try:
+        element.is_enabled()
+    except StaleElementReferenceException:
+        return True
+    except WebDriverException as error:
+        if "does not belong to the document" in str(error):
+            return True
+        raise
+    return False
 
 
 class Chromium:
@@ -84,7 +97,7 @@ class Chromium:
     def wait_for_page_after(self, element: WebElement) -> None:
         """Until another page is there in the place of the one with this element."""
         wait = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05)
-        wait.until(staleness_of(element))
+        wait.until(lambda _: _is_gone(element))
         wait.until(lambda _: self.evaluate("document.readyState") == "complete")
 
     def wait_until(self, there: Callable[[], bool]) -> None:

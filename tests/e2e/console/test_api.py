@@ -170,7 +170,7 @@ def test_what_is_not_there_and_what_may_not_be_known_are_answered_alike(console:
             None
             if one.body is None and one.upload is None
             else {"sql": "select 1", "title": "x", "period": "2024", "reason": "x", "job": "x", "snapshots": ["x"], "hold": "x"}
-            | {"step": "ask", "confirm": "x", "folder": "x", "name": "x"}
+            | {"step": "ask", "confirm": "x", "folder": "x", "name": "x", "question": "x"}
         )
         if body is not None and one.upload is None:
             named = API["paths"][PREFIX + one.path][one.method.lower()]["requestBody"]["content"]["application/json"]["schema"]

@@ -113,7 +113,7 @@ def test_an_auditor_sees_a_plan_makes_a_bag_and_brings_it_back_to_be_verified(de
         "tickets/2024-05.jsonl",
     ]
     said = verdict(console, bag)
-    assert "The bag is whole." in said and "2 files are as in the snapshots" in said
+    assert "bag.zip" in said and "The bag is whole." in said and "2 files are as in the snapshots" in said
     assert "Signed by the identity of this console" in said
     assert "nobody here knows" not in said
     changed = {name: data.replace(b"17", b"71") if name.endswith("2024-05.csv") else data for name, data in files.items()}

@@ -114,10 +114,11 @@ def wait_while(window: Chromium, selector: str) -> None:
 def take(window: Chromium, name: str) -> None:
     """As high as the page is, up to a limit, where it ends between two things."""
     metrics = {"width": WIDTH, "height": 200, "deviceScaleFactor": 1, "mobile": False}
+    window.driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
     window.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     height = int(window.evaluate("document.documentElement.scrollHeight")) + 16
     if height > TALLEST:
-        height = int(window.evaluate(f"({LAST_END})({TALLEST})")) + 8
+        height = int(window.evaluate(f"({LAST_END})({TALLEST})"))
     window.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**metrics, "height": height})
     (PICTURES / f"console-{name}.png").write_bytes(window.driver.get_screenshot_as_png())
 

@@ -15,11 +15,12 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.e2e.console.browser.test_passkeys import device
 from tests.e2e.console.getting_back import REPORTS, make_desk
+from tests.e2e.test_copy import name_copy
 from tests.support.agent_process import agent
 from tests.support.chromium import Chromium, chromium
 from tests.support.console_login import PASSWORD
 from tests.support.console_process import Running, running
-from tests.support.desk import Desk
+from tests.support.desk import Desk, Place
 from tests.support.names_only import names_only
 from tests.support.tree_facts import write_files
 
@@ -37,6 +38,8 @@ def prepared(folder: Path, more: str = "") -> Desk:
     desk = make_desk(folder)
     desk.add("zarya", f"reports={desk.folder / 'reports'}")
     desk.call("backup", "zarya")
+    name_copy(desk, Place("second"))
+    desk.call("copy")
     names_only(desk, "acme")
     desk.settings.write_text(desk.settings.read_text() + ROLES + more)
     password = desk.folder / "password"
@@ -134,7 +137,12 @@ def test_an_export_its_bag_and_verdicts_on_bags(desk: Desk, olena: Chromium) -> 
 def test_a_log_that_was_verified_and_the_log_of_accounts(olena: Chromium) -> None:
     olena.open("/projects/acme/log")
     olena.press("Verify the whole log")
+    sees(olena, "all of it")
+    olena.open("/projects/acme/log")
+    olena.one("details summary").click()
     olena.require_accessible()
+    olena.follow("button[name='new']")
+    sees(olena, "What is new of the log is whole")
     olena.open("/prove/accounts")
     wait(olena, "sign-in")
     sees(olena, "olena")
@@ -167,6 +175,62 @@ def test_a_hold_that_was_placed_and_the_request_for_its_release(olena: Chromium,
     olena.open(olena.path)
     olena.follow("form[action$='/carry-out'] button")
     sees(olena, "the case is over")
+
+
+def test_a_single_snapshot_that_is_held(olena: Chromium) -> None:
+    olena.open("/projects/acme/timeline")
+    olena.require_accessible()
+    olena.follow("td a[href*='/holds?snapshot=']")
+    sees(olena, "On the whole snapshot")
+    olena.one("#reason").send_keys("case 18")
+    olena.press("Place it")
+    sees(olena, "the snapshot stays until the hold ends")
+
+
+def test_what_a_copy_keeps_and_the_request_for_rules_that_keep_less(olena: Chromium, boris: Chromium) -> None:
+    olena.open("/watch")
+    olena.press("What the copy offsite keeps")
+    sees(olena, "those of each project")
+    olena.open(f"{olena.path}?other=1&rules=own&last=1&within=0+days")
+    sees(olena, "They keep less than before:")
+    olena.fill("reason", "the lease ends")
+    olena.fill("confirm", "offsite")
+    olena.press("Ask for these rules")
+    sees(olena, "all projects")
+    boris.open(olena.path)
+    sees(boris, "the lease ends")
+    olena.press("Withdraw")
+    olena.require_accessible()
+
+
+def test_a_task_that_failed_and_is_done_again(desk: Desk, olena: Chromium) -> None:
+    (files,) = (one for one in desk.folder.rglob("console-files") if one.is_dir())
+    kept = files.rename(files.with_name("kept"))
+    files.write_text("no folder")
+    olena.open("/projects/acme/export?plan=1&periods=2025")
+    olena.fill("reason", "audit 18")
+    olena.press("Make the bag")
+    wait(olena, "This task did not work.")
+    olena.require_accessible()
+    files.unlink()
+    kept.rename(files)
+    task = olena.path
+    olena.open("/tasks")
+    sees(olena, "did not work")
+    olena.open(task)
+    olena.follow("form[action$='/again'] button")
+    wait(olena, "The bag is whole.")
+    olena.require_accessible()
+
+
+def test_evidence_that_is_brought_is_verified_with_its_findings(desk: Desk, olena: Chromium) -> None:
+    evidence = desk.folder / "evidence.zip"
+    desk.call("evidence", "acme", "--period", "2020..2099", "--to", str(evidence))
+    olena.open("/projects/acme/bags")
+    olena.one("#bag").send_keys(str(evidence))
+    olena.follow("form[enctype='multipart/form-data'] button")
+    wait(olena, "The bag is")
+    sees(olena, "evidence.zip")
 
 
 def test_the_token_of_a_host_and_the_hosts(olena: Chromium) -> None:
