@@ -175,6 +175,7 @@ def test_other_rules_are_said_in_the_language(words: Words) -> None:
     lines = [words.shorter(one) for one in _shorter(before, after)]
     assert len(lines) == 5 and not any(LATIN.search(one) for one in lines), lines
     assert not any(LATIN.search(one) for one in words.rules(after.as_json()))
+    assert words.rules({"keep": None}) == []
 
 
 def test_numbers_of_spans_have_their_plural_forms() -> None:
