@@ -303,9 +303,10 @@ class Words:
         return self._texts.number(value) if isinstance(value, int) else value
 
     def rules(self, what: Mapping[str, Any]) -> list[str]:
-        """All rules of a project, or of a copy. what: `keep`, and `item_retention` where there are such, as JSON."""
-        kept = [f"{self._of(vocabulary.KEEP, name)}: {self.keep(name, value)}" for name, value in (what["keep"] or {}).items()]
-        return kept + [f"{kind}: {self.item_rule(rule)}" for kind, rule in what.get("item_retention", {}).items()]
+        """All rules that there are. what: `keep` and `item_retention` as JSON; either may be missing, or None."""
+        keep, items = what.get("keep") or {}, what.get("item_retention") or {}
+        kept = [f"{self._of(vocabulary.KEEP, name)}: {self.keep(name, value)}" for name, value in keep.items()]
+        return kept + [f"{kind}: {self.item_rule(rule)}" for kind, rule in items.items()]
 
     def shorter(self, line: str) -> str:
         """What other rules keep for less time, as `strongroom.retention_settings` says it."""

@@ -8,8 +8,8 @@ from typing import Literal
 from msgspec import Struct, field
 from starlette.responses import Response
 
-from console.api.returning import Nothing
 from console.api.routing import PROJECT, Call, Operation, Parameter
+from console.api.tasks import Nothing
 from console.gateway import approved, copy_retention, erasing, proofs, retention, watching
 from console.gateway.copy_retention import CopyLine, ShownCopy, WantedCopyRules
 from console.gateway.proofs import HoldLine

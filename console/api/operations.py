@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from starlette.responses import Response
 
-from console.api import finding, hosts, keeping, proving, returning
+from console.api import finding, keeping, proving, returning, tasks
 from console.api.finding import AT, PATH, SOURCE
 from console.api.routing import PROJECT, Call, Operation, Parameter, answered
 from console.gateway import asking, home, previews, watching
@@ -231,7 +231,7 @@ def _document(call: Call) -> Response:
 OPERATIONS: tuple[Operation, ...] = (
     *finding.OPERATIONS,
     *returning.OPERATIONS,
-    *hosts.OPERATIONS,
+    *tasks.OPERATIONS,
     *keeping.OPERATIONS,
     *proving.OPERATIONS,
     Operation("GET", "/openapi.json", "document", "This description.", _document),

@@ -1,19 +1,17 @@
-"""Operations that get things back: the basket, the plan, tasks, downloads, approvals; as the pages, with one's own basket."""
+"""Operations that get things back: the basket, the plan, and the task that does it; as the pages, with one's own basket."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
 
 from console.api.routing import PROJECT, Call, Operation
-from console.approvals.records import Request
+from console.api.tasks import TaskAnswer, task_answer
 from console.basket import Entry, entries_of
-from console.gateway import approvals, baskets, downloads, exporting, getting_back, tasks
+from console.gateway import baskets, getting_back
 from console.gateway.listings import quoted
 from console.return_options import ReturnOptions, options_of
-from console.tasks.records import FoundPlan, Outcome, Task
 from vault.errors import RefusedByRule
 
 FORMATS = Literal["", "xlsx", "csv", "ods", "jsonl", "json", "parquet", "feather", "sqlite", "html"]
@@ -57,24 +55,6 @@ class ReturnBody(Struct, frozen=True, forbid_unknown_fields=True):
     moment: str = ""
     replacing: int = 0
     reason: str = ""
-
-
-class DecisionBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """decision: on what somebody else has asked for · note: words for them."""
-
-    decision: Literal["approve", "refuse"]
-    note: str = ""
-
-
-class ConfirmBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """replacing: of `to_confirm`, which was looked at · reason: for a second person, where one must approve it."""
-
-    replacing: int
-    reason: str = ""
-
-
-class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
-    """An empty object."""
 
 
 class BasketLine(Struct, frozen=True):
@@ -122,57 +102,6 @@ class PlanAnswer(Struct, frozen=True):
     missing: list[TroubleLine]
     missing_count: int
     unmatched: list[str]
-
-
-class TaskAnswer(Struct, frozen=True):
-    """A task. goal: where it brings things back, or what else it does: `export`, `bag`, `erasure` · address: of its download,
-    for a while; "" where there is none · hosted, host: a host carries it out, and which one · to_confirm: what that one would
-    do, where it waits to be confirmed."""
-
-    id: str
-    project: str
-    goal: str
-    state: str
-    created: datetime
-    ended: datetime | None
-    files: int
-    bytes: int
-    error: str
-    hint: str
-    approved_by: str
-    outcome: Outcome
-    address: str
-    hosted: bool
-    host: str
-    to_confirm: FoundPlan | None
-
-
-class TaskList(Struct, frozen=True):
-    """One's own tasks, the newest first."""
-
-    tasks: list[TaskAnswer]
-
-
-class RequestLine(Struct, frozen=True):
-    """A request for approval."""
-
-    id: str
-    person: str
-    project: str
-    action: str
-    reason: str
-    state: str
-    asked: datetime
-    expires: datetime
-    decided_by: str
-    note: str
-
-
-class RequestList(Struct, frozen=True):
-    """waiting: for whoever asks · mine: that they have made themselves."""
-
-    waiting: list[RequestLine]
-    mine: list[RequestLine]
 
 
 def _basket(call: Call) -> BasketAnswer:
@@ -244,84 +173,6 @@ def _get_back(call: Call) -> TaskAnswer:
     return task_answer(call, getting_back.start(call.visit, planned, body.reason))
 
 
-def task_answer(call: Call, task: Task) -> TaskAnswer:
-    """A task, with the address of what it has made."""
-    address = ""
-    ready = task.is_download and task.state in ("ready", "running", "done", "partly")
-    if ready or exporting.is_there(call.visit.console, task):
-        made = downloads.address_of(call.visit, task)
-        address = call.visit.path_to("downloads", made.task, made.name or "download", until=made.until, key=made.key)
-    return TaskAnswer(
-        id=task.id,
-        project=task.project,
-        goal=task.kind,
-        state=task.state,
-        created=task.created,
-        ended=task.ended,
-        files=task.files,
-        bytes=task.size,
-        error=task.error,
-        hint=task.hint,
-        approved_by=task.approved_by,
-        outcome=task.outcome,
-        address=address,
-        hosted=task.hosted,
-        host=task.host,
-        to_confirm=task.found if task.state == "confirm" else None,
-    )
-
-
-def _tasks(call: Call) -> TaskList:
-    return TaskList([task_answer(call, one) for one in tasks.mine(call.visit)])
-
-
-def _task(call: Call) -> TaskAnswer:
-    return task_answer(call, tasks.get(call.visit, call.visit.value("task")))
-
-
-def _cancel(call: Call) -> TaskAnswer:
-    return task_answer(call, tasks.cancel(call.visit, call.visit.value("task")))
-
-
-def _confirm(call: Call) -> TaskAnswer:
-    body: ConfirmBody = call.body
-    return task_answer(call, tasks.confirm(call.visit, call.visit.value("task"), body.replacing, body.reason))
-
-
-def _again(call: Call) -> TaskAnswer:
-    return task_answer(call, tasks.again(call.visit, call.visit.value("task")))
-
-
-def _request(one: Request) -> RequestLine:
-    return RequestLine(
-        id=one.id,
-        person=one.person,
-        project=one.project,
-        action=one.action.value,
-        reason=one.reason,
-        state=one.state,
-        asked=one.asked,
-        expires=one.expires,
-        decided_by=one.decided_by,
-        note=one.note,
-    )
-
-
-def _requests(call: Call) -> RequestList:
-    waiting, mine = approvals.for_me(call.visit), approvals.mine(call.visit)
-    return RequestList([_request(one) for one in waiting], [_request(one) for one in mine])
-
-
-def _decide(call: Call) -> RequestLine:
-    body: DecisionBody = call.body
-    name = call.visit.value("request")
-    return _request(approvals.decide(call.visit, name, approve=body.decision == "approve", note=body.note))
-
-
-def _withdraw(call: Call) -> RequestLine:
-    return _request(approvals.withdraw(call.visit, call.visit.value("request")))
-
-
 OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", f"{PROJECT}/basket", "basket", "Your basket.", _basket, (), BasketAnswer),
     Operation("POST", f"{PROJECT}/basket", "put", "Put into your basket.", _put, (), BasketAnswer, BasketBody),
@@ -330,21 +181,4 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", f"{PROJECT}/get-back", "get_back", "Get your basket back, as a task.", _get_back, (), TaskAnswer, ReturnBody
     ),
-    Operation("GET", "/tasks", "tasks", "Your tasks.", _tasks, (), TaskList),
-    Operation("GET", "/tasks/{task}", "task", "One of them.", _task, (), TaskAnswer),
-    Operation("POST", "/tasks/{task}/cancel", "cancel", "End it soon.", _cancel, (), TaskAnswer, Nothing),
-    Operation("POST", "/tasks/{task}/again", "again", "Go on with one that failed.", _again, (), TaskAnswer, Nothing),
-    Operation(
-        "POST",
-        "/tasks/{task}/confirm",
-        "confirm",
-        "Confirm what a host found that it would replace.",
-        _confirm,
-        (),
-        TaskAnswer,
-        ConfirmBody,
-    ),
-    Operation("GET", "/approvals", "requests", "What waits for an approval.", _requests, (), RequestList),
-    Operation("POST", "/approvals/{request}/decide", "decide", "Approve or refuse.", _decide, (), RequestLine, DecisionBody),
-    Operation("POST", "/approvals/{request}/withdraw", "withdraw", "Take back your own.", _withdraw, (), RequestLine, Nothing),
 )

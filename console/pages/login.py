@@ -31,7 +31,7 @@ _COPIED = marked(
     "This passkey may have been copied, and signs nobody in any more. Sign in without it, and remove it on your account."
 )
 _LATE = marked("That took too long. Please try again.")
-_WAIT = marked("Too many wrong answers. Please wait for %(seconds)s seconds, and try again.")
+_WAIT = marked("Too many wrong answers. Please wait for %(time)s, and try again.")
 
 
 def login(visit: Visit) -> Response:

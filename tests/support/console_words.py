@@ -13,31 +13,11 @@ from html.parser import HTMLParser
 from typing import NamedTuple
 
 NAMES = frozenset(
-    [
-        "utc",
-        "strongroom",
-        "sql",
-        "csv",
-        "xlsx",
-        "ods",
-        "zip",
-        "json",
-        "jsonl",
-        "openssh",
-        "openid",
-        "connect",
-        "pdf",
-        "png",
-        "wav",
-        "eml",
-        "text",
-        "binary",
-        "html",
-        "parquet",
-        "feather",
-        "sqlite",
-        "cron",
-    ]
+    (
+        *("strongroom", "openssh", "openid", "connect", "cron", "utc", "https", "localhost", "cookie", "qr", "sql", "select"),
+        *("csv", "xlsx", "ods", "zip", "json", "jsonl", "pdf", "png", "wav", "eml", "text", "binary", "html", "parquet"),
+        *("feather", "sqlite"),
+    )
 )
 """Names and formats, which no language translates."""
 

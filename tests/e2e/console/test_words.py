@@ -239,7 +239,7 @@ NO_PAGE = frozenset(
 )
 
 
-@pytest.mark.parametrize("language", ["ru", "uk"])
+@pytest.mark.parametrize("language", ["ru", pytest.param("uk", marks=pytest.mark.slow)])  # what is not marked is so in both
 def test_whoever_reads_another_language_reads_no_english(walk: Walk, language: str) -> None:
     wrong, english = [], set()
     for name, address in walk.addresses.items():

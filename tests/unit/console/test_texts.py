@@ -16,6 +16,7 @@ from babel.messages.pofile import read_po
 
 from console import errors as console_errors
 from console import texts
+from tests.support.console_words import NAMES
 from vault import errors as vault_errors
 
 CONSOLE = Path(texts.__file__).parent
@@ -75,6 +76,17 @@ def test_every_text_is_translated_with_all_its_values_and_plural_forms(language:
                 assert found[key] == strings, f"{key} is translated in two ways"
     assert not wanted - found.keys(), f"not translated to {language}"
     assert not found.keys() - wanted, f"translated to {language}, and said nowhere"
+
+
+@pytest.mark.parametrize("language", sorted(set(texts.LANGUAGES) - {texts.DEFAULT}))
+def test_what_is_translated_has_no_english_words_left(language: str) -> None:
+    found = []
+    for file in sorted((CONSOLE / "locale" / language / "LC_MESSAGES").glob("*.po")):
+        for message in read_po(io.BytesIO(file.read_bytes()), locale=language):
+            for string in _forms(message.string) if message.id else ():
+                plain = re.sub(r"`[^`]*`|%\(\w+\)s", " ", string)
+                found += [(string, word) for word in re.findall("[A-Za-z]{2,}", plain) if word.lower() not in NAMES]
+    assert not found
 
 
 @pytest.mark.parametrize(
