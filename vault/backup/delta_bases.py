@@ -56,6 +56,10 @@ class DeltaBases:
         self.used: dict[bytes, DeltaBase] = {}
         """Those that were asked for or are new."""
 
+    def has(self, path: bytes) -> bool:
+        """Whether a file of this path may be stored as a delta."""
+        return path in self._earlier
+
     def of(self, paths: Iterable[bytes]) -> dict[bytes, DeltaBase]:
         """The bases of those of the paths that may be stored as deltas; `NO_BASE` where none is at hand."""
         if not self._earlier:

@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from restore.selection.select import ItemQuery
 from tests.support import independent_reader
 from tests.support.places import back_up, checked, identity, made_on, names, restore, tiny_descriptor
 from tests.support.trees import contents, text
-from vault.backup import worker_processes
+from vault.backup import file_reading, worker_processes
+from vault.backup.content_writer import ContentWriter
 from vault.backup.run import BackupOptions
+from vault.backup.small_files import BATCH_FILES, BatchColumns
 from vault.format.chunks import ChunkerParams
 from vault.format.descriptor import INFLATED
 from vault.format.frames import INFLATED_MARK
@@ -249,3 +251,21 @@ def test_a_workbook_that_was_only_touched_is_not_inflated_again(life: Workbooks,
     assert (asked, life.stored()) == ([], before)
     assert life.hour() < 4000
     assert len(asked) == BOOKS
+
+
+def test_workbooks_of_an_hour_are_read_in_several_batches(life: Workbooks, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    submit = ContentWriter.submit_small
+
+    def counted(self: ContentWriter, paths: Sequence[bytes], done: Callable[[BatchColumns], None]) -> None:
+        read.append(len(paths))
+        submit(self, paths, done)
+
+    monkeypatch.setattr(ContentWriter, "submit_small", counted)
+    monkeypatch.setattr(file_reading, "DELTA_WEIGHT", BATCH_FILES // 2)
+    life.hour()
+    assert read == [BOOKS]
+    life.hour()
+    assert read == [BOOKS, *[2] * (BOOKS // 2)]
+    life.hour()
+    assert life.hour() < 4000
