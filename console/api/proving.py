@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from console.access.rights import Action
 from console.api.routing import PROJECT, Call, Operation, Parameter
-from console.api.tasks import Nothing, TaskAnswer, task_answer
+from console.api.tasks import TaskAnswer, task_answer
 from console.gateway import bags, exporting, proofs
 from console.gateway.bags import ListedBag, MadeBag
 from console.gateway.proofs import LogQuestion, ShownLog

@@ -7,6 +7,7 @@ import io
 import zipfile
 import zlib
 from contextlib import suppress
+from random import Random
 
 import pytest
 from hypothesis import example, given
@@ -178,3 +179,48 @@ def test_an_archive_of_many_members_is_not_copied_for_each_of_them(monkeypatch: 
     form = inflated.inflated(data)
     assert form is not None and len(given) == 3000 and sum(given) <= 3000 * 1024
     assert inflated.deflated(form, len(data)) == data
+
+
+archives = st.lists(st.tuples(plain, st.integers(0, 9)), min_size=1, max_size=4)
+
+
+@given(st.lists(st.tuples(archives, st.booleans()), min_size=1, max_size=4), st.randoms(use_true_random=False))
+def test_a_form_is_the_same_whatever_was_inflated_before_it(
+    runs: list[tuple[list[tuple[bytes, int]], bool]], chance: Random
+) -> None:
+    """Also where members come again with other members before them, are cut, or have headers that lie about their sizes."""
+    remembering = inflated.Inflater()
+    members = [member for archive, _ in runs for member in archive]
+    for archive, streamed in [*runs, *runs]:
+        mixed = chance.sample(members, min(len(members), 3)) if chance.random() < 0.5 else archive
+        data = bytearray(zip_of(mixed, streamed=streamed))
+        if chance.random() < 0.3:
+            data[chance.choice([18, 19, chance.randrange(len(data))])] = chance.randrange(256)
+        form = remembering.form(bytes(data))
+        assert form == inflated.inflated(bytes(data))
+        assert form is None or inflated.deflated(form, len(data)) == data
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inflated, "MOST_REMEMBERED", 10)
+    remembering = inflated.Inflater()
+    for number in range(100):
+        remembering.form(zip_of([(b"%d" % number * 100, 6), (bytes(100_000), 6)]))
+    assert len(remembering._plain) <= 12 and len(remembering._levels) <= 22
+    assert max(map(len, remembering._plain.values())) < 16 * 1024
+
+
+def test_streams_that_were_met_before_are_not_deflated_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    makes = inflated._makes
+
+    def counted(level: int, content: bytes, stream: bytes) -> bool:
+        tried.append(level)
+        return makes(level, content, stream)
+
+    monkeypatch.setattr(inflated, "_makes", counted)
+    remembering = inflated.Inflater()
+    styles = [(b"<style>%d</style>" % number * 20, 6) for number in range(5)]
+    for hour in range(3):
+        remembering.form(zip_of([*styles, (b"<row>%d</row>" % hour * 20_000, 6)]))
+    assert tried == [6] * (5 + 3)

@@ -164,6 +164,10 @@ class ContentWriter:
 
         self._append(take, future)
 
+    def may_be_delta(self, path: bytes) -> bool:
+        """Whether a file takes longer than others: it may be stored as a difference to an earlier version."""
+        return self._bases.has(path)
+
     def submit_small(self, paths: Sequence[bytes], done: Callable[[BatchColumns], None]) -> None:
         """Read a batch of small files in a worker; when its chunks lie in builders, and in the order of submission, `done` is
         called with the result."""

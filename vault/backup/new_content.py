@@ -160,7 +160,7 @@ def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dic
     """Dictionaries for the groups of small files that gain from one. Those of large groups are stored before they are used."""
     if not tools.reader.reopens:
         return {}
-    wanted = ((one.path, one.size) for one in file_reading.wanted_files(scan, fresh) if one.path not in tools.bases)
+    wanted = ((one.path, one.size) for one in file_reading.wanted_files(scan, fresh) if not tools.bases.has(one.path))
     any_dictionary = INFLATED in tools.session.project.descriptor.features
     candidates = dictionaries.groups_to_train(wanted, large_only=not any_dictionary)
     key = tools.session.project.capability.chunk_id_key

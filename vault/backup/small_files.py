@@ -18,11 +18,12 @@ from blake3 import blake3
 
 from classify.format import HEAD, sniff
 from vault.backup.dictionaries import group_of, inflated_group
+from vault.errors import Damaged
 from vault.format import frames as zstd
 from vault.format import manifest
 from vault.format.chunks import ChunkerParams, cut
 from vault.format.frames import Compression, Compressor, Dictionary
-from vault.format.inflated import inflated
+from vault.format.inflated import Inflater
 from vault.problems import Problem
 from vault.source.attributes import Extended
 from vault.source.contract import Consistency, Content, SourceReader
@@ -146,6 +147,7 @@ class SmallFileReader:
         self._smallest = chunker.smallest
         self._compressors = {name: Compressor(one, compression) for name, one in dictionaries.items()}
         self._plain = Compressor(compression=compression)
+        self._expander, self._inflater = zstd.Expander(), Inflater()
         self._inflates = inflates
         self._is_stored = is_stored
         self._seen: set[bytes] = set()
@@ -179,8 +181,10 @@ class SmallFileReader:
                 counts.append(0)
                 continue
             base = bases.get(path) if bases else None
-            form = inflated(data) if base is not None or self._inflates else None
-            whole = size <= smallest or form is not None
+            # one that was only touched is neither inflated nor cut
+            again = base is not None and self._is_stored(blake3(data, key=key).digest())
+            form = self._inflater.form(data) if (base is not None or self._inflates) and not again else None
+            whole = size <= smallest or form is not None or again
             name = group_of(path) if whole else ""
             compressor = self._compressors.get(name)
             if compressor is None:
@@ -221,13 +225,24 @@ class SmallFileReader:
         """A delta and its frame: to the given base, or where too little is left of that, to the form itself, which is added to
         `new`."""
         digest = blake3(form).digest()
-        if base.chunk:
-            frame = zstd.delta(form, base.dictionary())
+        known = self._form(base)
+        if known is not None:
+            frame = zstd.delta(form, zstd.dictionary(known))
             if len(frame) * WORTH_A_BASE <= len(base.frame):
                 return (base.chunk, digest), frame
         own = DeltaBase(blake3(form, key=self._key).digest(), len(form), self._plain.frame(form))
         new.append(own)
         return (own.chunk, digest), zstd.delta(form, zstd.dictionary(form))
+
+    def _form(self, base: DeltaBase) -> bytes | None:
+        """A base's content; None where there is none, or where it is not what it says."""
+        if not base.chunk:
+            return None
+        try:
+            form = self._expander.expand(base.frame, base.size)
+        except Damaged:
+            return None
+        return form if blake3(form, key=self._key).digest() == base.chunk else None
 
     def _is_new(self, chunk: bytes) -> bool:
         """Whether a chunk must be compressed: it was not stored before this run, nor met by this reader."""

@@ -34,6 +34,12 @@ SHORTEST = 64
 LEVELS: Sequence[int] = (6, 9, 1, 5, 8, 7, 4, 3, 2)
 """zlib's levels, those first that programs use."""
 
+_SHORT, _SHORT_PLAIN = 4096, 16 * 1024
+"""Bytes of a deflate stream that is remembered, and of what it inflates to."""
+
+MOST_REMEMBERED = 512
+"""Streams, before all are forgotten. Those that other workbooks have too are a seventh of what forms cost."""
+
 IN_VAIN = 512 * 1024
 """Bytes that are compressed without success before the rest of a file is left as it is: it is by another library, Excel's own
 for example. About 8 ms, where a workbook of zlib's takes 2."""
@@ -55,11 +61,29 @@ class _Stream(NamedTuple):
 
 
 def inflated(data: bytes) -> bytes | None:
-    """The inflated form of a file; None where it has no deflate stream that can be made again."""
-    if not data.startswith((_ZIP, _GZIP)) or not is_usual_zlib():
-        return None
-    streams = list(_streams(data))
-    levels = _levels(data, streams)
+    """See `Inflater.form`."""
+    return Inflater().form(data)
+
+
+class Inflater:
+    """Makes inflated forms. It remembers short streams: most of a workbook's members are those of all workbooks of a program.
+    The form is the same whatever it remembers. One per thread."""
+
+    def __init__(self) -> None:
+        self._plain: dict[bytes, bytes] = {}
+        self._levels: dict[tuple[int, bytes], tuple[int, int]] = {}
+
+    def form(self, data: bytes) -> bytes | None:
+        """The inflated form of a file; None where it has no deflate stream that can be made again."""
+        if not data.startswith((_ZIP, _GZIP)) or not is_usual_zlib():
+            return None
+        if len(self._plain) > MOST_REMEMBERED or len(self._levels) > MOST_REMEMBERED:
+            self._plain, self._levels = {}, {}
+        streams = list(_streams(data, self._plain))
+        return _form(data, streams, _levels(data, streams, self._levels))
+
+
+def _form(data: bytes, streams: Sequence[_Stream], levels: Sequence[int]) -> bytes | None:
     parts: list[tuple[int, bytes]] = []
     at = 0
     for stream, level in zip(streams, levels, strict=True):
@@ -121,21 +145,35 @@ def _deflate(plain: bytes, level: int) -> bytes:
     return made.compress(plain) + made.flush()
 
 
-def _levels(data: bytes, streams: Sequence[_Stream]) -> list[int]:
-    """The level at which zlib makes each of the streams, 0 where it does not, or where too much was tried in vain."""
+def _levels(data: bytes, streams: Sequence[_Stream], known: dict[tuple[int, bytes], tuple[int, int]]) -> list[int]:
+    """The level at which zlib makes each of the streams, 0 where it does not, or where too much was tried in vain. known: of
+    short streams, by the level that is tried first, their level and what is tried in vain until it is found."""
     levels: list[int] = []
     order, vain = LEVELS, 0
     for stream in streams:
-        found = 0
-        for level in order:
-            if vain >= IN_VAIN:
-                break
-            if _makes(level, stream.plain, data[stream.start : stream.end]):
-                found, order = level, (level, *(one for one in LEVELS if one != level))
-                break
-            vain += min(len(stream.plain), 2 * _PIECE)
+        content = data[stream.start : stream.end]
+        found, tried = known.get((order[0], content), (0, 0)) if len(content) <= _SHORT else (0, 0)
+        if not found or vain + tried >= IN_VAIN:
+            found, tried = _level(content, stream.plain, order, IN_VAIN - vain)
+            if found and len(content) <= _SHORT:
+                known[order[0], content] = found, tried
+        vain += tried
+        if found:
+            order = (found, *(one for one in LEVELS if one != found))
         levels.append(found)
     return levels
+
+
+def _level(content: bytes, plain: bytes, order: Sequence[int], most: int) -> tuple[int, int]:
+    """The level at which zlib makes a stream, 0 where none does, and bytes that were tried in vain. most: of these."""
+    vain = 0
+    for level in order:
+        if vain >= most:
+            break
+        if _makes(level, plain, content):
+            return level, vain
+        vain += min(len(plain), 2 * _PIECE)
+    return 0, vain
 
 
 def _makes(level: int, plain: bytes, stream: bytes) -> bool:
@@ -149,9 +187,9 @@ def _makes(level: int, plain: bytes, stream: bytes) -> bool:
     return stream[made:] == compressor.flush()
 
 
-def _streams(data: bytes) -> Iterator[_Stream]:
+def _streams(data: bytes, known: dict[bytes, bytes]) -> Iterator[_Stream]:
     """The deflate streams of a zip archive, by the headers before its members, or of a gzip file. What only looks like one does
-    no harm: it is made again like any other."""
+    no harm: it is made again like any other. known: what short streams inflate to."""
     room = LARGEST_FORM
     at = 0
     while True:
@@ -159,9 +197,11 @@ def _streams(data: bytes) -> Iterator[_Stream]:
         start = _start(data, at) if at >= 0 else None
         if start is None:
             return
-        stream = _stream(data, start, room) if start else None
+        stream = _known(data, at, start, room, known) or _stream(data, start, room) if start else None
         if stream is not None:
             room -= len(stream.plain)
+            if stream.end - stream.start <= _SHORT and len(stream.plain) <= _SHORT_PLAIN:
+                known[data[stream.start : stream.end]] = stream.plain
             yield stream
         if data.startswith(_GZIP):
             return
@@ -191,6 +231,15 @@ def _behind_gzip_header(data: bytes) -> int | None:
                 return None
             at = end + 1
     return at + 2 if flags & _HEADER_CRC else at
+
+
+def _known(data: bytes, at: int, start: int, room: int, known: dict[bytes, bytes]) -> _Stream | None:
+    """A stream that is as long as the header says, and was met before: no other one begins like it."""
+    if not known or not data.startswith(_ZIP):
+        return None
+    end = start + int.from_bytes(data[at + 18 : at + 22], "little")
+    plain = known.get(data[start:end]) if start < end <= start + _SHORT else None
+    return _Stream(start, end, plain) if plain is not None and len(plain) <= room else None
 
 
 def _stream(data: bytes, start: int, room: int) -> _Stream | None:
