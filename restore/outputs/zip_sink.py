@@ -12,10 +12,10 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import IO, BinaryIO
 from zoneinfo import ZoneInfo
 
 from restore.execution.ordered_reader import HeldContent
@@ -30,8 +30,11 @@ _FOLDER_FLAG = 0x10
 
 
 NOT_COMPRESSED = 0
-"""A level: contents are stored as they are, with length and checksum before them, where they are held in memory. A larger one,
-whose checksum is known at its end only, is copied in deflate's own form, which every reader of a stream takes."""
+"""A level: contents are stored as they are, with length and checksum before them. One that is too large to be read twice is
+copied in deflate's own form, which every reader of a stream takes with the checksum behind it."""
+
+LARGEST_STORED = 1 << 30
+"""Bytes."""
 
 
 @contextmanager
@@ -75,21 +78,22 @@ class ZipSink:
         info.file_size = item.size  # tells beforehand whether 64-bit lengths are needed
         if self._level is not None:
             info._compresslevel = self._level  # type: ignore[attr-defined] # noqa: SLF001 (public from Python 3.13 on)
-        if self._level == NOT_COMPRESSED and isinstance(item.content, HeldContent):
-            self._store(info, item.content.pieces())
+        if self._level == NOT_COMPRESSED and item.content is not None and item.size <= LARGEST_STORED:
+            self._store(info, _PiecesOf(item.content))
         elif item.content is not None:
             with self._archive.open(info, "w") as out:
                 shutil.copyfileobj(item.content, out, PIECE)
         return []
 
-    def _store(self, info: zipfile.ZipInfo, pieces: Sequence[bytes]) -> None:
+    def _store(self, info: zipfile.ZipInfo, pieces: Iterable[bytes]) -> None:
         """Length and checksum, and then the content as it is: where `out` does not seek, `zipfile` would put both behind it,
         which not every reader of a stream takes."""
         info.compress_type = zipfile.ZIP_STORED
-        info.CRC = 0
+        info.CRC = info.file_size = 0
         for piece in pieces:
             info.CRC = zlib.crc32(piece, info.CRC)
-        info.file_size = info.compress_size = sum(map(len, pieces))
+            info.file_size += len(piece)
+        info.compress_size = info.file_size
         out = self._archive.fp
         if out is None:
             raise ValueError("the archive is closed")
@@ -128,6 +132,21 @@ class ZipSink:
         if -(2**31) <= seconds < 2**31:
             info.extra = struct.pack("<HHBl", _TIME_FIELD, 5, _HAS_MTIME, seconds)
         return info
+
+
+class _PiecesOf:
+    """Of a content, from its start, as often as they are asked for. One that is held is not copied."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        if isinstance(self._content, HeldContent):
+            yield from self._content.pieces()
+            return
+        self._content.seek(0)
+        while piece := self._content.read(PIECE):
+            yield piece
 
 
 def _wall(seconds: int, zone: ZoneInfo) -> tuple[int, int, int, int, int, int]:

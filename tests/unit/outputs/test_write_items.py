@@ -9,12 +9,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
 
+from restore.execution.ordered_reader import HeldContent
 from restore.local_fs import Attributes, Target
 from restore.outputs.archive_file import whole_file
 from restore.outputs.conflict_guard import ConflictGuard, KeptCounts
@@ -25,7 +26,7 @@ from restore.outputs.sink import OutputEntry, OutputSink
 from restore.outputs.stream_sink import StreamSink
 from restore.outputs.tar_sink import tar_sink
 from restore.outputs.write_items import OutputOptions, OutputReport, write_items
-from restore.outputs.zip_sink import zip_sink
+from restore.outputs.zip_sink import NOT_COMPRESSED, zip_sink
 from restore.planning.chunk_locations import locate
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
@@ -225,6 +226,46 @@ def test_a_zip_archive_holds_files_beyond_four_gigabytes(tmp_path: Path) -> None
         sink.file(OutputItem(b"after", io.BytesIO(b"after"), 5, told), OutputEntry(Attributes()))
     with zipfile.ZipFile(tmp_path / "large.zip") as archive:
         assert archive.getinfo("large").file_size == size and archive.read("after") == b"after"
+
+
+class OneWay(io.RawIOBase):
+    """Takes bytes as a connection does: nobody can go back in it."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        self.data += memoryview(data)  # type: ignore[arg-type]
+        return len(memoryview(data))  # type: ignore[arg-type]
+
+
+def test_what_is_not_compressed_is_stored_unless_it_is_too_large_to_be_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("restore.outputs.zip_sink.LARGEST_STORED", 5000)
+    held = HeldContent([b"piece", b"", b" by piece"])
+    given: dict[str, IO[bytes]] = {
+        "held": held,
+        "in a file": io.BytesIO(b"x" * 5000),
+        "large": io.BytesIO(b"y" * 5001),
+        "empty": HeldContent([]),
+    }
+    out = OneWay()
+    with zip_sink(cast(BinaryIO, out), UTC, NOT_COMPRESSED) as sink:
+        sink.folder(b"folder", OutputEntry(Attributes()))
+        sink.link(b"link", b"held", OutputEntry(Attributes()))
+        for name, content in given.items():
+            size = content.seek(0, os.SEEK_END)
+            content.seek(0)
+            told = ItemOutcome(0, name.encode(), None)
+            sink.file(OutputItem(name.encode(), content, size, told), OutputEntry(Attributes()))
+    with zipfile.ZipFile(io.BytesIO(bytes(out.data))) as archive:
+        assert archive.testzip() is None
+        methods = {one.filename: (one.compress_type, one.flag_bits & 8) for one in archive.infolist()}
+        assert methods.pop("large") == (zipfile.ZIP_DEFLATED, 8) and set(methods.values()) == {(zipfile.ZIP_STORED, 0)}
+        assert methods.keys() == {"folder/", "link", "held", "in a file", "empty"}
+        assert archive.read("held") == b"piece by piece" and archive.read("large") == b"y" * 5001
 
 
 @pytest.fixture
