@@ -17,7 +17,8 @@ from vault.storage.bounds import within_limit
 from vault.storage.s3_client import Answer
 from vault.storage.s3_errors import s3_errors, status_of
 
-_PIECE = 16 * 1024 * 1024  # what a reset connection can cost; each piece is copied once more than a whole body
+_PIECE = 20 * 1024 * 1024
+"""Bytes: what a reset connection can cost. A restore asks for 16 MiB and their tags; several pieces are copied once more."""
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})\Z")
 
 
