@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from blake3 import blake3
@@ -32,6 +32,8 @@ _RECOGNITION = "recognition 2"
 """Raised when names are read otherwise than before, so that what was described is described anew."""
 _AT_ONCE = 4096
 """Values that are Python objects at once."""
+_ROWS = 1 << 16
+"""Of a manifest, that are described at once."""
 _NO_DAY = Period(0, 1)
 """Stands where no day is asked for."""
 _COLUMNS = ("period_start", "period_end", "period_origin")
@@ -76,19 +78,38 @@ def with_periods(
     - `of_content`: periods that were found in contents, by path; those that an earlier run found there stay
     - `doubtful`: takes the paths that can be read as several periods; theirs covers them all
     """
-    import pyarrow.compute as pc
+    import pyarrow as pa
 
     if not table.num_rows:
         return table
-    columns: list[pa.Array | pa.ChunkedArray] = _named(table["path"], options, doubtful)
+    finders, days, found = _finders(options), _Days(options.zone), _of_content(table["path"], of_content)
+    parts = [  # of a million rows, what comes in between took 150 MB
+        _columns(table.slice(at, _ROWS), finders, days, None if found is None else found.slice(at, _ROWS), doubtful)
+        for at in range(0, table.num_rows, _ROWS)
+    ]
+    for name, pieces in zip(_COLUMNS, zip(*parts, strict=True), strict=True):
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(place), pa.chunked_array([c for one in pieces for c in one.chunks]))
+    return table
+
+
+def _columns(
+    table: pa.Table,
+    finders: Sequence[period_columns.PeriodFinder],
+    days: _Days,
+    of_content: _Contents | None,
+    doubtful: list[bytes] | None,
+) -> list[pa.ChunkedArray]:
+    """`_COLUMNS` of some rows. of_content: their periods, where any has one."""
+    import pyarrow.compute as pc
+
+    columns: list[pa.Array | pa.ChunkedArray] = _named(table["path"], finders, doubtful)
     known = pc.and_(pc.equal(pc.fill_null(table["period_origin"], ""), period_columns.CONTENT), pc.is_null(columns[2]))
     columns = [pc.if_else(known, table[name], column) for name, column in zip(_COLUMNS, columns, strict=True)]
-    columns = [_or(column, other) for column, other in zip(columns, _of_content(table["path"], of_content), strict=True)]
-    columns = [_or(column, other) for column, other in zip(columns, _of_mtime(table, options.zone, columns[2]), strict=True)]
-    for name, column in zip(_COLUMNS, columns, strict=True):
-        place = table.schema.get_field_index(name)
-        table = table.set_column(place, table.schema.field(place), column)
-    return table
+    if of_content is not None:
+        columns = [_or(column, other) for column, other in zip(columns, of_content.columns(), strict=True)]
+    of_mtime = _of_mtime(table, days, columns[2])
+    return [_or(column, other) for column, other in zip(columns, of_mtime, strict=True)]
 
 
 def periods_of_contents(
@@ -101,18 +122,20 @@ def periods_of_contents(
         return {}
     found = results.formats()
     found = found.filter(pc.is_valid(found["format"]))
-    named = paths.combine_chunks().take(found["row"].combine_chunks())
-    mute = paths_without_period(named, options)
-    periods = {}
-    for path, format_ in zip(named.filter(mute).to_pylist(), found["format"].filter(mute).to_pylist(), strict=True):
-        stop()
-        file = reader.open_large(path)
-        if isinstance(file, Problem):
-            continue  # it vanished meanwhile; what was read of it is kept, and its period is that of its time of modification
-        with file:
-            period = options.content(file.descriptor, format_)
-        if period is not None:
-            periods[path] = period
+    finders, periods = _finders(options), {}
+    for at in range(0, len(found), _ROWS):
+        some = found.slice(at, _ROWS)
+        named = paths.take(some["row"])
+        mute = pc.is_null(_named(named, finders)[2])
+        for path, format_ in zip(named.filter(mute).to_pylist(), some["format"].filter(mute).to_pylist(), strict=True):
+            stop()
+            file = reader.open_large(path)
+            if isinstance(file, Problem):
+                continue  # it vanished meanwhile; what was read of it is kept, and its period is that of its modification
+            with file:
+                period = options.content(file.descriptor, format_)
+            if period is not None:
+                periods[path] = period
     return periods
 
 
@@ -121,16 +144,21 @@ def paths_without_period(paths: pa.Array | pa.ChunkedArray, options: ClassifyOpt
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    return pc.is_null(_named(paths, options)[2]) if len(paths) else pa.array([], pa.bool_())
+    return pc.is_null(_named(paths, _finders(options))[2]) if len(paths) else pa.array([], pa.bool_())
 
 
-def _named(paths: pa.Array | pa.ChunkedArray, options: ClassifyOptions, doubtful: list[bytes] | None = None) -> list[pa.Array]:
-    """The periods in paths. A layout is of the part after KIND/."""
+def _finders(options: ClassifyOptions) -> Sequence[period_columns.PeriodFinder]:
     from classify.period_recognizer import (
         PeriodRecognizer,  # 20 ms of regular expressions, for runs that have something to describe
     )
 
-    finders: list[period_columns.PeriodFinder] = [*options.layouts, PeriodRecognizer(options.zone, day_first=options.day_first)]
+    return [*options.layouts, PeriodRecognizer(options.zone, day_first=options.day_first)]
+
+
+def _named(
+    paths: pa.Array | pa.ChunkedArray, finders: Sequence[period_columns.PeriodFinder], doubtful: list[bytes] | None = None
+) -> list[pa.Array]:
+    """The periods in paths. A layout is of the part after KIND/."""
     skip = len(paths[0].as_py().partition(b"/")[0]) + 1
     return list(period_columns.columns(paths, finders, skip=skip, doubtful=doubtful))
 
@@ -141,21 +169,41 @@ def _or(column: pa.ChunkedArray, other: pa.Array) -> pa.ChunkedArray:
     return pc.coalesce(column, other)
 
 
-def _of_content(paths: pa.ChunkedArray, periods: dict[bytes, Period]) -> tuple[pa.Array, pa.Array, pa.Array]:
+class _Contents(NamedTuple):
+    """Periods that were found in contents. places: of rows, among them · starts, ends, origins: of the periods."""
+
+    places: pa.Array
+    starts: pa.Array
+    ends: pa.Array
+    origins: pa.Array
+
+    def slice(self, start: int, count: int) -> _Contents:
+        """Of some rows."""
+        return self._replace(places=self.places.slice(start, count))
+
+    def columns(self) -> tuple[pa.Array, pa.Array, pa.Array]:
+        """`_COLUMNS` of the rows."""
+        return self.starts.take(self.places), self.ends.take(self.places), self.origins.take(self.places)
+
+
+def _of_content(paths: pa.ChunkedArray, periods: dict[bytes, Period]) -> _Contents | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not periods:
+        return None
     moment = pa.timestamp("us", tz="UTC")
     keys = list(periods)
-    places = pc.index_in(paths, value_set=pa.array(keys, pa.binary())).combine_chunks()
-    starts = pa.array([periods[key].start for key in keys], pa.int64()).cast(moment)
-    ends = pa.array([periods[key].end for key in keys], pa.int64()).cast(moment)
-    origins = pa.array([period_columns.CONTENT] * len(keys), pa.string())
-    return starts.take(places), ends.take(places), origins.take(places)
+    return _Contents(
+        pc.index_in(paths, value_set=pa.array(keys, pa.binary())).combine_chunks(),
+        pa.array([periods[key].start for key in keys], pa.int64()).cast(moment),
+        pa.array([periods[key].end for key in keys], pa.int64()).cast(moment),
+        pa.array([period_columns.CONTENT] * len(keys), pa.string()),
+    )
 
 
-def _of_mtime(table: pa.Table, zone: ZoneInfo, known: pa.ChunkedArray) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """The day of the last change in a zone, for rows without a period. Folders have none, only their files have. known: the
+def _of_mtime(table: pa.Table, days: _Days, known: pa.Array | pa.ChunkedArray) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """The day of the last change, for rows without a period. Folders have none, only their files have. known: the
     origins so far."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -163,7 +211,7 @@ def _of_mtime(table: pa.Table, zone: ZoneInfo, known: pa.ChunkedArray) -> tuple[
     from vault.format.manifest import FOLDER
 
     wanted = pc.and_(pc.is_null(known), pc.not_equal(table["type"], FOLDER))
-    days, mtimes = _Days(zone), table["mtime"]
+    mtimes = table["mtime"]
     starts, ends = array("q"), array("q")  # flat: each of a million files may have a second of its own
     for at in range(0, len(table), _AT_ONCE):
         pairs = zip(mtimes.slice(at, _AT_ONCE).to_pylist(), wanted.slice(at, _AT_ONCE).to_pylist(), strict=True)

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from vault.backup import unreadable_items
 from vault.backup.comparison import Comparison
+from vault.format import parquet
 from vault.format.manifest import FOLDER, schema
 from vault.source.attributes import OwnerNames
 
@@ -141,10 +142,10 @@ def _vanished(gone: pa.Table, shared: SharedColumns) -> pa.Table:
     return gone
 
 
-def repeated(value: object, count: int, kind: pa.DataType | None = None) -> pa.Array:
+def repeated(value: object, count: int, kind: pa.DataType | None = None) -> pa.ChunkedArray:
     """A column of one value. kind: the type; None: that of the value, for a datetime that of a manifest's moments."""
     import pyarrow as pa
 
     if kind is None and isinstance(value, datetime):
         kind = schema().field("seen_at").type
-    return pa.repeat(pa.scalar(value, kind), count)
+    return parquet.repeated(pa.scalar(value, kind), count)

@@ -149,7 +149,7 @@ def needed_packs(chunks: pa.ChunkedArray, index: ChunkIndex) -> tuple[set[bytes]
     import pyarrow.compute as pc
 
     ids = chunks.combine_chunks().flatten().field("id").drop_null()
-    rows = pc.index_in(ids, value_set=index.table["chunk"].combine_chunks())
+    rows = index.rows_of(ids)
     used = pc.unique(rows).drop_null()
     dictionaries = index.locate(pc.unique(index.table["dictionary"].take(used)).drop_null())
     packs = {*pc.unique(index.table["pack"].take(used)).to_pylist(), *pc.unique(dictionaries["pack"]).to_pylist()} - {None}

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from vault.backup.comparison import TYPES
 from vault.backup.manifest_rows import SharedColumns, repeated
 from vault.backup.small_files import BatchColumns, Xattrs
+from vault.format import parquet
 from vault.format.chunks import ID_SIZE
 from vault.format.manifest import schema
 from vault.source.attributes import Owners
 from vault.source.contract import Status
-from vault.source.scan_columns import STATUS, ScannedStatus, pack_status
+from vault.source.scan_columns import BLOCK_ROWS, STATUS, ScannedStatus, pack_status
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +48,7 @@ class ReadResults:
 
     def _reset(self) -> None:
         self._rows = array("q")
-        self._status = {name: array("q") for name in ("size", *STATUS)}
+        self._status = {name: NumberColumn() for name in ("size", *STATUS)}
         self._hashes = bytearray()
         self._has_hash = bytearray()
         self._chunk_ids = bytearray()
@@ -147,14 +148,14 @@ class ReadResults:
         }
         del rows
         for name, column in self._unsorted_columns(types, order, kinds):  # each goes before the next one is made
-            columns[name] = column.take(order)
+            columns[name] = parquet.spared(column if column.null_count == count else column.take(order))
             del column
         owners = shared.owners or Owners()
         columns["owner"] = _names(columns["uid"], owners.user)
         columns["group"] = _names(columns["gid"], owners.group)
         self._reset()
         given = [columns.pop(name, None) for name in kinds]
-        arrays = [pa.nulls(count, kind) if one is None else one for one, kind in zip(given, kinds.values(), strict=True)]
+        arrays = [repeated(None, count, kind) if one is None else one for one, kind in zip(given, kinds.values(), strict=True)]
         return pa.Table.from_arrays(arrays, schema=schema())
 
     def _unsorted_columns(
@@ -172,21 +173,18 @@ class ReadResults:
         yield "blake3", self._hash_column()
         yield "chunks", self._chunk_column(kinds["chunks"])
         for name in ("size", *STATUS[:-2]):
-            yield name, _flat(self._status.pop(name)).cast(kinds[name])
+            yield name, self._status.pop(name).column().cast(kinds[name])
 
     def _link_group_column(self, types: pa.Array) -> pa.Array:
         """Equal for names of one file: its inode in the lower 48 bits, the number of its file system in the upper ones."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        links = _flat(self._status["nlink"])
-        several = pc.and_(pc.greater(links, 1), pc.equal(types, 0))
-        inodes, devices = self._status["inode"], self._status["device"]
-        ranks = {device: rank for rank, device in enumerate(sorted(set(devices)))}
-        groups = {
-            row: _signed((inodes[row] & ((1 << 48) - 1)) | ranks[devices[row]] << 48)
-            for row in pc.indices_nonzero(several).to_pylist()
-        }
+        inodes, devices, links = (self._status[name].column() for name in ("inode", "device", "nlink"))
+        rows = pc.indices_nonzero(pc.and_(pc.greater(links, 1), pc.equal(types, 0)))
+        ranks = {device: rank for rank, device in enumerate(sorted(pc.unique(devices).to_pylist()))}
+        linked = zip(rows.to_pylist(), inodes.take(rows).to_pylist(), devices.take(rows).to_pylist(), strict=True)
+        groups = {row: _signed((inode & ((1 << 48) - 1)) | ranks[device] << 48) for row, inode, device in linked}
         return _sparse(groups, len(types), pa.int64())
 
     def _xattr_column(self, count: int, kind: pa.DataType) -> pa.Array:
@@ -225,6 +223,36 @@ class ReadResults:
         return pa.ListArray.from_arrays(_flat(self._chunk_ends), items, type=kind)
 
 
+class NumberColumn:
+    """Numbers of 64 bits; blocks of a single one, as most are of owners and modes, take no room."""
+
+    def __init__(self) -> None:
+        self._blocks: list[pa.Array | pa.ChunkedArray] = []
+        self._last = array("q")
+
+    def append(self, number: int) -> None:
+        """One more."""
+        self._last.append(number)
+        self._close_full()
+
+    def extend(self, numbers: array[int] | Sequence[int]) -> None:
+        """Some more."""
+        self._last.extend(numbers)
+        self._close_full()
+
+    def _close_full(self) -> None:
+        if len(self._last) >= BLOCK_ROWS:
+            self._blocks.append(parquet.spared(_flat(self._last)))
+            self._last = array("q")
+
+    def column(self) -> pa.ChunkedArray:
+        """All of them."""
+        import pyarrow as pa
+
+        blocks = [*self._blocks, _flat(self._last)]
+        return pa.chunked_array([part for one in blocks for part in ([one] if isinstance(one, pa.Array) else one.chunks)])
+
+
 def _taken(column: pa.ChunkedArray, rows: pa.Array) -> pa.Array | pa.ChunkedArray:
     """Rows of a column, in rising order and each once; all of them are the column itself."""
     return column if len(rows) == len(column) else column.combine_chunks().take(rows)
@@ -258,13 +286,15 @@ def _nulled(values: pa.Array, valid: bytes | bytearray) -> pa.Array:
     return pc.if_else(pc.equal(mask, pa.scalar(1, pa.uint8())), values, pa.scalar(None, values.type))
 
 
-def _names(numbers: object, name_of: Callable[[int], str | None]) -> pa.Array:
+def _names(numbers: pa.Array | pa.ChunkedArray, name_of: Callable[[int], str | None]) -> pa.Array | pa.ChunkedArray:
     """The name of each number; each distinct number is looked up once."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     different = pc.unique(numbers)
     names = pa.array([name_of(number) for number in different.to_pylist()], pa.string())
+    if len(names) == 1:
+        return parquet.repeated(names[0], len(numbers))
     return names.take(pc.index_in(numbers, value_set=different))
 
 

@@ -124,6 +124,34 @@ class _Pieces(RawIOBase):
         return len(piece)
 
 
+ROWS_OF_ONE_VALUE = 1 << 13
+"""That lie in memory, however many rows a column of one value has."""
+
+
+def repeated(value: pa.Scalar, count: int) -> pa.ChunkedArray:
+    """A column of one value: the same memory again and again. Of a new manifest of a million rows half was such columns."""
+    import pyarrow as pa
+
+    block = pa.repeat(value, min(count, ROWS_OF_ONE_VALUE))
+    whole, rest = divmod(count, len(block) or 1)
+    return pa.chunked_array([block] * whole + ([block.slice(0, rest)] if rest else []), value.type)
+
+
+def spared(column: pa.Array) -> pa.Array | pa.ChunkedArray:
+    """The same column; where it is long and of one number or of nulls, as `repeated`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(column) <= ROWS_OF_ONE_VALUE or 0 < column.null_count < len(column):
+        return column
+    if column.null_count:
+        return repeated(pa.scalar(None, column.type), len(column))
+    if not pa.types.is_integer(column.type):
+        return column
+    found = pc.min_max(column)
+    return repeated(found["min"], len(column)) if found["min"].equals(found["max"]) else column
+
+
 def read(
     data: Data,
     schema: pa.Schema,
@@ -166,7 +194,8 @@ def read(
         if isinstance(only, tuple):
             table = table.filter(pc.equal(table[only[0]], only[1]))
         fields = [schema.field(name) for name in wanted]
-        found = [pa.nulls(len(table), one.type) if one.name in absent else _spelt_out(table[one.name]) for one in fields]
+        none = [repeated(pa.scalar(None, one.type), len(table)) if one.name in absent else None for one in fields]
+        found = [_spelt_out(table[one.name]) if empty is None else empty for one, empty in zip(fields, none, strict=True)]
         return pa.table(found, names=wanted).cast(pa.schema(fields))
     except (pa.ArrowException, OSError, ValueError, LookupError, MemoryError, OverflowError) as error:
         raise Damaged(f"{what} is not readable as Parquet: {error}") from error
@@ -245,8 +274,8 @@ def _spelt_out(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
         return column
     words = column.chunk(0).dictionary
     if column.null_count == len(column):
-        return pa.nulls(len(column), words.type)
-    return pa.repeat(words[0], len(column)) if len(words) == 1 and not column.null_count else column
+        return repeated(pa.scalar(None, words.type), len(column))
+    return repeated(words[0], len(column)) if len(words) == 1 and not column.null_count else column
 
 
 def _wanted_groups(file: pq.ParquetFile, only: tuple[str, int | bytes] | RowGroups | None) -> Sequence[int]:

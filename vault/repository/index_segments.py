@@ -9,6 +9,7 @@ from vault.format import index as segments
 from vault.format import strict_json
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import index_name
+from vault.format.parquet import repeated
 from vault.repository.project import Project
 
 if TYPE_CHECKING:
@@ -28,17 +29,18 @@ def load_segment(project: Project, name: str, tier: int | None = None) -> pa.Tab
 def rows_of_pack(contents: pa.Table, pack: bytes, pack_size: int, tier: int) -> pa.Table:
     """Index rows for a pack, out of its table of contents. pack: its SHA-256 · pack_size: its stored bytes."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    count = contents.num_rows
+    count, dictionaries = contents.num_rows, pc.unique(contents["dictionary"])
     columns = {
         "chunk": contents["chunk"],
-        "pack": pa.repeat(pa.scalar(pack, pa.binary(ID_SIZE)), count),
-        "tier": pa.repeat(pa.scalar(tier, pa.uint8()), count),
-        "pack_size": pa.repeat(pa.scalar(pack_size, pa.int32()), count),
+        "pack": repeated(pa.scalar(pack, pa.binary(ID_SIZE)), count),
+        "tier": repeated(pa.scalar(tier, pa.uint8()), count),
+        "pack_size": repeated(pa.scalar(pack_size, pa.int32()), count),
         "offset": contents["offset"],
         "stored": contents["stored"],
         "plain": contents["plain"],
-        "dictionary": contents["dictionary"],
+        "dictionary": repeated(dictionaries[0], count) if len(dictionaries) == 1 else contents["dictionary"],
     }
     return pa.table(columns, schema=segments.schema())
 
@@ -48,7 +50,7 @@ def store_segment(project: Project, tables: Sequence[pa.Table]) -> str:
     import pyarrow as pa
 
     nonce = project.services.randomness.token(segments.NONCE_SIZE)
-    plain = segments.encode(pa.concat_tables(tables).combine_chunks(), nonce)
+    plain = segments.encode(pa.concat_tables(tables), nonce)
     name = index_name(project.id, segments.name(plain, project.capability.index_key))
     project.store.put(name, project.seal_catalogue(plain))
     return name

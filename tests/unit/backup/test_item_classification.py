@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from classify.path_layout import PathLayout
 from classify.period import Period
 from tests.support.places import made_on
 from tests.support.trees import write_tree
-from vault.backup import run
+from vault.backup import item_classification, read_results, run
 from vault.backup.item_classification import ClassifyOptions
+from vault.format import parquet
 from vault.format.snapshot_record import Record
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
@@ -125,3 +128,27 @@ def test_a_large_file_is_told_by_its_first_bytes(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "source", {"large": b"id;name;n\n" + lines, "large.bin": bytes(range(256)) * 30_000})
     _, rows = taken(made_on(MemoryStore()), folder, ClassifyOptions(KYIV))
     assert (rows["large"]["format"], rows["large.bin"]["format"]) == ("csv", "binary")
+
+
+def test_a_manifest_is_the_same_to_the_byte_however_many_rows_are_described_and_kept_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"2024/0{1 + number % 9}/calls_{number:03d}.csv" for number in range(60)]
+    files = {name: b"time,n\n%d,2\n" % number if number % 5 else b"" for number, name in enumerate(names)}
+    folder = write_tree(tmp_path / "source", {**files, "note.txt": b"hello\n", "sheet.csv": b"a\n1\n"})
+    (folder / "other name").hardlink_to(folder / "note.txt")
+    (folder / "link").symlink_to("note.txt")
+    (folder / "2024/01/calls_000.csv").chmod(0o640)
+    for number, name in enumerate(("note.txt", "sheet.csv", *names)):
+        os.utime(folder / name, ns=(0, 1_700_000_000_123_456_789 + number * 7_000_000_000_000))
+    options = ClassifyOptions(KYIV, content=lambda *_: Period(0, 3_600_000_000), content_key="time")
+    found = []
+    for rows in (1 << 16, 7, 1):
+        monkeypatch.setattr(item_classification, "_ROWS", rows)
+        monkeypatch.setattr(parquet, "ROWS_OF_ONE_VALUE", rows)
+        monkeypatch.setattr(read_results, "BLOCK_ROWS", rows)
+        found.append(taken(made_on(MemoryStore()), folder, options))
+    assert found[0][1]["sheet.csv"]["period_origin"] == "content"
+    assert found[0][1]["other name"]["link_group"] == found[0][1]["note.txt"]["link_group"]
+    assert [rows for _, rows in found[1:]] == [found[0][1]] * 2
+    assert {record.manifest for record, _ in found} == {found[0][0].manifest}

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from vault.errors import StorageError
-from vault.format import manifest
+from vault.format import manifest, parquet
 from vault.format.chunks import ChunkerParams, cut
 from vault.format.descriptor import META_CUTTING
 
@@ -103,3 +103,20 @@ def test_what_stops_a_manifest_that_is_being_stored_is_said_as_it_is() -> None:
     with pytest.raises(StorageError, match="the disk is full"):
         manifest.encode_into(full, hourly(3000, lambda _: False))
     assert len(taken) == 20
+
+
+@pytest.mark.parametrize("block", [100, 1024, 8192])
+def test_columns_of_one_value_take_the_room_of_a_block_and_give_the_same_bytes(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "ROWS_OF_ONE_VALUE", block)
+    table = hourly(3000, lambda row: row % 7 == 0).take(pa.array([row % 3000 for row in range(20_000)]))
+    columns = [parquet.spared(table[name].combine_chunks()) for name in table.column_names]
+    for name in ("source", "kind"):
+        columns[table.column_names.index(name)] = parquet.repeated(pa.scalar("reports"), 20_000)
+    small = pa.Table.from_arrays(columns, schema=table.schema)
+    assert small.equals(table)
+    assert manifest.encode(small) == manifest.encode(table)
+    if block == 100:
+        assert len({chunk.buffers()[1].address for chunk in small["mode"].chunks}) == 1
+    assert parquet.repeated(pa.scalar("x"), 0).to_pylist() == []
