@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,49 @@ def test_each_way_of_checking_is_taken_by_a_server_that_checks(weed_endpoint: st
     store.close()
 
 
-def test_a_wrong_sha256_is_turned_away_by_a_server_that_checks(weed_place: StorePlace) -> None:
+@pytest.mark.parametrize("size", [4, 1 << 20])
+def test_a_wrong_sha256_is_turned_away_by_a_server_that_checks(weed_place: StorePlace, size: int) -> None:
     store = weed_place.open()
     with pytest.raises(StorageError):
-        store.put("a", b"body", sha256=bytes(32))
+        store.put("a", bytes(size), sha256=bytes(32))
     assert list(store.list("")) == []
+
+
+@pytest.mark.parametrize("checksum", ["sha256", "md5"])
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_a_long_body_whose_sha256_is_known_is_signed_with_it(
+    weed_endpoint: str, checksum: Checksum, kind: Callable[[bytes], bytes | bytearray | memoryview]
+) -> None:
+    sent: list[str] = []
+    store = S3Store(BUCKET, f"known-{checksum}-{kind.__name__}", S3Options(endpoint=weed_endpoint), checksum=checksum)
+    events = _settings(store._client).events
+    events.register(
+        "before-send.s3.PutObject", lambda request, **_: sent.append(_text(request.headers["X-Amz-Content-SHA256"]))
+    )
+    body = hashlib.shake_256(b"long").digest(1 << 20) * 2
+    store.put("long", kind(body), sha256=hashlib.sha256(body).digest())
+    assert store.get("long") == body
+    assert sent == [hashlib.sha256(body).hexdigest()]
+    store.close()
+
+
+@pytest.mark.parametrize(("size", "taken"), [(1 << 20, True), ((1 << 20) - 1, False)])
+def test_what_is_signed_of_a_short_body_is_its_own_hash_whatever_its_checksum_says(size: int, *, taken: bool) -> None:
+    """A store that heeds hashes of payloads, and no checksums, must not pass for one that heeds both."""
+    store, sent = S3Store(BUCKET, "short", NOWHERE), list[str]()
+    events = _settings(store._client).events
+    events.register(
+        "before-send.s3.PutObject", lambda request, **_: sent.append(_text(request.headers["X-Amz-Content-SHA256"]))
+    )
+    other = hashlib.sha256(b"another")
+    with pytest.raises(StorageError):
+        store.put("body", bytes(size), sha256=other.digest())
+    assert sent == [(other if taken else hashlib.sha256(bytes(size))).hexdigest()]
+    store.close()
+
+
+def _text(header: str | bytes) -> str:
+    return header.decode() if isinstance(header, bytes) else header
 
 
 @pytest.mark.slow

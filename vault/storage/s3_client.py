@@ -13,7 +13,7 @@ import gc
 import io
 import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -158,7 +158,35 @@ def _create(options: S3Options, payload: Literal["signed", "unsigned"]) -> Any: 
             "payload_signing_enabled": payload == "signed",
         },
     )
-    return session.create_client("s3", region_name=region, endpoint_url=options.endpoint, config=config)
+    client = session.create_client("s3", region_name=region, endpoint_url=options.endpoint, config=config)
+    if payload == "signed":
+        client.meta.events.register_first("choose-signer.s3.PutObject", cast("Callable[..., None]", _signer_of_uploads))
+    return client
+
+
+def _signer_of_uploads(context: Mapping[str, Any], **_: object) -> str | None:
+    return _knowing_signer() if context.get("auth_type") == "v4" else None
+
+
+@cache
+def _knowing_signer() -> str:
+    """The name by which botocore knows a signer that takes the SHA-256 of a long body from the checksum that goes with it, in
+    place of computing it once more: 0.55 s of processor time a gigabyte. The checksum is signed as well, and a store that is
+    sent other bytes refuses them. Short bodies are hashed, those of `probe` among them, whose checksum is wrong on purpose."""
+    import base64
+
+    from botocore import auth
+
+    class Knowing(auth.S3SigV4Auth):
+        def payload(self, request: Any) -> str:  # noqa: ANN401 (botocore's own)
+            known = request.headers.get("x-amz-checksum-sha256")
+            if known is None or len(request.data) < _WORTH_ASKING:
+                return str(super().payload(request))
+            return base64.b64decode(known).hex()
+
+    name = "strongroom-s3v4"
+    auth.AUTH_TYPE_MAPS[name] = Knowing
+    return name
 
 
 @cache

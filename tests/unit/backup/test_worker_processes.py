@@ -34,7 +34,7 @@ from vault.progress import NoProgress
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.pack_sealing import no_dictionary
-from vault.repository.pack_writer import PackWriter
+from vault.repository.pack_writer import IN_FLIGHT, PackWriter
 from vault.repository.project import Project
 from vault.storage.contract import Store
 from vault.storage.memory import MemoryStore
@@ -108,10 +108,12 @@ def content_packs(project: Project) -> dict[str, bytes]:
     return {one.name: project.store.get(one.name) for one in project.store.list(project.folder("packs"))}
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize(("workers", "filled"), [(1, 6), (2, 6), (3, 6), (2, 1 - IN_FLIGHT), (2, -IN_FLIGHT)])
 def test_packs_are_the_same_to_the_byte_however_many_workers_there_are(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path, workers: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path, workers: int, filled: int
 ) -> None:
+    """filled: packs in shared memory; the others, or all of them, are sealed by the backup itself."""
+    monkeypatch.setattr(worker_processes, "MOST_FILLED", filled)
     monkeypatch.setattr(dictionaries, "LARGE_FILES", 20)
     monkeypatch.setattr(dictionaries, "LARGE_BYTES", 1000)
     monkeypatch.setattr(dictionaries, "FEWEST_FILES", 20)
