@@ -91,6 +91,7 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
     results = ReadResults()
     remembered = {} if tools.journal is None else tools.journal.matching(scan, fresh, tools.known)
     files = _without(fresh, remembered)
+    profiling = table_profiles.TableProfiling(tools.reader, scan.table, files, tools.profiler, tools.stop)
     processes = _processes(tools, scan.table, fresh)
     try:
         trained = _trained(tools, scan.table, files)
@@ -116,8 +117,9 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
         of_content = item_classification.periods_of_contents(
             tools.reader, scan.table["path"], results, tools.options, tools.stop
         )
-        profiles = table_profiles.profile_tables(tools.reader, scan.table, results, tools.profiler, tools.stop)
+        profiles = profiling.finish(results)
     finally:
+        profiling.close()
         if processes is not None:  # without them, the manifest is made while the last packs are sealed
             tools.session.packs.finish_sealing()
             processes.close()

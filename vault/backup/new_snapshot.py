@@ -18,6 +18,7 @@ from vault.backup import (
     changes,
     comparison,
     delta_bases,
+    item_classification,
     lost_content,
     manifest_rows,
     manifest_writer,
@@ -318,7 +319,12 @@ class NewSnapshot:
         last_seen = last.taken_at if last else None
         shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last_seen, self._scan.owners)
         description = new_manifest.Description(
-            source.classify_options, new.of_content, new.profiles, anew=self._described_anew, doubtful=self.doubtful
+            source.classify_options,
+            new.of_content,
+            new.profiles,
+            anew=self._described_anew,
+            doubtful=self.doubtful,
+            before=None if self._described_anew else self._base.last_manifest(item_classification.BEFORE),
         )
         rows = new_manifest.new_rows(new.results, self._scan.table, shared, description)
         self._scan.drop_rows()
