@@ -26,6 +26,7 @@ from vault.backup.dictionaries import TrainedDictionary
 from vault.backup.small_files import BatchColumns, Delta, DeltaBase, SmallFileReader
 from vault.backup.worker_processes import BatchAnswer, WorkerProcesses
 from vault.format.chunks import ID_SIZE, chunk_id, cut
+from vault.format.descriptor import INFLATED
 from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
@@ -47,7 +48,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 DELTAS = " deltas"
-"""In place of a group's name: a pack of deltas, each of which has a dictionary of its own."""
+"""In place of a group's name: a pack of deltas, each of which has a dictionary of its own, and of frames with kept ones."""
 
 MOST_BASES_IN_PACK = 48 * 1024 * 1024
 """Bytes of the frames of bases that a pack of deltas refers to: they are at hand until it is sealed and verified."""
@@ -104,14 +105,17 @@ class ContentWriter:
         reader: SourceReader,
         bases: DeltaBases,
         processes: WorkerProcesses | None = None,
+        kept: frozenset[str] = frozenset(),
     ) -> None:
-        """bases: of deltas · processes: read batches of small files; None: threads do."""
+        """bases: of deltas · processes: read batches of small files; None: threads do · kept: groups whose dictionary is of an
+        earlier run."""
         self._session = session
         self._known = known
         self._trained = trained
         self._reader = reader
         self._processes = processes
         self._bases = bases
+        self._mixed = kept if INFLATED in session.project.descriptor.features else frozenset()
         self._pack_bases: dict[bytes, DeltaBase] = {}
         """Of the pack of deltas that is being filled."""
         self._pack_bases_size = 0
@@ -239,7 +243,10 @@ class ContentWriter:
                 return
             self._known.add((frame.chunk,))
         if isinstance(frame.group, str):
-            self._builder(frame.group, len(frame.data)).add(*frame[1:])
+            if frame.group in self._mixed:  # an hour's few files of each group do not deserve a pack of each
+                self._builder(DELTAS, len(frame.data)).add(*frame[1:], dictionary=self._trained[frame.group].chunk)
+            else:
+                self._builder(frame.group, len(frame.data)).add(*frame[1:])
             return
         base, form = frame.group
         builder = self._builder(DELTAS, len(frame.data))
@@ -265,7 +272,8 @@ class ContentWriter:
         builder = self._builders.pop(group)
         if group == DELTAS:
             bases, self._pack_bases, self._pack_bases_size = self._pack_bases, {}, 0
-            self._session.packs.submit(builder, CONTENT_TIER, lambda chunk: bases[chunk].dictionary())
+            kept = {self._trained[name].chunk: self._trained[name].dictionary for name in self._mixed}
+            self._session.packs.submit(builder, CONTENT_TIER, lambda chunk: kept.get(chunk) or bases[chunk].dictionary())
             return
         trained = self._trained.get(group)
         dictionaries = {trained.chunk: trained.dictionary} if trained else {}

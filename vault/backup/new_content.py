@@ -70,6 +70,7 @@ class ReadTools(Struct, frozen=True):
     - `options`: how periods are found
     - `profiler`: profiles tables; None where none can be read
     - `bases`: of files that may be stored as deltas
+    - `kept`: dictionaries of earlier runs; None where nothing is kept on this machine
     - `journal`: of what earlier runs have read that were killed; None where reading again costs little
     """
 
@@ -81,6 +82,7 @@ class ReadTools(Struct, frozen=True):
     bases: DeltaBases
     progress: Progress
     stop: Callable[[], None]
+    kept: dictionaries.KeptDictionaries | None = None
     journal: ReadJournal | None = None
 
 
@@ -94,13 +96,16 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
     profiling = table_profiles.TableProfiling(tools.reader, scan.table, files, tools.profiler, tools.stop)
     processes = _processes(tools, scan.table, fresh)
     try:
-        trained = _trained(tools, scan.table, files)
-        if processes is not None and processes.equip(trained):
+        trained, kept = _dictionaries(tools, scan.table, files)
+        equipped = trained | kept
+        if processes is not None and processes.equip(equipped):
             tools.session.packs.seal_with(processes)
         elif processes is not None:
             processes.close()
             processes = None
-        writer = content_writer.ContentWriter(tools.session, tools.known, trained, tools.reader, tools.bases, processes)
+        writer = content_writer.ContentWriter(
+            tools.session, tools.known, equipped, tools.reader, tools.bases, processes, frozenset(kept)
+        )
         try:
             work = file_reading.FileReading(
                 tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress, tools.journal
@@ -151,11 +156,28 @@ def _processes(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> WorkerProce
         return None
 
 
-def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dictionaries.TrainedDictionary]:
-    """Dictionaries for the groups of small files that gain from one, stored before they are used."""
+_Dictionaries = dict[str, dictionaries.TrainedDictionary]
+
+
+def _dictionaries(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> tuple[_Dictionaries, _Dictionaries]:
+    """For groups of small files: those that are trained in this run, and those of earlier runs for the other groups."""
     if not tools.reader.reopens:
+        return {}, {}
+    groups = dictionaries.groups_of((one.path, one.size) for one in file_reading.wanted_files(scan, fresh))
+    trained = _trained(tools, groups)
+    if tools.kept is None or not groups:
+        return trained, {}
+    kept = {name: one for name, one in tools.kept.load().items() if name not in trained}
+    if trained:
+        tools.kept.save(trained | kept)
+    return trained, {name: one for name, one in kept.items() if name in groups and tools.known.is_stored(one.chunk)}
+
+
+def _trained(tools: ReadTools, groups: dict[str, dictionaries.FileGroup]) -> _Dictionaries:
+    """Dictionaries for the groups that gain from a new one, stored before they are used."""
+    candidates = dictionaries.groups_to_train(groups)
+    if not candidates:
         return {}
-    candidates = dictionaries.groups_to_train((one.path, one.size) for one in file_reading.wanted_files(scan, fresh))
     key = tools.session.project.capability.chunk_id_key
 
     def train(paths: list[bytes]) -> dictionaries.TrainedDictionary | None:

@@ -28,6 +28,7 @@ from vault.backup.attribute_changes import AttributeChanges
 from vault.backup.base_snapshots import BaseSnapshots
 from vault.backup.comparison import Comparison
 from vault.backup.delta_bases import BaseFile, DeltaBases
+from vault.backup.dictionaries import KeptDictionaries
 from vault.backup.lost_content import LostContent
 from vault.backup.manifest_writer import ManifestTarget, StoredManifest
 from vault.backup.options import BackupOptions, Source
@@ -239,6 +240,7 @@ class NewSnapshot:
                 bases=bases,
                 progress=options.progress,
                 stop=options.stop,
+                kept=self._kept_dictionaries(),
                 journal=self._journal,
             )
             new = new_content.read(tools, self._scan, fresh, marked)
@@ -246,6 +248,11 @@ class NewSnapshot:
         self.problems += [problem for problem in new.problems if problem.path not in unlisted]
         self.grown = new.grown
         return new
+
+    def _kept_dictionaries(self) -> KeptDictionaries | None:
+        if self._options.cache is None:
+            return None
+        return KeptDictionaries(self._session.project, self._source.name, self._options.cache)
 
     @contextmanager
     def _delta_bases(self, fresh: pa.Array, index: ChunkIndex) -> Iterator[DeltaBases]:
