@@ -105,7 +105,7 @@ class NewSnapshot:
         self._taken_at = taken_at
         self._totals = SourceTotals.of(scan.table)
         self._same = 0
-        """How many items were read and have the content that they had."""
+        """How many items were read, not for lost content, and are what they were."""
         self._unseen = frozenset(scan.unlisted) | {problem.path for problem in scan.problems}
         self._base, unreadable = BaseSnapshots.choose(view, source.name, distrusted)
         self.problems: list[Problem] = [*scan.problems, *unreadable]
@@ -334,9 +334,13 @@ class NewSnapshot:
             before=None if self._described_anew else self._base.last_manifest(item_classification.BEFORE),
         )
         rows = new_manifest.new_rows(new.results, self._scan.table, shared, description)
+        young = self._scan.table["path"].combine_chunks().take(reading.difference.young)
         self._scan.drop_rows()
         if "mtime" in self._scan.ignored:
-            rows, self._same = manifest_rows.with_versions_of(self._base.last_manifest(), rows)
+            rows, same = manifest_rows.with_versions_of(self._base.last_manifest(), rows)
+            self._same = max(0, same - reading.reread)
+        elif len(young):
+            rows, self._same = manifest_rows.with_young_versions(self._base.last_manifest(), rows, young, self._scan.ignored)
         unvanished = manifest_rows.Unvanished(new.failed, self._unseen)
         table = new_manifest.merge(rows, self._base, reading.difference, unvanished, shared)
         del rows
@@ -371,7 +375,7 @@ class NewSnapshot:
 
     def _counts(self, reading: _Reading, *, vanished: int, read_bytes: int, size: int) -> Counts:
         difference = reading.difference
-        same = max(0, self._same - reading.reread)
+        same = self._same
         return Counts(
             items=self._totals.items,
             files=self._totals.files,
