@@ -40,7 +40,8 @@ class Comparison(Struct, frozen=True):
 
     fresh: rows of the scan that are new or differ · kept, kept_from: unchanged rows of the scan, and their rows in the last
     manifest · gone: rows of the last manifest that the source had and has no longer · old: its vanished rows that did not
-    come back · replaced: paths among `fresh` that the source had before (so they are changes, not additions).
+    come back · replaced: paths among `fresh` that the source had before (so they are changes, not additions) · young: those of
+    `fresh` that look as they did, and are read since they are not clearly older.
     """
 
     fresh: pa.Array
@@ -49,6 +50,7 @@ class Comparison(Struct, frozen=True):
     gone: pa.Array
     old: pa.Array
     replaced: int
+    young: pa.Array
 
     @property
     def nothing_changed(self) -> bool:
@@ -74,7 +76,8 @@ def compare(scan: pa.Table, last: pa.Table, last_scan: datetime, ignored: frozen
         clearly_older = pc.less(scan["mtime"].combine_chunks(), pa.scalar(margin // 1_000_000_000, pa.int64()))
     else:
         clearly_older = pc.less(scan["ctime_ns"].combine_chunks(), pa.scalar(margin, pa.int64()))
-    same = pc.fill_null(pc.and_(same, clearly_older), fill_value=False)
+    looks_so = pc.fill_null(same, fill_value=False)
+    same = pc.and_(looks_so, clearly_older)
     had_before = pc.fill_null(present.take(where), fill_value=False)
     kept = pc.indices_nonzero(same)
     return Comparison(
@@ -84,6 +87,7 @@ def compare(scan: pa.Table, last: pa.Table, last_scan: datetime, ignored: frozen
         gone=pc.indices_nonzero(pc.and_not(present, came_again)),
         old=pc.indices_nonzero(pc.invert(pc.or_(present, came_again))),
         replaced=pc.sum(pc.and_not(had_before, same)).as_py() or 0,
+        young=pc.indices_nonzero(pc.and_not(looks_so, same)),
     )
 
 

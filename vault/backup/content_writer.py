@@ -48,11 +48,8 @@ MAX_CHUNKS_IN_PACK = 65_536
 Buffer = bytes | bytearray | memoryview
 
 
-DELTAS = "/deltas"
-"""In place of a group's name: a pack of deltas, each of which has a dictionary of its own."""
-
-SMALL_GROUPS = "/small groups"
-"""In place of a group's name: a pack of frames with dictionaries that few files share, and of these dictionaries."""
+MIXED = "/mixed"
+"""In place of a group's name: a pack of deltas, of frames with dictionaries that few files of a run share, and of these."""
 
 MOST_BASES_IN_PACK = 48 * 1024 * 1024
 """Bytes of the frames of bases that a pack of deltas refers to: they are at hand until it is sealed and verified."""
@@ -310,7 +307,7 @@ class ContentWriter:
         if isinstance(base, str):
             self._add_to_group(base, frame).forms[frame.chunk] = form
             return
-        builder = self._builder(DELTAS, len(frame.data))
+        builder = self._builder(MIXED, len(frame.data))
         builder.add(*frame[1:], dictionary=base)
         builder.forms[frame.chunk] = form
         if base not in self._pack_bases:
@@ -328,8 +325,8 @@ class ContentWriter:
         if trained.chunk not in self._known:
             self._known.add((trained.chunk,))
             stored = self._compressor.frame(trained.data)
-            self._builder(SMALL_GROUPS, len(stored)).add(trained.chunk, stored, len(trained.data))
-        builder = self._builder(SMALL_GROUPS, len(frame.data))
+            self._builder(MIXED, len(stored)).add(trained.chunk, stored, len(trained.data))
+        builder = self._builder(MIXED, len(frame.data))
         builder.add(*frame[1:], dictionary=trained.chunk)
         return builder
 
@@ -337,7 +334,7 @@ class ContentWriter:
         limit = self._session.project.descriptor.limits.pack
         builder = self._builders.get(group)
         full = builder and builder.size and (builder.size + more > limit or len(builder.chunks) >= MAX_CHUNKS_IN_PACK)
-        if full or (group == DELTAS and self._pack_bases_size > MOST_BASES_IN_PACK):
+        if full or (group == MIXED and self._pack_bases_size > MOST_BASES_IN_PACK):
             self._close_pack(group)
             builder = None
         if builder is None:
@@ -348,12 +345,11 @@ class ContentWriter:
 
     def _close_pack(self, group: str) -> None:
         builder = self._builders.pop(group)
-        if group == DELTAS:
+        if group == MIXED:
             bases, self._pack_bases, self._pack_bases_size = self._pack_bases, {}, 0
-            self._session.packs.submit(builder, CONTENT_TIER, lambda chunk: bases[chunk].dictionary())
-            return
-        if group == SMALL_GROUPS:
-            self._session.packs.submit(builder, CONTENT_TIER, self._shared.__getitem__)
+            self._session.packs.submit(
+                builder, CONTENT_TIER, lambda chunk: self._shared.get(chunk) or bases[chunk].dictionary()
+            )
             return
         trained = self._trained.get(group)
         dictionaries = {trained.chunk: trained.dictionary} if trained else {}

@@ -1,19 +1,29 @@
 """zstd dictionaries for small similar files: compressed apart, they then take as little room as together.
 
 A dictionary is made of pieces of the content, so it is content: it lies in a pack that only a read capability opens. A
-writer cannot fetch an old one back; it trains one when a run brings enough new small files for the training to pay.
+writer cannot fetch an old one back; it trains one when a run brings enough new small files for the training to pay, and keeps
+it on this machine for the runs that bring less: of 300 changed reports 1.2 MB are stored without one, and 0.8 MB with it.
+
+    file of a source    age, sealed to the project's catalogue: msgpack, for each group its name, the chunk, the dictionary
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+from blake3 import blake3
 from msgspec import Struct, field
 
+from vault.errors import Damaged
 from vault.format import frames
 from vault.format.chunks import chunk_id
 from vault.format.inflated import inflated
+from vault.repository.project import Project
+from vault.repository.state_files import StateFiles
 
 SMALL = 128 * 1024
 """Bytes up to which a file may gain from a dictionary; above, its own content teaches the compressor enough."""
@@ -34,6 +44,10 @@ DICTIONARY_SIZE = 24 * 1024
 with 64 KiB 137.5 MB, with 16 and 112 KiB 137.5 and 138.0. Of 64 KiB from 100 and 400 samples: 138.4 and 137.3."""
 
 
+MOST_KEPT = 64
+"""Dictionaries of a source that are kept."""
+
+
 class TrainedDictionary(Struct, frozen=True):
     """A dictionary: its chunk id, its bytes, and what zstd makes of them. has_packs: whether the frames that need it lie in
     packs of their own."""
@@ -47,6 +61,11 @@ class TrainedDictionary(Struct, frozen=True):
 def inflated_group(name: str) -> str:
     """The group of the inflated forms of a group's files. No extension has a slash in it."""
     return f"{name}/inflated"
+
+
+def file_group(name: str) -> str:
+    """The group of files that a dictionary's name is about: its own, or that of which it has the inflated forms."""
+    return name.partition("/")[0]
 
 
 class TrainingGroup(NamedTuple):
@@ -83,13 +102,18 @@ def group_of(path: bytes) -> str:
     return extension.lower().decode("ascii", "replace") if dot and stem else "-"
 
 
-def groups_to_train(files: Iterable[tuple[bytes, int]], *, large_only: bool = False) -> dict[str, TrainingGroup]:
-    """Groups that may deserve a dictionary. files: path and size of what will be read · large_only: where a pack has one
-    dictionary, and small groups would be packs of their own for ever."""
+def groups_of(files: Iterable[tuple[bytes, int]]) -> dict[str, FileGroup]:
+    """The groups of those that may gain from a dictionary. files: path and size of what will be read."""
     groups: dict[str, FileGroup] = {}
     for path, size in files:
         if 0 < size <= SMALL:
             groups.setdefault(group_of(path), FileGroup()).add(path, size)
+    return groups
+
+
+def groups_to_train(groups: Mapping[str, FileGroup], *, large_only: bool = False) -> dict[str, TrainingGroup]:
+    """Groups that may deserve a new dictionary. large_only: where a pack has one dictionary, and small groups would be packs of
+    their own for ever."""
     found = {
         name: TrainingGroup(
             group.paths[:: max(1, len(group.paths) // SAMPLES)][:SAMPLES],
@@ -132,3 +156,35 @@ def _pays(samples: list[bytes], dictionary: frames.Dictionary, data: bytes) -> b
     plain, taught = frames.Compressor(), frames.Compressor(dictionary)
     alone = sum(len(plain.frame(sample)) for sample in samples)
     return sum(len(taught.frame(sample)) for sample in samples) + len(plain.frame(data)) < alone
+
+
+class KeptDictionaries:
+    """The dictionaries of a source in a file of the cache. folder: of the repository's cache · compression: those of another one
+    are others, since they are of other forms."""
+
+    def __init__(
+        self, project: Project, source: str, folder: Path, compression: frames.Compression = frames.Compression.FAST
+    ) -> None:
+        self._project = project
+        self._files = StateFiles(folder, project.services.randomness)
+        about = f"{compression.value} {source}".encode()
+        name = blake3(about, key=project.capability.chunk_id_key).hexdigest(length=16)
+        self._file = folder / "dictionaries" / project.id / name
+
+    def load(self) -> dict[str, TrainedDictionary]:
+        """By group; nothing where there is no file that can be used."""
+        key = self._project.capability.chunk_id_key
+        try:
+            with self._file.open("rb") as file:
+                sealed = file.read(2 * MOST_KEPT * DICTIONARY_SIZE)
+            os.utime(self._file)  # the cache is thinned by last use
+            rows = msgspec.msgpack.decode(self._project.open_catalogue(sealed), type=list[tuple[str, bytes, bytes]])
+            whole = [row for row in rows if chunk_id(key, row[2]) == row[1]]
+            return {name: TrainedDictionary(chunk, data, frames.dictionary(data)) for name, chunk, data in whole}
+        except (OSError, Damaged, msgspec.DecodeError):
+            return {}
+
+    def save(self, found: Mapping[str, TrainedDictionary]) -> None:
+        """Keep these, the first ones if they are many. A cache that cannot be written is no failure."""
+        rows = [(name, one.chunk, one.data) for name, one in found.items()][:MOST_KEPT]
+        self._files.write_file(self._file, self._project.seal_catalogue(msgspec.msgpack.encode(rows)))

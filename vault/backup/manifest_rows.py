@@ -12,6 +12,7 @@ from vault.backup.comparison import Comparison
 from vault.format import parquet
 from vault.format.manifest import FOLDER, schema
 from vault.source.attributes import OwnerNames
+from vault.source.contract import ScanColumn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,6 +86,45 @@ def with_versions_of(last: pa.Table, new_rows: pa.Table) -> tuple[pa.Table, int]
         kept = kept.set_column(place, kept.schema.field(place), read[name])
     changed = new_rows.filter(pc.invert(same))
     return pa.concat_tables([changed, kept.cast(new_rows.schema)]), kept.num_rows
+
+
+_OF_A_VERSION = (
+    *("type", "size", "mtime", "mtime_nanos", "ctime_ns", "inode", "mode", "uid", "gid", "owner", "group"),
+    *("link_target", "blake3", "consistency"),
+)
+"""What a version is known by, beside its attributes."""
+
+
+def with_young_versions(
+    last: pa.Table, new_rows: pa.Table, young: pa.Array, ignored: frozenset[ScanColumn]
+) -> tuple[pa.Table, int]:
+    """`new_rows`, where what was read again only since it was young stays the version that it was in the last manifest, if it
+    is as it was then; and how many that are. young: paths of such items · ignored: columns that say nothing of a change."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    where = pc.index_in(new_rows["path"], value_set=last["path"].combine_chunks()).combine_chunks()
+    was = last.take(where)
+    same = pc.is_in(new_rows["path"], value_set=young)
+    for name in (name for name in _OF_A_VERSION if name not in ignored):
+        both_null = pc.and_(pc.is_null(new_rows[name]), pc.is_null(was[name]))
+        same = pc.and_(same, pc.or_(pc.fill_null(pc.equal(new_rows[name], was[name]), fill_value=False), both_null))
+    same = pc.and_(same, _equal_lists(new_rows["xattrs"], was["xattrs"]))
+    kept = was.filter(same)
+    place = kept.schema.get_field_index("chunks")  # those that were just stored or found
+    kept = kept.set_column(place, kept.schema.field(place), new_rows["chunks"].filter(same))
+    return pa.concat_tables([new_rows.filter(pc.invert(same)), kept.cast(new_rows.schema)]), kept.num_rows
+
+
+def _equal_lists(ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> pa.Array:
+    """Arrow compares no lists; few files have any."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if all(not (pc.max(pc.list_value_length(side)).as_py() or 0) for side in (ours, theirs)):
+        return pa.repeat(pa.scalar(value=True), len(ours))
+    pairs = zip(ours.to_pylist(), theirs.to_pylist(), strict=True)
+    return pa.array([(one or []) == (other or []) for one, other in pairs], pa.bool_())
 
 
 def present_bytes(table: pa.Table) -> int:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from classify.period import Period
 from vault.backup import (
@@ -73,6 +74,7 @@ class ReadTools(Struct, frozen=True):
     - `profiler`: profiles tables; None where none can be read
     - `bases`: of files that may be stored as deltas
     - `compression`: of new content
+    - `kept`: dictionaries of earlier runs; None where nothing is kept on this machine
     - `journal`: of what earlier runs have read that were killed; None where reading again costs little
     """
 
@@ -84,6 +86,7 @@ class ReadTools(Struct, frozen=True):
     bases: DeltaBases
     progress: Progress
     stop: Callable[[], None]
+    kept: dictionaries.KeptDictionaries | None = None
     journal: ReadJournal | None = None
     compression: Compression = Compression.FAST
 
@@ -95,9 +98,10 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
     results = ReadResults()
     remembered = {} if tools.journal is None else tools.journal.matching(scan, fresh, tools.known)
     files = _without(fresh, remembered)
+    profiling = table_profiles.TableProfiling(tools.reader, scan.table, files, tools.profiler, tools.stop)
     processes = _processes(tools, scan.table, fresh)
     try:
-        trained = _trained(tools, scan.table, files)
+        trained = _dictionaries(tools, scan.table, files)
         inflates = content_writer.inflates(tools.compression, tools.session.project)
         if processes is not None and processes.equip(trained, tools.compression, inflates=inflates):
             tools.session.packs.seal_with(processes)
@@ -123,8 +127,9 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
         of_content = item_classification.periods_of_contents(
             tools.reader, scan.table["path"], results, tools.options, tools.stop
         )
-        profiles = table_profiles.profile_tables(tools.reader, scan.table, results, tools.profiler, tools.stop)
+        profiles = profiling.finish(results)
     finally:
+        profiling.close()
         if processes is not None:  # without them, the manifest is made while the last packs are sealed
             tools.session.packs.finish_sealing()
             processes.close()
@@ -156,24 +161,46 @@ def _processes(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> WorkerProce
         return None
 
 
-def _trained(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> dict[str, dictionaries.TrainedDictionary]:
-    """Dictionaries for the groups of small files that gain from one. Those of large groups are stored before they are used."""
+_Dictionaries = dict[str, dictionaries.TrainedDictionary]
+
+
+def _dictionaries(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> _Dictionaries:
+    """For groups of small files: those that are trained in this run, and those of earlier runs for other groups."""
     if not tools.reader.reopens:
         return {}
     wanted = ((one.path, one.size) for one in file_reading.wanted_files(scan, fresh) if not tools.bases.has(one.path))
-    any_dictionary = INFLATED in tools.session.project.descriptor.features
-    candidates = dictionaries.groups_to_train(wanted, large_only=not any_dictionary)
-    key = tools.session.project.capability.chunk_id_key
+    groups = dictionaries.groups_of(wanted)
+    if not groups:
+        return {}
+    shares_packs = INFLATED in tools.session.project.descriptor.features
+    kept = tools.kept.load() if tools.kept is not None else {}
+    usable = {
+        name: replace(one, has_packs=not shares_packs)
+        for name, one in kept.items()
+        if dictionaries.file_group(name) in groups and tools.known.is_stored(one.chunk)
+    }
+    candidates = dictionaries.groups_to_train(groups, large_only=not shares_packs)
+    have_one = {dictionaries.file_group(name) for name in usable}
+    trained = _trained(tools, {name: one for name, one in candidates.items() if one.is_large or name not in have_one})
+    if trained and tools.kept is not None:
+        tools.kept.save(trained | kept)
+    return usable | trained
 
+
+def _trained(tools: ReadTools, candidates: Mapping[str, dictionaries.TrainingGroup]) -> _Dictionaries:
+    """Dictionaries for the groups that gain from a new one. Those of large groups are stored before they are used."""
+    if not candidates:
+        return {}
+    key = tools.session.project.capability.chunk_id_key
     inflates = content_writer.inflates(tools.compression, tools.session.project)
 
-    def train(name: str) -> dict[str, dictionaries.TrainedDictionary]:
+    def train(name: str) -> _Dictionaries:
         tools.stop()
         group = candidates[name]
         samples = [answer.data for answer in tools.reader.contents(group.paths) if isinstance(answer, Content)]
         return dictionaries.train_group(name, samples, key, is_large=group.is_large, inflates=inflates)
 
-    trained: dict[str, dictionaries.TrainedDictionary] = {}
+    trained: _Dictionaries = {}
     with ThreadPoolExecutor(content_writer.WORKERS, thread_name_prefix="train") as pool:
         for made in pool.map(train, candidates):
             trained |= made

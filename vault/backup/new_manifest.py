@@ -47,6 +47,7 @@ class Description(Struct, frozen=True):
     - `profiles`: of tables, by path
     - `anew`: whether items that were described before are described again, since the settings have changed
     - `doubtful`: takes the paths that can be read as several periods
+    - `before`: `item_classification.BEFORE` of rows that these options have described
     """
 
     options: item_classification.ClassifyOptions
@@ -54,12 +55,14 @@ class Description(Struct, frozen=True):
     profiles: dict[bytes, table_profiles.TableProfile]
     anew: bool
     doubtful: list[bytes] = field(default_factory=list)
+    before: pa.Table | None = None
 
 
 def new_rows(results: ReadResults, scan: pa.Table, shared: SharedColumns, description: Description) -> pa.Table:
     """Manifest rows of what was read. scan: `path`, `type` and `size` of the scan; `results` are empty afterwards."""
     rows = run_phase(lambda: results.take_table(scan, shared))
-    rows = item_classification.with_periods(rows, description.options, description.of_content, description.doubtful)
+    known = description.of_content, description.doubtful, description.before
+    rows = item_classification.with_periods(rows, description.options, *known)
     release_memory()
     return table_profiles.with_profiles(rows, description.profiles)
 

@@ -18,6 +18,7 @@ from vault.backup import (
     changes,
     comparison,
     delta_bases,
+    item_classification,
     lost_content,
     manifest_rows,
     manifest_writer,
@@ -27,6 +28,7 @@ from vault.backup.attribute_changes import AttributeChanges
 from vault.backup.base_snapshots import BaseSnapshots
 from vault.backup.comparison import Comparison
 from vault.backup.delta_bases import BaseFile, DeltaBases
+from vault.backup.dictionaries import KeptDictionaries
 from vault.backup.lost_content import LostContent
 from vault.backup.manifest_writer import ManifestTarget, StoredManifest
 from vault.backup.options import BackupOptions, Source
@@ -103,7 +105,7 @@ class NewSnapshot:
         self._taken_at = taken_at
         self._totals = SourceTotals.of(scan.table)
         self._same = 0
-        """How many items were read and have the content that they had."""
+        """How many items were read, not for lost content, and are what they were."""
         self._unseen = frozenset(scan.unlisted) | {problem.path for problem in scan.problems}
         self._base, unreadable = BaseSnapshots.choose(view, source.name, distrusted)
         self.problems: list[Problem] = [*scan.problems, *unreadable]
@@ -238,6 +240,7 @@ class NewSnapshot:
                 bases=bases,
                 progress=options.progress,
                 stop=options.stop,
+                kept=self._kept_dictionaries(),
                 journal=self._journal,
                 compression=options.compression,
             )
@@ -246,6 +249,12 @@ class NewSnapshot:
         self.problems += [problem for problem in new.problems if problem.path not in unlisted]
         self.grown = new.grown
         return new
+
+    def _kept_dictionaries(self) -> KeptDictionaries | None:
+        project = self._session.project
+        if self._options.cache is None:
+            return None
+        return KeptDictionaries(project, self._source.name, self._options.cache, self._options.compression)
 
     @contextmanager
     def _delta_bases(self, fresh: pa.Array, index: ChunkIndex) -> Iterator[DeltaBases]:
@@ -319,12 +328,21 @@ class NewSnapshot:
         last_seen = last.taken_at if last else None
         shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last_seen, self._scan.owners)
         description = new_manifest.Description(
-            source.classify_options, new.of_content, new.profiles, anew=self._described_anew, doubtful=self.doubtful
+            source.classify_options,
+            new.of_content,
+            new.profiles,
+            anew=self._described_anew,
+            doubtful=self.doubtful,
+            before=None if self._described_anew else self._base.last_manifest(item_classification.BEFORE),
         )
         rows = new_manifest.new_rows(new.results, self._scan.table, shared, description)
+        young = self._scan.table["path"].combine_chunks().take(reading.difference.young)
         self._scan.drop_rows()
         if "mtime" in self._scan.ignored:
-            rows, self._same = manifest_rows.with_versions_of(self._base.last_manifest(), rows)
+            rows, same = manifest_rows.with_versions_of(self._base.last_manifest(), rows)
+            self._same = max(0, same - reading.reread)
+        elif len(young):
+            rows, self._same = manifest_rows.with_young_versions(self._base.last_manifest(), rows, young, self._scan.ignored)
         unvanished = manifest_rows.Unvanished(new.failed, self._unseen)
         table = new_manifest.merge(rows, self._base, reading.difference, unvanished, shared)
         del rows
@@ -359,7 +377,7 @@ class NewSnapshot:
 
     def _counts(self, reading: _Reading, *, vanished: int, read_bytes: int, size: int) -> Counts:
         difference = reading.difference
-        same = max(0, self._same - reading.reread)
+        same = self._same
         return Counts(
             items=self._totals.items,
             files=self._totals.files,

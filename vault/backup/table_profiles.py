@@ -9,13 +9,17 @@ is decided by a hash of their paths, so that it is the same ones every time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
+import msgspec.msgpack
 from blake3 import blake3
 from msgspec import Struct
 
+from vault.backup import forked_task
+from vault.backup.forked_task import ForkedTask
 from vault.format.manifest import MOST_COLUMNS, SKETCH_SIZE
 from vault.problems import Problem
 
@@ -36,6 +40,9 @@ MOST_BYTES = 2 * 1024 * 1024
 
 WORKBOOK, WORKBOOKS = 4, frozenset({"ods", "xlsb", "xlsx"})
 """A compressed workbook counts so many times its size."""
+
+WORTH_A_PROCESS = 512 * 1024
+"""Of the same bytes, from which on a process of its own looks into tables: they take it 50 ms then, and to fork it 10 ms."""
 
 _HASH = 8
 _AT_ONCE = 4096
@@ -92,46 +99,102 @@ def remaining_share(old: TableProfile, new: TableProfile) -> float:
     return min(1.0, common / (1 + common) * (old.rows + (new.rows or 0)) / old.rows)
 
 
-def profile_tables(
-    reader: SourceReader, scan: pa.Table, results: ReadResults, profiler: Profiler | None, stop: Callable[[], None]
-) -> dict[bytes, TableProfile]:
-    """The profiles of tables among what was read, by path. scan: with `path` and `size`."""
+class TableProfiling:
+    """Profiles tables among what a run reads. Where there is enough to do, a process of its own looks meanwhile into those that
+    names of files speak for; at the end what is left is done of those that their contents speak for."""
+
+    def __init__(
+        self, reader: SourceReader, scan: pa.Table, rows: pa.Array, profiler: Profiler | None, stop: Callable[[], None]
+    ) -> None:
+        """scan: with `path` and `size` · rows: of it, that will be read · profiler: None where nothing can be profiled."""
+        self._reader = reader
+        self._scan = scan.select(["path", "size"])
+        self._profiler = profiler if reader.reopens else None
+        self._stop = stop
+        self._beside: ForkedTask | None = None
+        if self._profiler is not None and forked_task.is_possible():
+            self._begin(_by_name(self._scan, rows, self._profiler.formats), self._profiler)
+
+    def finish(self, results: ReadResults) -> dict[bytes, TableProfile]:
+        """The profiles, by path. results: what was read."""
+        if self._profiler is None or not len(results):
+            return {}
+        chosen = [one[:2] for one in _chosen(_by_content(self._scan, results, self._profiler.formats))]
+        found = {} if self._beside is None else _decoded(self._beside.result(self._stop))
+        profiles = {}
+        for path, format_ in chosen:
+            self._stop()
+            profile = found.get((path, format_)) or self._of(path, format_, self._profiler)
+            if profile is not None:
+                profiles[path] = profile
+        return profiles
+
+    def close(self) -> None:
+        """End what is still going on."""
+        if self._beside is not None:
+            self._beside.close()
+
+    def _begin(self, tables: Iterable[tuple[bytes, int, str]], profiler: Profiler) -> None:
+        chosen = list(_chosen(tables))
+        if sum(weight for _, _, weight in chosen) < WORTH_A_PROCESS:
+            return
+        found = ((path, format_, self._of(path, format_, profiler)) for path, format_, _ in chosen)
+        with suppress(OSError):  # there is no room for a process
+            self._beside = ForkedTask(lambda: msgspec.msgpack.encode([one for one in found if one[2] is not None]))
+
+    def _of(self, path: bytes, format_: str, profiler: Profiler) -> TableProfile | None:
+        """None: the file went meanwhile."""
+        file = self._reader.open_large(path)
+        if isinstance(file, Problem):
+            return None
+        with file:
+            return profiler.of(file.descriptor, format_)
+
+
+def _decoded(found: bytes | None) -> dict[tuple[bytes, str], TableProfile]:
+    """What a process has found; nothing where it came to no end."""
+    if found is None:
+        return {}
+    profiles = msgspec.msgpack.decode(found, type=list[tuple[bytes, str, TableProfile]])
+    return {(path, format_): one for path, format_, one in profiles}
+
+
+def _by_name(scan: pa.Table, rows: pa.Array, formats: Collection[str]) -> Iterator[tuple[bytes, int, str]]:
+    """Path, bytes and format of each row that its name calls a table, a few thousand at a time as Python objects."""
+    known = {name.encode(): name for name in formats}
+    paths, sizes = scan["path"].combine_chunks(), scan["size"].combine_chunks()
+    for start in range(0, len(rows), _AT_ONCE):
+        part = rows.slice(start, _AT_ONCE)
+        for path, size in zip(paths.take(part).to_pylist(), sizes.take(part).to_pylist(), strict=True):
+            format_ = known.get(path.rpartition(b".")[2].lower())
+            if format_ is not None and 0 < size <= LARGEST:
+                yield path, size, format_
+
+
+def _by_content(scan: pa.Table, results: ReadResults, formats: Collection[str]) -> Iterator[tuple[bytes, int, str]]:
+    """The same of what was read, by what it was found to be."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if profiler is None or not len(results) or not reader.reopens:
-        return {}
     read = results.formats()
-    read = read.filter(pc.is_in(read["format"], value_set=pa.array(sorted(profiler.formats), pa.string())))
+    read = read.filter(pc.is_in(read["format"], value_set=pa.array(sorted(formats), pa.string())))
     sizes = scan["size"].combine_chunks().take(read["row"].combine_chunks())
     read = read.append_column("size", sizes).filter(pc.and_(pc.greater(sizes, 0), pc.less_equal(sizes, LARGEST)))
-    profiles = {}
-    for path, format_ in _chosen(_rows(scan["path"].combine_chunks(), read)):
-        stop()
-        file = reader.open_large(path)
-        if isinstance(file, Problem):
-            continue  # it went meanwhile
-        with file:
-            profiles[path] = profiler.of(file.descriptor, format_)
-    return profiles
-
-
-def _rows(paths: pa.Array, read: pa.Table) -> Iterator[tuple[bytes, int, str]]:
-    """Path, bytes and format of each table, a few thousand at a time as Python objects. paths: of the scan · read: `row` of it,
-    `size` and `format`."""
+    paths = scan["path"].combine_chunks()
     for batch in read.select(["row", "size", "format"]).to_batches(max_chunksize=_AT_ONCE):
-        rows, sizes, formats = batch.columns
-        yield from zip(paths.take(rows).to_pylist(), sizes.to_pylist(), formats.to_pylist(), strict=True)
+        rows, known, names = batch.columns
+        yield from zip(paths.take(rows).to_pylist(), known.to_pylist(), names.to_pylist(), strict=True)
 
 
-def _chosen(tables: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, str]]:
-    """The tables that are profiled. tables: path, bytes, format."""
+def _chosen(tables: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, str, int]]:
+    """The tables that are profiled, each with what it counts. tables: path, bytes, format."""
     left = MOST_BYTES
     for path, size, format_ in nsmallest(MOST_TABLES, tables, key=lambda one: blake3(one[0]).digest(_HASH)):
-        left -= size * WORKBOOK if format_ in WORKBOOKS else size
+        weight = size * WORKBOOK if format_ in WORKBOOKS else size
+        left -= weight
         if left < 0:
             return
-        yield path, format_
+        yield path, format_, weight
 
 
 def with_profiles(table: pa.Table, profiles: Mapping[bytes, TableProfile]) -> pa.Table:

@@ -265,12 +265,20 @@ def at(records: Sequence[Record], moment: datetime | None) -> list[Record]:
     return [one for found in newest for one in found]
 
 
-def read_manifest(reader: MetaReader, one: Record, *, columns: list[str] | None = None) -> pa.Table:
-    """The table of a snapshot's items, or the named columns of it. Raises `Damaged`."""
-    what = f"the manifest of snapshot {one.id}"
-    if columns is None or one.manifest.length < WORTH_PICKING:
-        return manifest.decode(reader.read(one.manifest, what), columns=columns)
-    return manifest.decode(reader.open(one.manifest, what), columns=columns)
+def read_manifest(
+    reader: MetaReader, one: Record, *, columns: list[str] | None = None, kept: dict[str, bytearray] | None = None
+) -> pa.Table:
+    """The table of a snapshot's items, or the named columns of it. kept: bytes of manifests by snapshot, for whoever asks more
+    than once; those that are not worth picking columns out of are added. Raises `Damaged`."""
+    what, small = f"the manifest of snapshot {one.id}", one.manifest.length < WORTH_PICKING
+    if columns is not None and not small:
+        return manifest.decode(reader.open(one.manifest, what), columns=columns)
+    data = kept.get(one.id) if kept is not None else None
+    if data is None:
+        data = reader.read(one.manifest, what)
+        if kept is not None and small:
+            kept[one.id] = data
+    return manifest.decode(data, columns=columns)
 
 
 def newest_readable(reader: MetaReader, records: Iterable[Record], one: Record, distrusted: Collection[str]) -> Record | None:

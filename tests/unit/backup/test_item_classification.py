@@ -93,6 +93,35 @@ def test_a_name_that_says_its_period_in_several_ways_is_reported(tmp_path: Path)
     assert run.back_up(project, source, run.BackupOptions()).doubtful == (), "nothing was described"
 
 
+def test_a_file_that_changes_keeps_what_its_name_said_and_names_are_read_for_new_ones_alone(tmp_path: Path) -> None:
+    files = {"2024-05-17.csv": b"a\n", "20240517_calls_20240603.csv": b"a\n", "calls.csv": b"a\n", "none.txt": b"a\n"}
+    folder = write_tree(tmp_path / "source", files)
+    found = {"calls.csv": Period(0, 3_600_000_000)}
+
+    def content(descriptor: int, format_: str) -> Period | None:
+        return found.get(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    project, options = made_on(MemoryStore()), ClassifyOptions(KYIV, content=content, content_key="time")
+    _, before = taken(project, folder, options)
+    write_tree(folder, dict.fromkeys(files, b"a,b\n") | {"2024-06-18.csv": b"a\n"})
+    os.utime(folder / "none.txt", ns=(0, 1_700_000_000_000_000_000))
+    found["calls.csv"] = Period(3_600_000_000, 7_200_000_000)
+    source = run.Source.of_folder("reports", "reports", os.fsencode(folder), Rules(), options)
+    report = run.back_up(project, source, run.BackupOptions())
+    assert report.doubtful == (), "that was said when it was described"
+    table = snapshots.read_manifest(MetaReader(project, ChunkIndex.load(project)), report.record)
+    rows = {row["path"].decode().removeprefix("reports/"): row for row in table.to_pylist()}
+    assert report.record.counts.changed == len(files) + 1, "the folder is another one, too"
+    for name in ("2024-05-17.csv", "20240517_calls_20240603.csv"):
+        assert told(rows[name]) == told(before[name]) and rows[name]["period_origin"] == "name"
+    assert told(rows["calls.csv"]) == (datetime(1970, 1, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, 2, tzinfo=UTC), "content")
+    assert rows["none.txt"]["period_origin"] == "mtime" and told(rows["none.txt"]) != told(before["none.txt"])
+    assert rows["2024-06-18.csv"]["period_origin"] == "name"
+    anew = ClassifyOptions(ZoneInfo("UTC"), content=content, content_key="time")
+    _, described = taken(project, folder, anew)
+    assert told(described["2024-05-17.csv"])[0] == datetime(2024, 5, 17, tzinfo=UTC), "other settings read every name again"
+
+
 def test_a_folder_has_the_period_of_its_name_and_none_of_its_time(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "source", {"2024-05/": b"", "odd/": b""})
     _, rows = taken(made_on(MemoryStore()), folder, ClassifyOptions(KYIV))

@@ -10,12 +10,24 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
+from tests.support import independent_reader
 from tests.support.dying import DyingStore, PowerCut
-from tests.support.places import back_up, checked, chunks_in_packs, copied, made_on, restore, through, tiny_descriptor
+from tests.support.places import (
+    back_up,
+    checked,
+    chunks_in_packs,
+    copied,
+    identity,
+    made_on,
+    restore,
+    through,
+    tiny_descriptor,
+)
 from tests.support.randomness import SeededChance
 from tests.support.trees import contents, look_at, write_tree
 from vault.backup import dictionaries
 from vault.backup.content_writer import store_dictionaries
+from vault.backup.run import BackupOptions
 from vault.errors import Damaged
 from vault.format.chunks import ChunkerParams, chunk_id
 from vault.format.descriptor import INFLATED
@@ -259,3 +271,67 @@ def test_power_may_fail_while_packs_of_small_groups_are_stored(
         restore(after, tmp_path / f"back {lives}")
         assert look_at(tmp_path / f"back {lives}" / "reports") == look_at(folder)
     assert lives > 6
+
+
+def an_hour(project: Project, folder: Path, cache: Path | None, first: int) -> int:
+    """Five new reports, too few for a dictionary, and a backup; gives the bytes of frames that it stored."""
+    write_tree(folder, {f"report {number}.csv": report(number) for number in range(first, first + 5)})
+    before = frames(project)
+    assert back_up(project, folder, BackupOptions(cache=cache)).problems == ()
+    return frames(project) - before
+
+
+def frames(project: Project) -> int:
+    """Bytes of all frames of content."""
+    return sum(ChunkIndex.load(project, tier=CONTENT_TIER).table["stored"].to_pylist())
+
+
+@pytest.mark.parametrize("features", [(), (INFLATED,)])
+def test_few_new_files_take_the_dictionary_that_this_machine_has_kept(
+    features: tuple[str, ...], folder: Path, tmp_path: Path
+) -> None:
+    cutting = ChunkerParams(8192, 16_384, 32_768)
+    project = made_on(MemoryStore(), replace(tiny_descriptor(pack=4000), content=cutting, features=features))
+    cache = tmp_path / "cache"
+    an_hour(project, folder, cache, COUNT)
+    without, with_kept = an_hour(project, folder, None, COUNT + 5), an_hour(project, folder, cache, COUNT + 10)
+    assert with_kept < 0.8 * without
+    dictionary_of(project)
+    (file,) = (path for path in (cache / "dictionaries").rglob("*") if path.is_file())
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert report(3)[:40] not in file.read_bytes(), "it is sealed"
+    assert checked(project).sound
+    restore(project, tmp_path / "back")
+    assert look_at(tmp_path / "back/reports") == look_at(folder)
+    objects = {one.name: bytes(project.store.get(one.name)) for one in project.store.list("")}
+    (given,) = independent_reader.read(objects, identity().encode()).values()
+    newest = max(given.snapshots.values(), key=len)
+    assert {path.removeprefix("reports/"): data for path, data in newest.items()} == contents(folder)
+
+
+def test_a_kept_dictionary_that_somebody_has_changed_or_that_is_stored_no_more_is_not_used(
+    project: Project, folder: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    an_hour(project, folder, cache, COUNT)
+    (file,) = (path for path in (cache / "dictionaries").rglob("*") if path.is_file())
+    kept = file.read_bytes()
+    for spoilt in (b"", kept[:-1], project.seal_catalogue(b"\x91\xc0"), project.seal_catalogue(_other_content(project, kept))):
+        file.write_bytes(spoilt)
+        assert dictionaries.KeptDictionaries(project, "reports", cache).load() == {}
+    file.write_bytes(kept)
+    used = dictionary_of(project)
+    others = [row for row in ChunkIndex.load(project, tier=CONTENT_TIER).table.to_pylist() if row["chunk"] == used]
+    for row in others:
+        project.store.delete(pack_name(project.id, CONTENT_TIER, row["pack"]))
+    assert back_up(project, folder, BackupOptions(cache=cache)).problems == ()
+    an_hour(project, folder, cache, COUNT + 5)
+    restore(project, tmp_path / "back")
+    assert look_at(tmp_path / "back/reports") == look_at(folder)
+
+
+def _other_content(project: Project, kept: bytes) -> bytes:
+    """The kept file's plain bytes with another byte in the middle of the dictionary."""
+    plain = bytearray(project.open_catalogue(kept))
+    plain[len(plain) // 2] ^= 1
+    return bytes(plain)
