@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 from msgspec import Struct
 
+from vault.format import parquet
 from vault.format.manifest import MOST_COLUMNS, SKETCH_SIZE
 from vault.problems import Problem
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from vault.backup.read_results import ReadResults
     from vault.source.contract import SourceReader
+
+MANY = 1 << 17
+"""Rows of a manifest, from which on those without a profile take no room: 48 MB of a million. Of fewer, pages would be cut
+elsewhere than in the manifests before."""
 
 MOST_TABLES = 256
 """Tables that one run profiles."""
@@ -144,7 +149,15 @@ def with_profiles(table: pa.Table, profiles: Mapping[bytes, TableProfile]) -> pa
     kind = table.schema.field("profile")
     values = pa.array([_as_row(one) for one in profiles.values()], kind.type)
     places = pc.index_in(table["path"], value_set=pa.array(list(profiles), pa.binary())).combine_chunks()
-    return table.set_column(table.schema.get_field_index("profile"), kind, values.take(places))
+    place = table.schema.get_field_index("profile")
+    if len(table) < MANY:
+        return table.set_column(place, kind, values.take(places))
+    parts, end = [], 0
+    for row in pc.indices_nonzero(pc.is_valid(places)).to_pylist():  # few: what lies between them takes no room
+        parts += [*parquet.repeated(pa.scalar(None, kind.type), row - end).chunks, values.take(places.slice(row, 1))]
+        end = row + 1
+    parts += parquet.repeated(pa.scalar(None, kind.type), len(table) - end).chunks
+    return table.set_column(place, kind, pa.chunked_array(parts, kind.type))
 
 
 def _as_row(one: TableProfile) -> dict[str, object]:
