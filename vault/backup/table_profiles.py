@@ -9,7 +9,7 @@ is decided by a hash of their paths, so that it is the same ones every time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
@@ -101,17 +101,10 @@ def profile_tables(
     reader: SourceReader, scan: pa.Table, results: ReadResults, profiler: Profiler | None, stop: Callable[[], None]
 ) -> dict[bytes, TableProfile]:
     """The profiles of tables among what was read, by path. scan: with `path` and `size`."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     if profiler is None or not len(results) or not reader.reopens:
         return {}
-    read = results.formats()
-    read = read.filter(pc.is_in(read["format"], value_set=pa.array(sorted(profiler.formats), pa.string())))
-    sizes = scan["size"].combine_chunks().take(read["row"].combine_chunks())
-    read = read.append_column("size", sizes).filter(pc.and_(pc.greater(sizes, 0), pc.less_equal(sizes, LARGEST)))
     profiles = {}
-    for path, format_ in _chosen(_rows(scan["path"].combine_chunks(), read)):
+    for path, format_ in _chosen(_tables(scan, results.formats(), profiler.formats)):
         stop()
         file = reader.open_large(path)
         if isinstance(file, Problem):
@@ -121,12 +114,19 @@ def profile_tables(
     return profiles
 
 
-def _rows(paths: pa.Array, read: pa.Table) -> Iterator[tuple[bytes, int, str]]:
-    """Path, bytes and format of each table, a few thousand at a time as Python objects. paths: of the scan · read: `row` of it,
-    `size` and `format`."""
-    for batch in read.select(["row", "size", "format"]).to_batches(max_chunksize=_AT_ONCE):
-        rows, sizes, formats = batch.columns
-        yield from zip(paths.take(rows).to_pylist(), sizes.to_pylist(), formats.to_pylist(), strict=True)
+def _tables(scan: pa.Table, read: pa.Table, formats: Collection[str]) -> Iterator[tuple[bytes, int, str]]:
+    """Path, bytes and format of each table that may be profiled, a few thousand at a time. read: `row` of the scan and
+    `format`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    paths, sizes, known = scan["path"].combine_chunks(), scan["size"].combine_chunks(), pa.array(sorted(formats), pa.string())
+    for batch in read.to_batches(max_chunksize=_AT_ONCE):
+        batch = batch.filter(pc.is_in(batch["format"], value_set=known))
+        size = sizes.take(batch["row"])
+        fits = pc.and_(pc.greater(size, 0), pc.less_equal(size, LARGEST))
+        rows, size, names = (column.filter(fits) for column in (batch["row"], size, batch["format"]))
+        yield from zip(paths.take(rows).to_pylist(), size.to_pylist(), names.to_pylist(), strict=True)
 
 
 def _chosen(tables: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, str]]:
