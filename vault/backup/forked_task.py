@@ -25,6 +25,10 @@ from threading import enumerate as all_threads
 POLL = 0.05
 """Seconds after which whoever waits looks whether it should stop."""
 
+PATIENCE = 400
+"""Polls without a byte after which the task is given up: 20 s, where the longest takes one. A library may have had a lock of its
+own at the moment of the fork."""
+
 HARMLESS = frozenset({"progress"})
 """Threads of this program, by name, that may go on at the moment of a fork."""
 
@@ -59,12 +63,14 @@ class ForkedTask:
         os.close(theirs)
 
     def result(self, stop: Callable[[], None]) -> bytes | None:
-        """What the task gives; None where its process ended before it. stop: called often; what it raises comes out."""
-        data = bytearray()
+        """What the task gives; None where its process ended before it, or does nothing any more. stop: called often; what it
+        raises comes out."""
+        data, waited = bytearray(), 0
         try:
-            while True:
+            while waited < PATIENCE:
                 if not select.select([self._answer], [], [], POLL)[0]:
                     stop()
+                    waited += 1
                     continue
                 piece = os.read(self._answer, _PIECE)
                 if not piece:

@@ -129,10 +129,12 @@ def periods_of_contents(
     if options.content is None or not len(results) or not reader.reopens:
         return {}
     found = results.formats()
-    found = found.filter(pc.is_valid(found["format"]))
     finders, periods = _finders(options), {}
     for at in range(0, len(found), _ROWS):
         some = found.slice(at, _ROWS)
+        some = some.filter(pc.is_valid(some["format"]))
+        if not len(some):
+            continue
         named = paths.take(some["row"])
         mute = pc.is_null(_named(named, finders)[2])
         for path, format_ in zip(named.filter(mute).to_pylist(), some["format"].filter(mute).to_pylist(), strict=True):

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from vault.backup import forked_task
 from vault.backup.forked_task import ForkedTask
+from vault.format import parquet
 from vault.format.manifest import MOST_COLUMNS, SKETCH_SIZE
 from vault.problems import Problem
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
     from vault.backup.read_results import ReadResults
     from vault.source.contract import SourceReader
+
+MANY = 1 << 17
+"""Rows of a manifest, from which on those without a profile take no room: 48 MB of a million. Of fewer, pages would be cut
+elsewhere than in the manifests before."""
 
 MOST_TABLES = 256
 """Tables that one run profiles."""
@@ -176,14 +181,13 @@ def _by_content(scan: pa.Table, results: ReadResults, formats: Collection[str]) 
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    read = results.formats()
-    read = read.filter(pc.is_in(read["format"], value_set=pa.array(sorted(formats), pa.string())))
-    sizes = scan["size"].combine_chunks().take(read["row"].combine_chunks())
-    read = read.append_column("size", sizes).filter(pc.and_(pc.greater(sizes, 0), pc.less_equal(sizes, LARGEST)))
-    paths = scan["path"].combine_chunks()
-    for batch in read.select(["row", "size", "format"]).to_batches(max_chunksize=_AT_ONCE):
-        rows, known, names = batch.columns
-        yield from zip(paths.take(rows).to_pylist(), known.to_pylist(), names.to_pylist(), strict=True)
+    paths, sizes, known = scan["path"].combine_chunks(), scan["size"].combine_chunks(), pa.array(sorted(formats), pa.string())
+    for batch in results.formats().to_batches(max_chunksize=_AT_ONCE):
+        batch = batch.filter(pc.is_in(batch["format"], value_set=known))
+        size = sizes.take(batch["row"])
+        fits = pc.and_(pc.greater(size, 0), pc.less_equal(size, LARGEST))
+        rows, size, names = (column.filter(fits) for column in (batch["row"], size, batch["format"]))
+        yield from zip(paths.take(rows).to_pylist(), size.to_pylist(), names.to_pylist(), strict=True)
 
 
 def _chosen(tables: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, str, int]]:
@@ -207,7 +211,15 @@ def with_profiles(table: pa.Table, profiles: Mapping[bytes, TableProfile]) -> pa
     kind = table.schema.field("profile")
     values = pa.array([_as_row(one) for one in profiles.values()], kind.type)
     places = pc.index_in(table["path"], value_set=pa.array(list(profiles), pa.binary())).combine_chunks()
-    return table.set_column(table.schema.get_field_index("profile"), kind, values.take(places))
+    place = table.schema.get_field_index("profile")
+    if len(table) < MANY:
+        return table.set_column(place, kind, values.take(places))
+    parts, end = [], 0
+    for row in pc.indices_nonzero(pc.is_valid(places)).to_pylist():  # few: what lies between them takes no room
+        parts += [*parquet.repeated(pa.scalar(None, kind.type), row - end).chunks, values.take(places.slice(row, 1))]
+        end = row + 1
+    parts += parquet.repeated(pa.scalar(None, kind.type), len(table) - end).chunks
+    return table.set_column(place, kind, pa.chunked_array(parts, kind.type))
 
 
 def _as_row(one: TableProfile) -> dict[str, object]:

@@ -6,7 +6,7 @@ writer's question whether a chunk is stored already, see `sorted_index`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -69,23 +69,26 @@ class ChunkIndex(Struct, frozen=True):
             rows = rows.filter(pc.is_in(rows["chunk"], value_set=contiguous(chunks)))
         return rows.take(pc.index_in(contiguous(chunks), value_set=contiguous(rows["chunk"])))
 
-    def rows_of(self, chunks: pa.Array) -> pa.Array:
-        """The number of a row of each of `chunks` (none of them null), null for one that is in no segment. For a million of
-        them: they are looked up by their first eight bytes, which takes a third of the memory, and compared as a whole then."""
+    def rows_of(self, parts: Callable[[], Iterable[pa.Array]]) -> Iterator[pa.Array]:
+        """The number of a row of each chunk, null for one that is in no segment. parts: gives their ids, none of them null, in
+        as many parts as come back; it is called twice. For a million of them: they are looked up by their first eight bytes,
+        which takes a third of the memory, and compared as a whole then."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         known = self.table["chunk"]
-        prefixes = [_prefixes(part) for part in known.chunks if len(part)]
-        rows = pc.index_in(_prefixes(chunks), value_set=pa.concat_arrays(prefixes or [pa.array([], pa.uint64())]))
-        parts = []
-        for at in range(0, len(chunks), _COMPARED_AT_ONCE):
-            some, places = chunks.slice(at, _COMPARED_AT_ONCE), rows.slice(at, _COMPARED_AT_ONCE)
+        none = pa.array([], pa.uint64())
+        prefixes = pa.concat_arrays([none, *(_prefixes(part) for part in known.chunks if len(part))])
+        rows = pc.index_in(pa.concat_arrays([none, *map(_prefixes, parts())]), value_set=prefixes)
+        del prefixes
+        end = 0
+        for some in parts():
+            places = rows.slice(end, len(some))
+            end += len(some)
             differ = pc.fill_null(pc.not_equal(contiguous(known.take(places)), some), fill_value=False)
             if pc.any(differ).as_py():  # two with the same first bytes
                 places = pc.if_else(differ, pc.index_in(some, value_set=contiguous(known)), places)
-            parts.append(places)
-        return pa.concat_arrays(parts) if parts else rows
+            yield places
 
     def of_tier(self, tier: int) -> ChunkIndex:
         """The rows of one tier."""
@@ -168,13 +171,12 @@ def _segment_or_problem(project: Project, name: str, tier: int | None) -> pa.Tab
         return Problem(name.encode(), "damaged-index", f"an index segment cannot be used: {error}")
 
 
-_COMPARED_AT_ONCE = 1 << 16
-
-
 def _prefixes(ids: pa.Array) -> pa.Array:
     """The first eight bytes of each id, as a number."""
     import pyarrow as pa
 
+    if not len(ids):
+        return pa.array([], pa.uint64())
     words = memoryview(ids.buffers()[1]).cast("B").cast("Q")
     step = ID_SIZE // 8
     picked = words[ids.offset * step : (ids.offset + len(ids)) * step : step].tobytes()

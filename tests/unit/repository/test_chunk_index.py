@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vault.format import index as segments
-from vault.repository import chunk_index
 from vault.repository.chunk_index import ChunkIndex
 
 ids = st.builds(lambda first, last: bytes(7) + bytes([first]) + bytes(23) + bytes([last]), st.integers(0, 3), st.integers(0, 3))
@@ -36,7 +34,6 @@ def test_a_chunk_is_found_in_its_own_row_however_others_begin(
     index = index_of(known)
     flat = [chunk for some in known for chunk in some]
     chunks = pa.array([b"\xff" * 32, *wanted], pa.binary(32)).slice(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunk_index, "_COMPARED_AT_ONCE", at_once)
-        rows = index.rows_of(chunks).to_pylist()
+    parts = [chunks.slice(at, at_once) for at in range(0, len(chunks), at_once)]
+    rows = [row for part in index.rows_of(lambda: parts) for row in part.to_pylist()]
     assert [None if row is None else flat[row] for row in rows] == [one if one in flat else None for one in wanted]

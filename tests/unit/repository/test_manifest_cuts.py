@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
+from vault.backup import table_profiles
+from vault.backup.table_profiles import TableProfile
 from vault.errors import StorageError
 from vault.format import manifest, parquet
 from vault.format.chunks import ChunkerParams, cut
@@ -120,3 +122,16 @@ def test_columns_of_one_value_take_the_room_of_a_block_and_give_the_same_bytes(
     if block == 100:
         assert len({chunk.buffers()[1].address for chunk in small["mode"].chunks}) == 1
     assert parquet.repeated(pa.scalar("x"), 0).to_pylist() == []
+
+
+@pytest.mark.parametrize("many", [1, 1 << 17])
+def test_rows_have_the_profiles_of_their_paths_however_many_there_are(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_profiles, "MANY", many)
+    monkeypatch.setattr(parquet, "ROWS_OF_ONE_VALUE", 7)
+    table = hourly(50, lambda _: False)
+    paths = table["path"].to_pylist()
+    profiles = {paths[row]: TableProfile(row, (1, 2), (row, 0), bytes(32)) for row in (0, 1, 20, 49)}
+    found = table_profiles.with_profiles(table, profiles)
+    rows = [table_profiles.from_row(row) for row in found["profile"].to_pylist()]
+    assert rows == [profiles.get(path) for path in paths]
+    assert manifest.decode(manifest.encode(found)).equals(found)
