@@ -130,6 +130,30 @@ def test_what_is_signed_of_a_short_body_is_its_own_hash_whatever_its_checksum_sa
     store.close()
 
 
+@pytest.mark.parametrize("size", [0, 100, 3 << 20])
+@pytest.mark.parametrize("turned_away", [False, True])
+def test_a_view_of_memory_is_sent_as_it_is_and_once_more_where_the_bucket_is_elsewhere(
+    weed_endpoint: str, size: int, *, turned_away: bool
+) -> None:
+    sent: list[Any] = []
+
+    def again(attempts: int, **_: object) -> int | None:
+        return 0 if turned_away and len(sent) == 1 else None  # as for a redirect to another region
+
+    store = S3Store(BUCKET, f"view-{size}-{turned_away}", S3Options(endpoint=weed_endpoint), checksum="both")
+    events = _settings(store._client).events
+    events.register("before-send.s3.PutObject", lambda request, **_: sent.append(request.body))
+    events.register("needs-retry.s3.PutObject", again)
+    body = hashlib.shake_256(b"view").digest(size)
+    place = bytearray(b"before" + body + b"after")
+    view = memoryview(place)[6 : 6 + size]
+    store.put("view", view)
+    assert store.get("view") == body
+    assert len(sent) == (2 if turned_away else 1)
+    assert not size or sent[0] is view or memoryview(sent[0]).obj is place
+    store.close()
+
+
 def _text(header: str | bytes) -> str:
     return header.decode() if isinstance(header, bytes) else header
 

@@ -20,7 +20,7 @@ from vault.storage.bucket_facts import BucketFacts
 from vault.storage.contract import Buffer, Checksum, ObjectInfo
 from vault.storage.object_names import is_name, validate, validate_folder
 from vault.storage.s3_body import read_object, read_range
-from vault.storage.s3_client import Answer, S3Client, S3Options, make_client
+from vault.storage.s3_client import Answer, S3Client, S3Options, ViewedBody, make_client
 from vault.storage.s3_errors import s3_errors, status_of
 from vault.storage.s3_locks import S3Locks, lock_errors
 from vault.storage.s3_requests import listing_pages, md5_checksum, sha256_checksum
@@ -149,8 +149,7 @@ class S3Store:
     def _upload(self, verb: str, name: str, data: Buffer, extra: dict[str, str]) -> None:
         key = self._key(name)
         view = bounded(name, data)
-        # botocore takes bytes and bytearrays; a file-like view would cost an Expect round trip and 16 KiB writes
-        body = data if isinstance(data, bytes | bytearray) else bytes(view)
+        body = ViewedBody(view) if isinstance(data, memoryview) else data
         lock = self._locks.of_upload(name)
         if lock or self._wants_md5:
             extra |= _md5(data)
@@ -162,6 +161,9 @@ class S3Store:
                 raise
             raise StorageError(f"cannot write {name}: the store answered 412 to a plain write") from error
         except StorageError as error:
+            if isinstance(body, ViewedBody) and type(error.__cause__).__name__ == "UnseekableStreamError":
+                self._upload(verb, name, bytes(view), extra)  # the bucket is elsewhere
+                return
             if "ContentMD5" in extra or "Content-MD5" not in str(error):
                 raise
             self._wants_md5 = True  # the bucket locks by itself what is written, and S3 then demands it

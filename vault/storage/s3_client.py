@@ -120,6 +120,15 @@ def _let_go_of_connections(client: weakref.ref[Any]) -> None:
         found.close()  # it can be used again
 
 
+class ViewedBody(io.BytesIO):
+    """Stands for memory that botocore takes no view of, and that is sent out of its place all the same. It can be sent once:
+    where the store asks for it somewhere else, botocore's `UnseekableStreamError` is raised."""
+
+    def __init__(self, whole: memoryview) -> None:
+        super().__init__()
+        self.whole = whole
+
+
 def _send_at_once(params: dict[str, Any], **_: object) -> None:
     """Send a body with one call, and ask beforehand whether it is welcome only where it is long.
 
@@ -128,7 +137,7 @@ def _send_at_once(params: dict[str, Any], **_: object) -> None:
     """
     body = params.get("body")
     if isinstance(body, io.BytesIO):
-        params["body"] = body.getvalue()
+        params["body"] = body.whole if isinstance(body, ViewedBody) else body.getvalue()
         if len(params["body"]) < _WORTH_ASKING:
             params["headers"].pop("Expect", None)
 
