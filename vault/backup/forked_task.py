@@ -26,8 +26,8 @@ POLL = 0.05
 """Seconds after which whoever waits looks whether it should stop."""
 
 PATIENCE = 400
-"""Polls without a byte after which the task is given up: 20 s, where the longest takes one. A library may have had a lock of its
-own at the moment of the fork."""
+"""Polls without a byte after which the task is given up: 20 s, where the longest takes one. A library may have had a lock of
+its own at the moment of the fork."""
 
 HARMLESS = frozenset({"progress"})
 """Threads of this program, by name, that may go on at the moment of a fork."""
