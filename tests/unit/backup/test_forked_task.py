@@ -135,6 +135,11 @@ def test_nothing_is_forked_while_other_threads_run_or_by_another_thread() -> Non
 @FORKS
 def test_a_process_that_does_nothing_any_more_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forked_task, "PATIENCE", 3)
-    task = ForkedTask(lambda: bytes(time.sleep(600) or 0))
+
+    def hang() -> bytes:
+        time.sleep(600)
+        return b""
+
+    task = ForkedTask(hang)
     assert task.result(lambda: None) is None
     assert task._child == 0, "it is waited for"
