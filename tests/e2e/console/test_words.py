@@ -202,6 +202,7 @@ STANDING = {
     "runs of one job": "/projects/acme/runs?job=backup%20reports",
     "flagged snapshots": "/projects/acme/flagged",
     "retention": "/projects/acme/retention",
+    "retention of a copy": "/copies/offsite/retention",
     "retention on a day": "/projects/acme/retention?on=2099-01-01",
     "erasing": "/projects/acme/erase",
     "an act of destruction": "/projects/zarya/erasure",
@@ -225,7 +226,7 @@ STANDING = {
 IN_ENGLISH = frozenset(
     (
         *("watching", "a project watched", "flagged snapshots", "holds", "retention", "retention on a day", "other rules"),
-        *("erasing", "a moment that is none"),
+        *("retention of a copy", "erasing", "a moment that is none"),
     )
 )
 """Pages that also have sentences of the library, each beneath words of the language: what was found about a flagged snapshot,
