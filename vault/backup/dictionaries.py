@@ -159,8 +159,8 @@ def _pays(samples: list[bytes], dictionary: frames.Dictionary, data: bytes) -> b
 
 
 class KeptDictionaries:
-    """The dictionaries of a source in a file of the cache. folder: of the repository's cache · compression: those of another one
-    are others, since they are of other forms."""
+    """The dictionaries of a source in a file of the cache. folder: of the repository's cache · compression: each has its own,
+    since they are of other forms."""
 
     def __init__(
         self, project: Project, source: str, folder: Path, compression: frames.Compression = frames.Compression.FAST
