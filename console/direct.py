@@ -10,6 +10,7 @@ from the connection, closes it, and sends what ends the answer.
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import sys
@@ -124,7 +125,9 @@ class DirectOffer:
         encrypted = transport.get_extra_info("sslcontext") is not None
         if encrypted or found is None or transport.is_closing() or transport.get_write_buffer_size():
             return None
-        return DirectConnection(found.dup(), chunked=chunked)
+        own = socket.socket(found.family, found.type, found.proto, fileno=os.dup(found.fileno()))  # not counted as another one
+        own.settimeout(0)
+        return DirectConnection(own, chunked=chunked)
 
     def count(self, size: int) -> None:
         """So many bytes of a body of known length were sent: the protocol must know before it may end the answer."""
