@@ -158,7 +158,8 @@ def test_what_cannot_be_read_any_more_is_given_up(tmp_path: Path, part: str) -> 
     world = world_of(tmp_path, cached=False)
     forget.forget(world.project, [snapshots.read_all(world.project)[0].id], reason="a test")
     marks.write(world.project, [bytes(32)])
-    world.hurt(flipped, world.names(part)[-1:])
+    found = world.names(part)
+    world.hurt(flipped, found if part == "meta" else found[-1:])  # of the catalogue one pack is the forgotten snapshot's alone
     options = world.options(live=False)
     plan = world.plan(options)
     assert plan.unrepaired and all(one.drop for one in plan.unrepaired)

@@ -179,7 +179,8 @@ def _dictionaries(tools: ReadTools, scan: pa.Table, fresh: pa.Array) -> _Diction
         for name, one in kept.items()
         if dictionaries.file_group(name) in groups and tools.known.is_stored(one.chunk)
     }
-    candidates = dictionaries.groups_to_train(groups, large_only=not shares_packs)
+    near = type(tools.reader) is Reader  # elsewhere samples come over a network, once more than they must
+    candidates = dictionaries.groups_to_train(groups, large_only=not shares_packs or not near)
     have_one = {dictionaries.file_group(name) for name in usable}
     trained = _trained(tools, {name: one for name, one in candidates.items() if one.is_large or name not in have_one})
     if trained and tools.kept is not None:
