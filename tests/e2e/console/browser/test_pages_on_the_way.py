@@ -204,6 +204,10 @@ def test_what_a_copy_keeps_and_the_request_for_rules_that_keep_less(olena: Chrom
 
 
 def test_a_task_that_failed_and_is_done_again(desk: Desk, olena: Chromium) -> None:
+    olena.open("/projects/acme/export?plan=1&periods=2025")  # the folder is made with the first file
+    olena.fill("reason", "audit 17")
+    olena.press("Make the bag")
+    wait(olena, "The bag is whole.")
     (files,) = (one for one in desk.folder.rglob("console-files") if one.is_dir())
     kept = files.rename(files.with_name("kept"))
     files.write_text("no folder")
