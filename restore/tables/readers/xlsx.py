@@ -73,7 +73,7 @@ class XlsxSheet:
                         letters.update(_COLUMN.findall(text))
                         placed = placed and _NO_COLUMN.search(text) is None
                         lossless = lossless and not any(lossy.search(text) for lossy in _LOSSY)
-            except Damaged:  # perhaps it is not plain; what is wrong with it is reported when the rows are read
+            except Damaged:  # perhaps not plain; what is wrong is reported when the rows are read
                 placed = False
             for _ in blocks:
                 """To its end, where the part's checksum is compared."""
