@@ -1,8 +1,8 @@
 """How much of the console one address may hold, so that whoever opens a thousand connections takes nobody else's room.
 
 Connections are counted where they are accepted: before TLS, and before anything is read. One too many gets a reason and is
-closed; with HTTPS, where telling costs what it should save, it is closed. Connections of the proxy in front are those of many people:
-behind it the requests that are worked on are counted, by the address that it names.
+closed; with HTTPS, where telling costs what it should save, it is closed. Connections of the proxy in front are those of many
+people: behind it the requests that are worked on are counted, by the address that it names.
 """
 
 from __future__ import annotations
