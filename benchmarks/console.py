@@ -55,7 +55,7 @@ def main() -> int:
         os.environ.update(environment)
         desk = Desk(folder / "desk", environment, require_program("strongroom"), ())
         return _measure(desk, options)
-    with opened(folder, "console", s3=False) as desk:
+    with opened(folder, "console", s3=False, keep=options.keep) as desk:
         desk.make(PROJECT, SOURCE)
         with ProcessPoolExecutor(1, get_context("spawn")) as apart:
             apart.submit(_write, desk, options.snapshots, options.items).result()
@@ -69,7 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long they are there")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "strongroom-console")
-    parser.add_argument("--keep", action="store_true", help="ask what an earlier run has written, where that is there")
+    parser.add_argument("--keep", action="store_true", help="leave the history, and ask the one that an earlier run left")
     return parser.parse_args()
 
 
@@ -87,6 +87,7 @@ def _write(desk: Desk, snapshots: int, items: int) -> None:
 
 def _measure(desk: Desk, options: argparse.Namespace) -> int:
     pages = _pages(options.items)
+    desk.forget("*/history")  # a first start
     print(f"| {options.snapshots} snapshots of {options.items:,} items | median | 95 % | longest | cpu a page | |")
     print("| --- | --- | --- | --- | --- | --- |")
     passed = []

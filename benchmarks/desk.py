@@ -43,14 +43,15 @@ class Desk(Struct, frozen=True):
 
 
 @contextmanager
-def opened(work: Path, name: str, *, s3: bool) -> Iterator[Desk]:
-    """A desk in an empty folder. name: of the repository, in a bucket · s3: in a local S3 server instead of a folder.
+def opened(work: Path, name: str, *, s3: bool, keep: bool = False) -> Iterator[Desk]:
+    """A desk in an empty folder. name: of the repository, in a bucket · s3: in a local S3 server instead of a folder · keep:
+    leave the folder when the block ends.
 
     This process is given the desk's environment too."""
     program, weed = require_program("strongroom"), find_weed() if s3 else None
     if s3 and weed is None:
         raise SystemExit("there is no S3 server (weed) to be found")
-    with empty_folder(work / "desk") as folder:
+    with empty_folder(work / "desk", keep=keep) as folder:
         environment = child_environment() | {"HOME": str(folder / "home")}
         if weed is None:
             os.environ.update(environment)

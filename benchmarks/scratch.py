@@ -20,14 +20,15 @@ def child_environment() -> dict[str, str]:
 
 
 @contextmanager
-def empty_folder(path: Path) -> Iterator[Path]:
-    """An empty folder, gone afterwards."""
+def empty_folder(path: Path, *, keep: bool = False) -> Iterator[Path]:
+    """An empty folder, gone afterwards where it is not kept."""
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
     try:
         yield path
     finally:
-        shutil.rmtree(path)
+        if not keep:
+            shutil.rmtree(path)
 
 
 def say(text: str) -> None:

@@ -44,10 +44,11 @@ class HistoryCache:
     def load(self) -> dict[str, Ledger]:
         """The ledgers, by source; none where there is no file that can be used."""
         try:
-            with self._file.open("rb") as file:
-                sealed = file.read(LARGEST_FILE + 1)
+            if self._file.stat().st_size > LARGEST_FILE:
+                return {}
+            plain = self._project.open_catalogue(self._file.read_bytes())
             os.utime(self._file)  # the cache is thinned by last use
-            return self._decode(memoryview(self._project.open_catalogue(sealed)))
+            return self._decode(memoryview(plain))
         except (OSError, Damaged):
             return {}
 
@@ -71,10 +72,9 @@ class HistoryCache:
             head["sources"].append({"source": source, "records": records, "pieces": lengths})
             blobs += pieces
         written = strict_json.dump(head)
-        body = bytearray(_LENGTH.pack(len(written)) + written)
-        for blob in blobs:
-            body += blob
-        return bytearray(self._tag(body)) + body
+        plain = bytearray().join([bytes(_TAG), _LENGTH.pack(len(written)), written, *blobs])
+        plain[:_TAG] = self._tag(memoryview(plain)[_TAG:])
+        return plain
 
     def _decode(self, plain: memoryview) -> dict[str, Ledger]:
         body = plain[_TAG:]
@@ -95,8 +95,8 @@ class HistoryCache:
             found[one["source"]] = Ledger(records, pieces[1:], ledger.decode(pieces[0]))
         return found
 
-    def _tag(self, body: bytearray | memoryview) -> bytes:
-        return envelope.tag(bytes(body), self._project.capability.tag_key, self._name, self._project.id)
+    def _tag(self, body: memoryview) -> bytes:
+        return envelope.tag(body, self._project.capability.tag_key, self._name, self._project.id)
 
 
 def _record(value: dict[str, Any]) -> Record:

@@ -6,7 +6,7 @@ last of these snapshots.
     insert    one that was taken before others that are here already (two hosts, a clock that was wrong)
     keep      only some snapshots: the others were forgotten
 
-The same ledger comes out in whatever order its snapshots went in. Closed rows lie in memory as Parquet, 65,536 at a time: a
+The same ledger comes out in whatever order its snapshots went in. Closed rows lie in memory as Parquet, 49,152 at a time: a
 year of hours has a few million of them.
 """
 
@@ -29,7 +29,10 @@ from vault.format.snapshot_record import Record
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PIECE_ROWS = 65_536
+PIECE_ROWS = 49_152
+"""Rows of a piece: three groups. While it is made it takes 30 MB; four groups take 10 MB more, and the versions of one item a
+tenth less time."""
+
 GROUP_ROWS = 16_384
 """In a row group of a piece: versions of one item are read out of few of them."""
 
@@ -116,10 +119,13 @@ class Ledger:
         found = match(begun, before)
         self._close(before.filter(found.unmatched))
         self.records += rolled.records
-        everything = pa.concat_tables([_first_of(begun, before, found, number), rows.filter(pc.invert(at_first))])
-        is_open = pc.equal(everything["last"], len(self.records) - 1)
-        self._close(everything.filter(pc.invert(is_open)))
-        self._open = everything.filter(is_open).sort_by("path").combine_chunks()
+        later, end = pc.invert(at_first), len(self.records) - 1
+        begun, is_open = _first_of(begun, before, found, number), pc.equal(rows["last"], end)
+        open_begun = pc.equal(begun["last"], end)
+        still_open = [begun.filter(open_begun), rows.filter(pc.and_(later, is_open))]
+        self._open = pa.concat_tables(still_open).sort_by("path").combine_chunks()
+        self._close(begun.filter(pc.invert(open_begun)))
+        self._close(rows.filter(pc.and_not(later, is_open)))
 
     def insert(self, record: Record, rows: pa.Table, number: int) -> None:
         """A snapshot that is the `number`th by time. rows: as `versions.of_manifest` gives them."""
@@ -243,10 +249,14 @@ def only(rolled: Rollup, snapshots: Collection[str]) -> Rollup:
 
 def encode(rows: pa.Table) -> bytes:
     """Versions as a piece of Parquet, which says of each row group between which paths it lies."""
-    ordered = rows.sort_by("path")
-    groups = [ordered.slice(start, GROUP_ROWS) for start in range(0, max(1, len(ordered)), GROUP_ROWS)]
-    written = parquet.write(ordered, groups=groups, compression="zstd", compression_level=1, write_statistics=["path"])
-    return bytes(written)
+    import pyarrow.compute as pc
+
+    order = pc.sort_indices(rows["path"])
+    groups = (rows.take(order.slice(start, GROUP_ROWS)) for start in range(0, max(1, len(rows)), GROUP_ROWS))
+    written: list[bytes] = []
+    options = {"compression": "zstd", "compression_level": 1, "write_statistics": ["path"]}
+    parquet.write_into(written.append, rows, groups=groups, **options)
+    return b"".join(written)
 
 
 def decode(data: bytes, *, columns: list[str] | None = None, path: bytes | None = None) -> pa.Table:

@@ -34,10 +34,10 @@ LISTS_AHEAD = 6
 CHUNKS_AHEAD = 4
 """Manifests whose new chunks are read ahead: they bound the memory."""
 
-TIDIED_EVERY = 16
+TIDIED_EVERY = 8
 """Manifests after which what is free goes back to the kernel. A thousand, of 1.5 MB each: 430 MB without."""
 
-ROWS_AHEAD = 2
+ROWS_AHEAD = 1
 """Manifests whose rows are decoded ahead; likewise."""
 
 LARGE = 4 * 1024 * 1024

@@ -7,7 +7,7 @@ others, and the next question tries it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -20,10 +20,10 @@ from restore.history.ledger import Ledger, only
 from restore.history.manifests import read_in_order
 from vault.errors import Damaged
 from vault.format.layout import META_TIER
-from vault.format.rollup import Rollup
+from vault.format.rollup import EncodedRollup
 from vault.format.snapshot_record import Record
 from vault.problems import Problem
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, release_memory
 from vault.repository import forget_notes, rollups, snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
@@ -50,11 +50,19 @@ class UpdateOptions(Struct, frozen=True):
     progress: Progress = field(default_factory=NoProgress)
 
 
+class PendingRollup(NamedTuple):
+    """A roll-up that is to be entered. records: those of its snapshots that are missing, by time."""
+
+    name: str
+    rollup: EncodedRollup
+    records: tuple[Record, ...]
+
+
 class PendingSnapshots(NamedTuple):
     """Snapshots that are to be entered, by time: those whose manifests are read, and those that come out of roll-ups."""
 
     records: list[Record]
-    rolled: list[Rollup]
+    rolled: list[PendingRollup]
 
 
 def update_history(project: Project, kept: HistoryCache, options: UpdateOptions) -> History:
@@ -69,11 +77,14 @@ def update_history(project: Project, kept: HistoryCache, options: UpdateOptions)
     rolled, unusable = _rolled_up(project, missing, ledgers) if len(missing) > MANY else ([], [])
     found = snapshots.read_records(project, sorted(missing - {record.id for one in rolled for record in one.records}))
     problems = [*gone.damaged, *unusable, *found.damaged]
+    some = bool(found.records or rolled)
     try:
-        if found.records or rolled:
+        if some:
             problems += read_into(project, ledgers, PendingSnapshots(list(found.records), rolled), options)
     finally:  # whatever was read before an interruption is not read again
-        if found.records or rolled or known - listed:
+        if some:
+            release_memory()
+        if some or known - listed:
             kept.save(ledgers)
     for ledger in ledgers.values() if gone.by_id else ():
         ledger.records = [replace(one, parents=gone.parents_of(one.parents)) for one in ledger.records]
@@ -93,10 +104,15 @@ def out_of_order(found: History) -> Iterator[tuple[Record, Record]]:
             yield from ((record, parent) for parent in parents if parent.taken_at > record.taken_at)
 
 
-def _rolled_up(project: Project, missing: Collection[str], ledgers: Mapping[str, Ledger]) -> tuple[list[Rollup], list[Problem]]:
-    """What roll-ups say of the missing snapshots, by time; they follow upon each other and upon what is known."""
+def _rolled_up(
+    project: Project, missing: Collection[str], ledgers: Mapping[str, Ledger]
+) -> tuple[list[PendingRollup], list[Problem]]:
+    """The roll-ups that have missing snapshots, by time; they follow upon each other and upon what is known."""
     found, damaged = rollups.read_all(project)
-    some = [only(one, missing) for one in found if any(record.id in missing for record in one.records)]
+    meant = [
+        PendingRollup(name, one, tuple(record for record in one.records if record.id in missing)) for name, one in found.items()
+    ]
+    some = [one for one in meant if one.records]
     ends = {source: _key(one.records[-1]) for source, one in ledgers.items() if one.records}
     usable = []
     for one in sorted(some, key=lambda one: _key(one.records[0])):
@@ -110,34 +126,64 @@ def _rolled_up(project: Project, missing: Collection[str], ledgers: Mapping[str,
 def read_into(
     project: Project, ledgers: dict[str, Ledger], missing: PendingSnapshots, options: UpdateOptions
 ) -> Iterator[Problem]:
-    """Enter snapshots in the ledgers of their sources."""
+    """Enter snapshots in the ledgers of their sources. The roll-ups are taken out of `missing`, each as it is entered."""
     records, rolled = missing
     count = len(records) + sum(len(one.records) for one in rolled)
     options.progress.phase("reading manifests", items=count)
-    reader = None
-    if records:
-        index = repaired_index(project, ChunkIndex.load(project, tier=META_TIER))
-        yield from index.damaged
-        many = len(records) > MANY
-        reader = MetaReader(
-            replace(project, store=in_passing(project.store)) if many else project, index, many=many, parallel=not many
-        )
+    manifests = _Manifests(project, many=len(records) > MANY)
+    rolled.sort(key=lambda one: one.records[0].source)  # what is of one source stays by time
     for source in sorted({one.source for one in (*records, *(one.records[0] for one in rolled))}):
         ledger, own = ledgers.setdefault(source, Ledger()), [one for one in records if one.source == source]
-        for one in [one for one in rolled if one.records[0].source == source]:
+        while rolled and rolled[0].records[0].source == source:
+            one = rolled.pop(0)
             before = [record for record in own if _key(record) < _key(one.records[0])]
             own = own[len(before) :]
-            yield from _enter(reader, before, ledger, options)
+            yield from _enter(manifests, before, ledger, options)
             options.stop()
-            ledger.extend(one)
-            options.progress.advance(items=len(one.records))
-        yield from _enter(reader, own, ledger, options)
+            if (damaged := _extend(ledger, one)) is None:
+                options.progress.advance(items=len(one.records))
+            else:
+                yield damaged
+                own = sorted((*own, *one.records), key=_key)
+            del one  # with its bytes, before memory is released
+            release_memory()
+        yield from _enter(manifests, own, ledger, options)
 
 
-def _enter(reader: MetaReader | None, records: list[Record], ledger: Ledger, options: UpdateOptions) -> Iterator[Problem]:
+class _Manifests:
+    """Reads manifests. What is known of their chunks is read once the first is asked for: after roll-ups, which take memory,
+    too (of 1,000 snapshots of 20,000 items, 30 MB and 60)."""
+
+    def __init__(self, project: Project, *, many: bool) -> None:
+        self._project = project
+        self._many = many
+        self._reader: MetaReader | None = None
+
+    def opened(self) -> Generator[Problem, None, MetaReader]:
+        """The reader; gives what is wrong with the index."""
+        if self._reader is None:
+            index = repaired_index(self._project, ChunkIndex.load(self._project, tier=META_TIER))
+            yield from index.damaged
+            store = in_passing(self._project.store) if self._many else self._project.store
+            self._reader = MetaReader(replace(self._project, store=store), index, many=self._many, parallel=not self._many)
+            release_memory()
+        return self._reader
+
+
+def _extend(ledger: Ledger, one: PendingRollup) -> Problem | None:
+    """Enter a roll-up, or tell why its snapshots must be read out of their manifests."""
+    found = rollups.decoded(one.name, one.rollup)
+    if isinstance(found, Problem):
+        return found
+    ledger.extend(only(found, {record.id for record in one.records}))
+    return None
+
+
+def _enter(manifests: _Manifests, records: list[Record], ledger: Ledger, options: UpdateOptions) -> Iterator[Problem]:
     """records: by time."""
-    if reader is None or not records:
+    if not records:
         return
+    reader = yield from manifests.opened()
     end = _key(ledger.records[-1]) if ledger.records else None
     early = [one for one in records if end is not None and _key(one) < end]
     yield from _insert(reader, early, ledger, options)

@@ -183,7 +183,7 @@ class ReadJournal:
 
     def _tag(self, body: bytes | memoryview) -> bytes:
         """Whoever can write to the cache alone has nothing believed."""
-        return envelope.tag(bytes(body), self._project.capability.tag_key, "backup/read-journal", self._project.id)
+        return envelope.tag(body, self._project.capability.tag_key, "backup/read-journal", self._project.id)
 
     def _pieces(self) -> list[Path]:
         try:

@@ -54,6 +54,6 @@ def untagged(data: bytes | bytearray, what: str) -> dict[str, Any]:
     return strict_json.load(bytes(data).split(b"\n")[0], what, largest=LARGEST)
 
 
-def tag(body: bytes, key: bytes, name: str, project: str) -> bytes:
+def tag(body: bytes | bytearray | memoryview, key: bytes, name: str, project: str) -> bytes:
     """32 bytes: BLAKE3(key, name NUL project NUL body)."""
-    return blake3(b"\0".join([name.encode(), project.encode(), body]), key=key).digest()
+    return blake3(b"\0".join([name.encode(), project.encode(), b""]), key=key).update(body).digest()

@@ -5,7 +5,7 @@ pyarrow is imported inside the functions: it costs 0.1 s, and `strongroom --help
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from io import SEEK_END, RawIOBase
 from typing import TYPE_CHECKING
@@ -83,15 +83,18 @@ def write(
         return memoryview(growing.getvalue()).cast("B")
 
 
-def write_into(take: Callable[[bytes], object], table: pa.Table, **options: object) -> None:
-    """The same bytes, given to `take` piece by piece. Raises what `take` does."""
+def write_into(
+    take: Callable[[bytes], object], table: pa.Table, *, groups: Iterable[pa.Table] | None = None, **options: object
+) -> None:
+    """The same bytes, given to `take` piece by piece. groups: may be made one by one. Raises what `take` does."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     sink = _Pieces(take)
     try:
         with pq.ParquetWriter(pa.PythonFile(sink, "w"), table.schema, store_schema=False, **options) as writer:
-            writer.write_table(table)
+            for part in [table] if groups is None else groups:
+                writer.write_table(part)
             writer.add_key_value_metadata({})  # as `write` does without notes
     except Exception:
         if sink.failed is not None:  # Arrow goes on while it closes the file, and may fail otherwise then

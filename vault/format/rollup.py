@@ -53,6 +53,19 @@ class Rollup(Struct, frozen=True):
     rows: pa.Table
 
 
+class EncodedRollup(Struct, frozen=True):
+    """A roll-up whose rows are still Parquet, a tenth of what they take as a table. data: its plain bytes."""
+
+    records: tuple[Record, ...]
+    data: bytes | bytearray
+
+    def decoded(self) -> Rollup:
+        """With its rows. Raises `Damaged`."""
+        rows = parquet.read(self.data, schema(), WHAT, most_rows=MOST_ROWS, expected=_EXPECTED)
+        _refuse_nonsense(len(self.records), rows)
+        return Rollup(self.records, rows)
+
+
 @cache
 def schema() -> pa.Schema:
     """The columns of a version: those of a manifest that tell one version of an item from another, and
@@ -90,12 +103,14 @@ def name(data: bytes | bytearray, key: bytes) -> bytes:
 def decode(data: bytes | bytearray, key: bytes, rollup_id: bytes) -> Rollup | None:
     """Read back, and check that it was written by a holder of the chunk-id key; None where it is of another version. Raises
     `Damaged`."""
+    found = decode_head(data, key, rollup_id)
+    return None if found is None else found.decoded()
+
+
+def decode_head(data: bytes | bytearray, key: bytes, rollup_id: bytes) -> EncodedRollup | None:
+    """As `decode`, but the rows, which a holder of the key has written."""
     records = decode_records(data, key, rollup_id)
-    if records is None:
-        return None
-    rows = parquet.read(data, schema(), WHAT, most_rows=MOST_ROWS, expected=_EXPECTED)
-    _refuse_nonsense(len(records), rows)
-    return Rollup(records, rows)
+    return None if records is None else EncodedRollup(records, data)
 
 
 def decode_records(data: bytes | bytearray, key: bytes, rollup_id: bytes) -> tuple[Record, ...] | None:

@@ -78,4 +78,4 @@ def _file(project: Project) -> Path | None:
 
 
 def _tag(project: Project, body: bytes | memoryview) -> bytes:
-    return envelope.tag(bytes(body), project.capability.tag_key, "history/records", project.id)
+    return envelope.tag(body, project.capability.tag_key, "history/records", project.id)

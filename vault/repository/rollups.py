@@ -14,7 +14,7 @@ from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout, rollup, strict_json
 from vault.format.chunks import ID_SIZE
-from vault.format.rollup import Rollup
+from vault.format.rollup import EncodedRollup, Rollup
 from vault.format.snapshot_record import Record
 from vault.problems import Problem
 from vault.repository import rollup_records
@@ -33,10 +33,17 @@ T = TypeVar("T")
 Decode = Callable[[bytes | bytearray, bytes, bytes], T | None]
 
 
-def read_all(project: Project) -> tuple[list[Rollup], list[Problem]]:
-    """Every roll-up, and those that cannot be used. One of another version of this program counts as not there."""
-    found, damaged = _each(project, rollup.decode)
-    return list(found.values()), damaged
+def read_all(project: Project) -> tuple[dict[str, EncodedRollup], list[Problem]]:
+    """Every roll-up by its name, and those that cannot be used. One of another version of this program counts as not there."""
+    return _each(project, rollup.decode_head)
+
+
+def decoded(name: str, one: EncodedRollup) -> Rollup | Problem:
+    """A roll-up with its rows, or that these cannot be used."""
+    try:
+        return one.decoded()
+    except Damaged as error:
+        return _damaged(name, error)
 
 
 def read_some(project: Project, names: Sequence[str]) -> dict[str, Rollup]:
@@ -162,4 +169,8 @@ def _read(project: Project, name: str, decode: Decode[T]) -> T | Problem | _Gone
     except ObjectNotFound:
         return _Gone()  # thinned or joined meanwhile
     except Damaged as error:
-        return Problem(name.encode(), "damaged-rollup", f"a roll-up cannot be used, and `prune` takes it away: {error}")
+        return _damaged(name, error)
+
+
+def _damaged(name: str, error: Damaged) -> Problem:
+    return Problem(name.encode(), "damaged-rollup", f"a roll-up cannot be used, and `prune` takes it away: {error}")

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from blake3 import blake3
@@ -170,6 +171,23 @@ def test_a_roll_up_that_is_damaged_or_not_ours_is_told_passed_over_and_taken_awa
     assert rollup_names(told) == []
     assert history_rollup.roll_up(told.project, told.source, UpdateOptions()) == 6
     assert check(told.project, Depth()).damage == []
+
+
+def test_a_roll_up_whose_rows_are_nonsense_is_told_and_its_snapshots_are_read_out_of_their_manifests(tmp_path: Path) -> None:
+    told = lived(12, seed=14)
+    right = rows(told, tmp_path / "right")
+    name, *others = rollup_names(told)
+    project, id_of = told.project, bytes.fromhex(name.rpartition("/")[2])
+    sound = rollup.decode(project.open_catalogue(project.store.get(name)), project.capability.rollup_key, id_of)
+    assert sound is not None
+    project.store.delete(name)
+    place = sound.rows.schema.get_field_index("last")
+    turned = sound.rows.set_column(place, "last", pc.add(sound.rows["last"], pa.scalar(99, pa.int32())))
+    rollups.write(project, Rollup(sound.records, turned))
+    (bad,) = set(rollup_names(told)) - set(others)
+    found = known(project, tmp_path / "found")
+    assert [(one.path.decode(), one.what) for one in found.problems] == [(bad, "damaged-rollup")]
+    assert table(found.ledgers["reports"]).equals(right)
 
 
 def test_a_damaged_snapshot_stays_out_of_its_roll_up_and_is_told_by_whoever_asks(tmp_path: Path) -> None:
