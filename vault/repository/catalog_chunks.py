@@ -52,8 +52,8 @@ class MetaReader:
         self._heads: Mapping[bytes, bytes] = {}
         self._project = project
         self._parallel = parallel
-        self.index = index or ChunkIndex.load(project, tier=META_TIER)
-        self._sorted = SortedIndex(self.index) if many else None
+        self._many = many
+        self._use(index or ChunkIndex.load(project, tier=META_TIER))
         self._search_lock = threading.Lock()
         self._read_anew = self._searched_orphans = self._searched_copies = False
         self.found_orphans = False
@@ -153,6 +153,11 @@ class MetaReader:
             raise Damaged(f"{what} cannot be read: {missing} of its {len(wanted)} chunks are in no index segment")
         return found
 
+    def _use(self, index: ChunkIndex) -> None:
+        """From now on. Where many trees are read, its rows are sorted, and those that are not are let go of."""
+        self._sorted = SortedIndex(index) if self._many else None
+        self.index = self._sorted.index if self._sorted is not None else index
+
     def _find_in_new_segments(self, searched: ChunkIndex) -> bool:
         """Read the index once more: another run may have stored and named a chunk since then. searched: the index in which a
         chunk was not found. Returns whether there is another index now."""
@@ -162,9 +167,7 @@ class MetaReader:
                 now = ChunkIndex.load(self._project, tier=META_TIER)
                 added = now.without_packs(searched.packs())
                 if added.num_rows:
-                    self.index = searched.with_rows([added])
-                    if self._sorted is not None:
-                        self._sorted = SortedIndex(self.index)
+                    self._use(searched.with_rows([added]))
             return self.index is not searched
 
     def _find_orphans(self, searched: ChunkIndex) -> bool:
@@ -172,10 +175,10 @@ class MetaReader:
         with self._search_lock:
             if not self._searched_orphans:
                 self._searched_orphans = True
-                self.index = with_orphans(self._project, searched, META_TIER)
-                self.found_orphans = self.index is not searched
-                if self._sorted is not None:
-                    self._sorted = SortedIndex(self.index)
+                found = with_orphans(self._project, searched, META_TIER)
+                self.found_orphans = found is not searched
+                if self.found_orphans:
+                    self._use(found)
             return self.index is not searched
 
     def _find_in_copies(self, searched: ChunkIndex) -> bool:
@@ -186,9 +189,7 @@ class MetaReader:
                 self._searched_copies = True
                 others = self._packs.index_of_others(META_TIER)
                 if others is not None:
-                    self.index = self.index.with_rows([others.table])
-                    if self._sorted is not None:
-                        self._sorted = SortedIndex(self.index)
+                    self._use(self.index.with_rows([others.table]))
             return self.index is not searched
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from vault.repository.chunk_index import ChunkIndex, contiguous
 from vault.repository.flat_ids import FlatIds
 
@@ -24,6 +26,8 @@ class SortedIndex:
         ids = contiguous(index.table["chunk"])
         self._ids = sorted_ids(ids)
         self._table = index.table.take(_order(ids)).combine_chunks()  # stable: of a chunk's rows the first stays the first
+        self.index = replace(index, table=self._table)
+        """The same rows, by the ids of their chunks."""
         self._packs = contiguous(self._table["pack"])
 
     def locate(self, chunks: pa.Array) -> pa.Table:
