@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from strongroom.repository import CancelToken, Project, Repository, open_repository
     from vault.errors import StrongroomError
 
+__version__ = "0.1.0"
+
 __all__ = ["CancelToken", "Project", "Repository", "StrongroomError", "open_repository"]
 
 _PLACES = dict.fromkeys(("CancelToken", "Project", "Repository", "open_repository"), "strongroom.repository") | {

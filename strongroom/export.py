@@ -22,8 +22,7 @@ from restore.local_fs.syscalls import is_folder, stands
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import RestorePlan, make_plan
-from strongroom import command_log, environment, notices, own_paths
-from strongroom.context import VERSION
+from strongroom import __version__, command_log, environment, notices, own_paths
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
 from strongroom.restore_plan import today
 from strongroom.table_options import TableOptions, merged_name
@@ -223,5 +222,5 @@ def _request(selected: SelectedItems, tables: TableOptions, reason: str) -> Expo
         tables=tables.as_json(),
         zone=selected.zone,
         moment=selected.query.at,
-        software=f"strongroom/{VERSION}",
+        software=f"strongroom/{__version__}",
     )

@@ -159,9 +159,9 @@ def planned_records(
     from restore.interfaces.planner import plan_creation
     from restore.interfaces.target import as_target_error
     from restore.outputs.scratch_dir import scratch_dir
-    from strongroom import context as contexts
+    from strongroom import environment
 
-    clock = contexts.services().clock
+    clock = environment.services().clock
     with scratch_dir() as scratch:
         records = SnapshotRecords(context, selected, scratch, stop)
         try:
@@ -206,9 +206,9 @@ def _creation(
     from restore.interfaces.planner import Creation
     from restore.interfaces.references import References
     from restore.interfaces.target import RecordTarget, dictionary_of
-    from strongroom import context as contexts
+    from strongroom import environment
 
-    clock, description = contexts.services().clock, client.description
+    clock, description = environment.services().clock, client.description
     chosen = _chosen(description, records)
     cache: dict[tuple[str, str, str], dict[str, str]] = {}
 

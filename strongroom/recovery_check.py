@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import command_log, context, local_state, recovery_kit, settings_copy, settings_restore
+from strongroom import command_log, environment, local_state, recovery_kit, settings_copy, settings_restore
 from vault.errors import Damaged, KeyRefused, StrongroomError
 from vault.format import strict_json
 from vault.repository import content_proof, key_objects
@@ -192,6 +192,6 @@ def reminders(settings: Settings) -> tuple[Alert, ...]:
     from policies.monitoring import kit_reminders
     from strongroom import daemon_config
 
-    kits, now = daemon_config.kits(settings), context.services().clock.now()
+    kits, now = daemon_config.kits(settings), environment.services().clock.now()
     with local_state.noted(settings) as state:
         return () if state is None else kit_reminders.reminders(kits, kit_reminders.states(kits, state, now), now)

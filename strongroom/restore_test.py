@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from strongroom import context, environment, notices, own_paths, sources
+from strongroom import environment, notices, own_paths, sources
 from strongroom.scratch_dir import remove_folder, scratch_folder
 from strongroom.source_comparison import LiveSource, SourceComparison
 from strongroom.throwaway_repository import Into, throwaway_repository
@@ -169,7 +169,7 @@ def run_restore_test(
     """
     options = options or RestoreTestOptions()
     chosen = list(_chosen(settings, projects, options.source))
-    clock = context.services().clock
+    clock = environment.services().clock
     began = clock.now()
     with scratch_folder(PREFIX) as scratch:
         own = (*own_paths.paths(settings), os.fsencode(scratch))
