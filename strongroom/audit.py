@@ -20,6 +20,7 @@ from vault.age import HybridIdentity
 from vault.errors import NothingFound, UsageError
 from vault.format.log_head import LogHead
 from vault.format.principal import Principal
+from vault.progress import Stop, never
 
 if TYPE_CHECKING:
     from strongroom.audited_projects import AuditedProject
@@ -171,7 +172,7 @@ def read_log(
     selection: LogSelection | None = None,
     *,
     named: bool = False,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> ReadLog:
     """The entries about some projects. named: only these are meant; else what is about no project, too. Damaged entries are
     part of the result. Raises `KeyRefused` where no log may be read, `StorageError`."""
@@ -197,7 +198,7 @@ def read_newest(
     selection: LogSelection,
     *,
     named: bool = False,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> ReadLog:
     """As `read_log`, of which only the newest entries are wanted (`selection.last`): chains are read from their ends on, and no
     further than an entry may stand that is newer than the oldest one found. What is unopened or damaged is said of those that
@@ -242,7 +243,7 @@ def _written(entry: LogEntry) -> datetime:
     return max(entry.at, ended or entry.at)
 
 
-def _entries(context: Context, projects: Sequence[AuditedProject], stop: Callable[[], None]) -> Iterator[ReadEntry]:
+def _entries(context: Context, projects: Sequence[AuditedProject], stop: Stop) -> Iterator[ReadEntry]:
     from vault.repository.audit import entries
 
     keys, repository = log_keys(projects), context.repository
@@ -269,7 +270,7 @@ def verify_log(
     heads: Sequence[LogHead] = (),
     only_new: bool = False,
     each: Callable[[LogEntry], None] = lambda _: None,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> VerifiedLog:
     """Whether every chain is whole: signatures, hashes, gaps, forks, and every head that is known from snapshots, time stamps,
     this machine and people. heads: that somebody was told · only_new: read what this machine has not found whole before; that

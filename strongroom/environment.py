@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from strongroom import __version__
+from vault.clock import SystemClock
 from vault.errors import SettingsError
-
-if TYPE_CHECKING:
-    from vault.repository.services import Services
+from vault.process import LinuxProcesses
+from vault.randomness import SystemRandomness
+from vault.repository.services import Services
 
 LOCALTIME = Path("/etc/localtime")
 PARENT = "STRONGROOM_PARENT"
@@ -40,11 +40,6 @@ PROGRESS = "STRONGROOM_PROGRESS"
 
 def services() -> Services:
     """This machine's clock, randomness, name and processes."""
-    from vault.clock import SystemClock
-    from vault.process import LinuxProcesses
-    from vault.randomness import SystemRandomness
-    from vault.repository.services import Services
-
     host = host_name()
     return Services(SystemClock(), SystemRandomness(), host, f"strongroom/{__version__}", LinuxProcesses(host))
 

@@ -6,7 +6,6 @@ result = export(planned)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from strongroom.table_options import TableOptions, merged_name
 from vault.age import HybridIdentity
 from vault.errors import TargetError
 from vault.format.principal import Principal, sign
+from vault.progress import Stop, never
 from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
@@ -166,9 +166,7 @@ def plan_export(
     return PlannedExport(context, selected, path, zipped, work, estimate_of(context, [plan], selected.zone), shortage)
 
 
-def export(
-    planned: PlannedExport, *, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
-) -> ExportResult:
+def export(planned: PlannedExport, *, stop: Stop = never, progress: Progress | None = None) -> ExportResult:
     """Write the bag. What is missing or damaged is left out, and is a problem of the result.
 
     stop: called often; what it raises ends the export, and the same export to the same folder begins anew later · progress:

@@ -9,7 +9,7 @@ erased, and there is no way back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -20,7 +20,7 @@ from strongroom import command_log, erased_projects, notices
 from vault.age import HybridIdentity
 from vault.errors import KeyRefused, RefusedByRule, UsageError
 from vault.format.strict_json import write_moment
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.wording import counted, moment, quoted
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ErasureOptions(Struct, frozen=True):
 
     reason: str = ""
     approve: bool = False
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
     progress: Progress = field(default_factory=NoProgress)
 
 

@@ -8,7 +8,6 @@ result.records, result.problems
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ from strongroom.restore_outputs import OutputRun
 from strongroom.restore_plan import RestoreOptions, plan_of_all
 from strongroom.table_options import TableOptions
 from vault.errors import SettingsError, UsageError
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
@@ -156,9 +155,7 @@ def plan_pages(
     return PlannedPages(context, selected, destination, options, plan, items, estimate, shortage, notes)
 
 
-def write_record_pages(
-    planned: PlannedPages, *, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
-) -> PagesResult:
+def write_record_pages(planned: PlannedPages, *, stop: Stop = never, progress: Progress | None = None) -> PagesResult:
     """Do what a plan says. The same restore, run again in the same folder, goes on from where one was interrupted.
 
     Raises `Damaged` where content is missing, `NothingFound` where no record is one of those that are asked for, `TargetError`

@@ -10,7 +10,7 @@ Nothing is created twice: what was created is found by its marker, and by a map 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from strongroom.source_kinds import options as option
 from strongroom.source_kinds import registry, rest
 from strongroom.source_kinds.context import SourceContext
 from vault.errors import NothingFound, SettingsError, SourceError, UsageError
+from vault.progress import Stop, never
 
 if TYPE_CHECKING:
     from restore.interfaces.plan import Created, CreationPlan
@@ -146,7 +147,7 @@ def planned_records(
     selected: SelectedItems,
     place: RestPlace,
     options: RecordOptions,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
     progress: Progress | None = None,
 ) -> Iterator[PlannedRecords]:
     """What creating the records of the selected items in an interface would do. Nothing is written to it.
@@ -200,7 +201,7 @@ def _creation(
     client: RestClient,
     id_map: Any,  # noqa: ANN401
     options: RecordOptions,
-    stop: Callable[[], None],
+    stop: Stop,
 ) -> Creation:
     from restore.interfaces.markers import marker_of
     from restore.interfaces.planner import Creation

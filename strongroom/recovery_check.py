@@ -15,13 +15,12 @@ from msgspec.structs import replace
 from strongroom import command_log, environment, local_state, recovery_kit, settings_copy, settings_restore
 from vault.errors import Damaged, KeyRefused, StrongroomError
 from vault.format import strict_json
+from vault.progress import Stop, never
 from vault.repository import content_proof, key_objects
 from vault.repository.content_proof import ContentProof
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from policies.monitoring.alerts import Alert
     from strongroom.context import Context
     from strongroom.settings import Settings
@@ -106,7 +105,7 @@ class KitProof(Struct, frozen=True):
         }
 
 
-def check_kit(opened: Context, kit: HybridIdentity, *, stop: Callable[[], None] = lambda: None) -> KitProof:
+def check_kit(opened: Context, kit: HybridIdentity, *, stop: Stop = never) -> KitProof:
     """Prove what a kit opens, and note it. Of what it does not open the reason is part of the result. opened: with the kit
     alone. Raises `StorageError` where the store does not answer."""
     own = replace(opened, identities=[kit])

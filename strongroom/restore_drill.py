@@ -26,6 +26,7 @@ from strongroom import command_log, local_state
 from vault.errors import Damaged, Interrupted, NothingFound, StrongroomError, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
+from vault.progress import Stop, never
 from vault.storage.fallback import problems_of
 from vault.wording import counted
 
@@ -103,7 +104,7 @@ class DrillReport(Struct, frozen=True):
 
 def drill(
     project: Project,
-    stop: Callable[[], None],
+    stop: Stop,
     *,
     items: int = ITEMS,
     most_bytes: int = MOST_BYTES,
@@ -278,9 +279,7 @@ class RecordedDrill(Struct, frozen=True):
         return found | {"trouble": self.trouble, "at": self.at.isoformat()}
 
 
-def record_drill(
-    context: Context, project: Project, *, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
-) -> RecordedDrill:
+def record_drill(context: Context, project: Project, *, stop: Stop = never, progress: Progress | None = None) -> RecordedDrill:
     """Drill a project, and keep a record of it on this machine. context, project: read below this machine's cache (see
     `Context.uncached`). What is wrong is part of the result. Raises `Interrupted`."""
     with command_log.recorded(context, "drill", [project]) as entry:
@@ -295,7 +294,7 @@ def record_drill(
     return done
 
 
-def _recorded(context: Context, project: Project, stop: Callable[[], None], progress: Progress | None) -> RecordedDrill:
+def _recorded(context: Context, project: Project, stop: Stop, progress: Progress | None) -> RecordedDrill:
     at = project.services.clock.now()
     report, trouble = None, ""
     error: StrongroomError | None = None

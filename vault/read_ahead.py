@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from vault.source.contract import Stop
+    from vault.progress import Stop
 
 T = TypeVar("T")
 Begin: TypeAlias = "Callable[[Stop], Generator[T, None, None]]"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from console.visit import Console
     from strongroom.bag_verification import BagOrigin
     from strongroom.context import Context
-    from strongroom.repository import Project
+    from strongroom.project import Project
     from vault.repository.project import Project as StoredProject
 
 MOST_LISTED = 200

@@ -42,7 +42,7 @@ from restore.databases.row_plan import RowPlan, TableRows
 from restore.databases.staged_rows import FetchedItem
 from restore.planning.conflict_policy import ConflictPolicy
 from vault.errors import TargetError, UsageError
-from vault.source.contract import Stop, never
+from vault.progress import Stop, never
 from vault.source.sql.mariadb import BEGIN
 from vault.source.sql.mariadb_catalog import DENIED, rights
 from vault.source.sql.mariadb_connection import MariadbAddress, connect, literal, quoted

@@ -22,8 +22,9 @@ from strongroom.context import Context
 from strongroom.destinations import Folder
 from strongroom.forget import forget_snapshots
 from strongroom.holds import add_hold, release_hold
+from strongroom.project import Project
 from strongroom.query import open_tables
-from strongroom.repository import Project, open_repository
+from strongroom.repository import open_repository
 from strongroom.selection import SelectionOptions, select
 from tests.support.dying import PowerCut
 from tests.support.faulty import FaultyStore, faults

@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from vault.clock import Clock
 from vault.problems import Problem
-from vault.source.contract import Stop
+from vault.progress import Stop
 from vault.source.rest import attachments, exact_json, templates, times
 from vault.source.rest.client import Nonsense, NotThere, RestClient
 from vault.source.rest.description import Resource

@@ -21,8 +21,9 @@ from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
 from vault.problems import Problem
+from vault.progress import Stop, never
 from vault.source.attributes import NOTHING
-from vault.source.contract import UNKNOWN_SIZE, Content, Scan, ScanColumn, Stop, TooLarge, never
+from vault.source.contract import UNKNOWN_SIZE, Content, Scan, ScanColumn, TooLarge
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.rest.attachment_reader import AttachmentReader

@@ -25,8 +25,9 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
+from vault.progress import Stop, never
 from vault.read_ahead import read_ahead
-from vault.source.contract import UNKNOWN_SIZE, Scan, ScanColumn, Stop, never
+from vault.source.contract import UNKNOWN_SIZE, Scan, ScanColumn
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.sql import layout
