@@ -30,8 +30,9 @@ from vault.source.rest.attachment_reader import AttachmentReader
 from vault.source.rest.attachments import FOLDER
 from vault.source.rest.client import Forbidden, Nonsense, NotThere, RestClient
 from vault.source.rest.description import Description, Resource
+from vault.source.rest.listing_pass import ReadingContext
 from vault.source.rest.mirror import Mirror
-from vault.source.rest.reading import ReadingContext, ResourceReading
+from vault.source.rest.reading import ResourceReading
 from vault.source.sql.layout import UNDATED, Step
 from vault.source.streams import SequentialStream, StreamReader
 from vault.wording import counted
