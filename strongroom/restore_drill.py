@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from restore.planning.plan import RestorePlan
     from restore.selection.select import Selection
     from strongroom.context import Context
+    from strongroom.project_status import LastDrill
+    from strongroom.settings import Settings
     from vault.progress import Progress
     from vault.repository.project import Project
 
@@ -47,6 +49,9 @@ ITEMS = 50
 MOST_BYTES = 1 << 30
 REPAIRED = frozenset({"damaged-index", "missing-index"})
 """Damage that costs nothing as long as all content is found: what is read is verified by other names."""
+
+MOST_PAST = 50
+"""Drills of the past that are told."""
 
 NEWEST_OF = "reports"
 """The kind of which the newest item is always among the sample; another one where a project has none of it."""
@@ -314,3 +319,12 @@ def _recorded(context: Context, project: Project, stop: Stop, progress: Progress
     if error is None:
         local_state.note_run(context.settings, project.name, "drill")
     return done
+
+
+def past_drills(settings: Settings, project: str, most: int = MOST_PAST) -> tuple[LastDrill, ...]:
+    """The drills of a project that this machine remembers, with the times that they took; the newest first. most: how many."""
+    from strongroom import status_facts
+    from strongroom.project_status import LastDrill
+
+    with status_facts.open_local_state(settings) as known:
+        return tuple(LastDrill.of(one) for one in known.state_store.drills(project, most))

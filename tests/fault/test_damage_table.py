@@ -31,7 +31,7 @@ from tests.support.independent_reader import Given
 from tests.support.stage import StageClock
 from tests.support.timestamp_authority import TimestampAuthority
 from vault.format import grant, hold, layout, snapshot_record
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.repository import missing_snapshots
 

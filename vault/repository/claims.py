@@ -20,8 +20,7 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied
 from vault.format import layout
-from vault.format.claim import Claim
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Claim, Eviction
 from vault.format.snapshot_record import decode_stored
 from vault.progress import NoProgress, Progress, Stop
 from vault.repository import snapshots, stored_packs

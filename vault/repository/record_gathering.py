@@ -14,7 +14,7 @@ from typing import NamedTuple
 from vault.errors import Damaged, StorageDenied, TransientStorageError
 from vault.format import layout, record_table
 from vault.format.chunks import ID_SIZE
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.format.record_table import LARGEST_TEXT, MOMENT_SIZE, MOST_BESIDE, MOST_TABLES, Coverage, Row
 from vault.format.snapshot_record import Record

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
-from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout, rollup, strict_json
 from vault.format.chunks import ID_SIZE
@@ -21,6 +20,7 @@ from vault.progress import Stop
 from vault.repository import rollup_records
 from vault.repository.project import Project
 from vault.storage.contract import LARGEST_OBJECT
+from vault.threads import parallel_map
 
 READERS = 4
 
@@ -149,7 +149,7 @@ class _Read(NamedTuple, Generic[T]):
 
 
 def _read_each(project: Project, names: Sequence[str], decode: Decode[T]) -> _Read[T]:
-    read = each_of(names, lambda name: _read(project, name, decode), most=READERS, name="rollups")
+    read = parallel_map(names, lambda name: _read(project, name, decode), most=READERS, name="rollups")
     found = dict(zip(names, read, strict=True))
     by_name = {name: one for name, one in found.items() if one is not None and not isinstance(one, Problem | _Gone)}
     damaged = [one for one in found.values() if isinstance(one, Problem)]
