@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from strongroom.destinations import Archive, Bucket, Dav, Mail
     from strongroom.record_restore import RestPlace
     from strongroom.remote_destinations import RemoteFolder
-    from strongroom.restore_plan import PlannedRestore, RestoreOptions
+    from strongroom.restore_options import RestoreOptions
+    from strongroom.restore_plan import PlannedRestore
     from strongroom.restore_proposal import Proposal
     from strongroom.restore_result import RestoreResult
     from strongroom.selection import SelectedItems, SelectionOptions
@@ -156,7 +157,7 @@ class RestoreRequest(Struct, frozen=True, kw_only=True):
 
     def options(self) -> RestoreOptions:
         """For the library."""
-        from strongroom.restore_plan import RestoreOptions
+        from strongroom.restore_options import RestoreOptions
 
         return RestoreOptions(on_conflict=self.existing, tables=self.tables, incomplete=self.incomplete, verify=self.verify)
 

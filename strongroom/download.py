@@ -21,7 +21,8 @@ from restore.tables.formats import FORMATS
 from strongroom.command_log import recorded
 from strongroom.estimate import Estimate, estimate_of
 from strongroom.restore import stream
-from strongroom.restore_plan import RestoreOptions, plan_of_all
+from strongroom.restore_options import RestoreOptions
+from strongroom.restore_parts import plan_of_all
 from strongroom.restore_result import RestoredPart, RestoreResult
 from strongroom.table_options import merged_name
 from vault.format import manifest

@@ -23,7 +23,7 @@ from restore.planning.destination import EmptyDestination
 from restore.planning.plan import RestorePlan, make_plan
 from strongroom import __version__, command_log, environment, notices, own_paths
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
-from strongroom.restore_plan import today
+from strongroom.restore_parts import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.age import HybridIdentity
 from vault.errors import TargetError

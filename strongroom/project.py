@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from strongroom.records import RecordHistories
     from strongroom.repair import PlannedRepair, RepairLimits, RepairResult
     from strongroom.restore_drill import RecordedDrill
-    from strongroom.restore_plan import PlannedRestore, RestoreOptions
+    from strongroom.restore_options import RestoreOptions
+    from strongroom.restore_plan import PlannedRestore
     from strongroom.restore_proposal import Proposal
     from strongroom.restore_result import RestoreResult
     from strongroom.restore_test import RestoreTestOptions, RestoreTestResult
@@ -149,7 +150,8 @@ class Project(Struct, frozen=True):
         Raises `UsageError`, `RefusedByRule`, `TargetError`, `StorageError`.
         """
         from strongroom.destinations import Stdout, parse
-        from strongroom.restore_plan import RestoreOptions, plan_restore
+        from strongroom.restore_options import RestoreOptions
+        from strongroom.restore_plan import plan_restore
         from vault.errors import UsageError
 
         options = options or RestoreOptions()

@@ -27,8 +27,9 @@ from strongroom.command_log import recorded
 from strongroom.destinations import Archive, Destination, Folder, Stdout, refuse_own
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
 from strongroom.records import stated_by
+from strongroom.restore_options import RestoreOptions
 from strongroom.restore_outputs import OutputRun
-from strongroom.restore_plan import RestoreOptions, plan_of_all
+from strongroom.restore_parts import plan_of_all
 from strongroom.table_options import TableOptions
 from vault.errors import SettingsError, UsageError
 from vault.progress import NoProgress, Progress, Stop, never

@@ -20,7 +20,9 @@ from restore.local_fs import Target
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom.command_log import Recording, recorded
 from strongroom.destinations import Folder, InPlace
-from strongroom.restore_plan import PlannedRestore, RestoreOptions, is_in_place, plan_of_all, refuse_several
+from strongroom.restore_options import RestoreOptions, is_in_place
+from strongroom.restore_parts import plan_of_all, refuse_several
+from strongroom.restore_plan import PlannedRestore
 from strongroom.restore_result import RestoredPart, RestoreResult
 from vault.progress import NoProgress, Progress, Stop, never
 from vault.storage.fallback import problems_of

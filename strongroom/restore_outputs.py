@@ -39,7 +39,7 @@ from strongroom.destinations import (
     opened_source_bucket,
 )
 from strongroom.remote_destinations import RemoteFolder
-from strongroom.restore_plan import today
+from strongroom.restore_parts import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.problems import printable
 from vault.progress import Stop
