@@ -23,7 +23,8 @@ from cli.options import (
     Source,
 )
 from cli.restore_output import show_tables
-from cli.restore_run import RunOptions, finish, selected_items, shown
+from cli.restore_request import RunOptions
+from cli.restore_run import finish, selected_items, shown
 from cli.table_formats import As
 from strongroom.destinations import expanded
 from strongroom.selection import parse_versions

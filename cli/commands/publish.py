@@ -22,7 +22,8 @@ from cli.options import (
     Source,
 )
 from cli.restore_output import show_tables
-from cli.restore_run import RunOptions, selected_items
+from cli.restore_request import RunOptions
+from cli.restore_run import selected_items
 from cli.table_formats import As
 from strongroom.table_options import TableOptions
 from vault import wording

@@ -23,7 +23,8 @@ from cli.options import (
     Source,
     Yes,
 )
-from cli.restore_run import RestoreRequest, RunOptions, restore_all, restore_project
+from cli.restore_request import RestoreRequest, RunOptions
+from cli.restore_run import restore_all, restore_project
 from cli.table_formats import PAGES, RestoreAs
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom.selection import parse_versions
