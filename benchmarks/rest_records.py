@@ -34,7 +34,7 @@ from tests.support.rest_double import Answered, Asked, ModelDesk, RestDouble, se
 from tests.support.rest_sources import COMMENTS, INCREMENTAL, described
 from vault.clock import SystemClock
 from vault.coverage import Coverage
-from vault.source.contract import never
+from vault.progress import never
 from vault.source.item_list import ItemList
 from vault.source.rest import exact_json
 from vault.source.rest.client import Question, Reply, RestClient

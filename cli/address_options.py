@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import BUCKET, GLOBAL
-from strongroom import context
+from strongroom import store_access
 
 if TYPE_CHECKING:
     from strongroom.settings.models import RepositorySettings
@@ -53,7 +53,7 @@ def repository_of(
     from strongroom.settings.models import RepositorySettings
     from strongroom.settings.reader import made
 
-    context.located(address, Path.cwd())  # what is no address is refused in its own words
+    store_access.resolve_address(address, Path.cwd())  # what is no address is refused in its own words
     values = {"address": address, "endpoint": endpoint, "region": region, "path_style": path_style, "profile": profile}
     return made(RepositorySettings, values)
 

@@ -28,8 +28,7 @@ from cli import (
 )
 from cli.command_classes import CommandGroup, global_options
 from cli.options import GLOBAL
-from strongroom import environment
-from strongroom.context import VERSION
+from strongroom import __version__, environment
 from vault.errors import Damaged, StrongroomError
 
 COMPLETE = "__complete"
@@ -69,7 +68,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 (typer's form of a callback)
     if wanted:
-        output.result(f"strongroom {VERSION}")
+        output.result(f"strongroom {__version__}")
         raise typer.Exit
 
 

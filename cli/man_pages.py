@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.help_pages import HelpPage
-from strongroom.context import VERSION
+from strongroom import __version__
 from vault.errors import TargetError
 
 SECTION = "1"
@@ -41,7 +41,7 @@ def name(page: HelpPage) -> str:
 def as_roff(page: HelpPage, others: list[HelpPage]) -> str:
     """One page. others: all pages there are, for what is named at its end."""
     lines = [
-        f'.TH "{_quoted(name(page).upper())}" "{SECTION}" "" "Strongroom {VERSION}" "Strongroom"',
+        f'.TH "{_quoted(name(page).upper())}" "{SECTION}" "" "Strongroom {__version__}" "Strongroom"',
         ".nh",
         ".ad l",
         ".SH NAME",

@@ -11,7 +11,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cli import output, progress, prompts
-from cli.restore_run import RestoreRequest, RunOptions, restore_all, restore_project
+from cli.restore_request import RestoreRequest, RunOptions
+from cli.restore_run import restore_all, restore_project
 from strongroom import context, environment
 from strongroom import machine_recovery as recoveries
 from vault import wording

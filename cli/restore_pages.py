@@ -9,7 +9,7 @@ from cli.restore_run import finish, shown
 from vault.wording import counted, duration, size
 
 if TYPE_CHECKING:
-    from cli.restore_run import RestoreRequest
+    from cli.restore_request import RestoreRequest
     from strongroom.context import Context
     from strongroom.record_pages import PagesResult
     from strongroom.selection import SelectedItems

@@ -13,7 +13,7 @@ from vault.errors import UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from cli.restore_run import RestoreRequest
+    from cli.restore_request import RestoreRequest
     from restore.interfaces.plan import Created, CreationPlan, ResourcePlan
     from strongroom.context import Context
     from strongroom.record_restore import RestPlace

@@ -10,7 +10,7 @@ from vault.errors import UsageError
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from cli.restore_run import RestoreRequest
+    from cli.restore_request import RestoreRequest
     from restore.databases.row_plan import RowPlan
     from strongroom.context import Context
     from strongroom.database_restore import Database

@@ -24,8 +24,9 @@ from vault.errors import NothingFound, StrongroomError, UsageError
 
 if TYPE_CHECKING:
     from console.repositories import RepositoryPool
+    from strongroom.project import Project
     from strongroom.project_status import ProjectStatus
-    from strongroom.repository import Project, Repository
+    from strongroom.repository import Repository
 
 FRESH_FOR = 3.0
 """Seconds in which the store is not asked again."""

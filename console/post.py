@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import context, daemon_config
+from strongroom import daemon_config, environment
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class ChannelPost:
     def _message(self, texts: Texts, write: Write) -> Message:
         from policies.notifications.message import Line, Message
 
-        letter, now, host = write(texts), self._clock.now(), context.services().host
+        letter, now, host = write(texts), self._clock.now(), environment.services().host
         page = f"{self._url}{letter.path}"
         text = f"{letter.text}\n\n{page}\n\n-- \nStrongroom, {host}, {texts.moment(now, 'long')}\n"
         note = Line(letter.subject, "console", letter.text, page)

@@ -327,4 +327,4 @@ OUT_OF_REACH = (
     marked("other machines keep sealed copies of key objects: each deletes its own when it next uses the repository"),
     marked("exports and restored files stay where they are, and so does whatever somebody has kept of keys and objects"),
 )
-"""Sentences of `strongroom.project_erasure.out_of_reach` that are always the same."""
+"""Sentences of `strongroom.erasure_plan.out_of_reach` that are always the same."""

@@ -5,9 +5,9 @@
     with strongroom.open_repository("strongroom.toml") as repository:
         repository.project("parcelo").backup()
 
-`Repository` and `Project` (`strongroom.repository`) have a method for each verb; each calls one function of a module here:
-`backup`, `selection`, `restore_plan`, `restore`, `export`, `publish`, `query`, `items`, `history`, `records`, `diff`,
-`snapshots`, `status`, `checks`, `restore_drill`, `retention`. The command line is thin over these. docs/library.md has
+`Repository` (`strongroom.repository`) and `Project` (`strongroom.project`) have a method for each verb; each calls one function
+of a module here: `backup`, `selection`, `restore_plan`, `restore`, `export`, `publish`, `query`, `items`, `history`, `records`,
+`diff`, `snapshots`, `status`, `checks`, `restore_drill`, `retention`. The command line is thin over these. docs/library.md has
 examples, and says what stays stable.
 """
 
@@ -17,13 +17,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from strongroom.repository import CancelToken, Project, Repository, open_repository
+    from strongroom.project import Project
+    from strongroom.repository import CancelToken, Repository, open_repository
     from vault.errors import StrongroomError
+
+__version__ = "0.1.0"
 
 __all__ = ["CancelToken", "Project", "Repository", "StrongroomError", "open_repository"]
 
-_PLACES = dict.fromkeys(("CancelToken", "Project", "Repository", "open_repository"), "strongroom.repository") | {
-    "StrongroomError": "vault.errors"
+_PLACES = {
+    "CancelToken": "strongroom.repository",
+    "Project": "strongroom.project",
+    "Repository": "strongroom.repository",
+    "StrongroomError": "vault.errors",
+    "open_repository": "strongroom.repository",
 }
 """Imported when they are first asked for: a command pays for what it needs itself."""
 

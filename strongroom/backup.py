@@ -25,7 +25,7 @@ from strongroom import (
     sources,
 )
 from vault.errors import Interrupted, SettingsError, StrongroomError, UsageError
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class BackupRunOptions(Struct, frozen=True):
     allow_empty: bool = False
     progress: Progress = field(default_factory=NoProgress)
     committed: Callable[[BackupReport], None] | None = None
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
 
 
 def sources_of(context: Context, names: Sequence[str], source: str | None = None) -> Iterator[tuple[Project, SourceSettings]]:

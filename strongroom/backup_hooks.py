@@ -25,6 +25,7 @@ from strongroom import environment, notices
 from strongroom.settings import durations
 from vault.problems import Problem, printable
 from vault.process_group import OutputTail, end, reason
+from vault.progress import Stop
 from vault.wording import duration
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class HookRun(Struct):
     source_place: str
     folder: Path
     clock: Clock
-    stop: Callable[[], None]
+    stop: Stop
     outcomes: list[HookOutcome] = field(default_factory=list)
     _begun: set[HookName] = field(default_factory=set)
 

@@ -7,7 +7,7 @@ found.sound, found.findings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
@@ -24,6 +24,7 @@ from strongroom import time_stamps
 from vault.errors import Damaged, UsageError
 from vault.format import ssh_signature
 from vault.problems import Problem
+from vault.progress import Stop, never
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -103,7 +104,7 @@ def verify_bag(
     trust: BagTrust,
     context: Context | None = None,
     *,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> VerifiedBag:
     """Verify a bag, a folder or a ZIP file. context: the repository at hand; None where there is none. What is wrong is part of
     the result. Raises `TargetError` where there is no bag, `UsageError` for files that cannot be used, `StorageError`."""
@@ -139,7 +140,7 @@ class BagAlone:
         self._files: BagFiles | None = None
         self._payload: dict[str, str] = {}
 
-    def look(self, files: BagFiles, trust: BagTrust, stop: Callable[[], None]) -> None:
+    def look(self, files: BagFiles, trust: BagTrust, stop: Stop) -> None:
         """Checksums, signature, time stamp, and where it says that it is from. Raises `Damaged`."""
         self._files = files
         self._payload = _checksums(self.found, files, stop)
@@ -170,7 +171,7 @@ def bag_alone(
     path: Path,
     trust: BagTrust,
     *,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
     bounds: BagBounds = BagBounds(),  # noqa: B008 (a constant)
     found: VerifiedBag | None = None,
 ) -> Iterator[BagAlone]:
@@ -243,7 +244,7 @@ def signers_of(file: Path) -> dict[bytes, str]:
     return found
 
 
-def _checksums(found: VerifiedBag, files: BagFiles, stop: Callable[[], None]) -> dict[str, str]:
+def _checksums(found: VerifiedBag, files: BagFiles, stop: Stop) -> dict[str, str]:
     """The BLAKE3 of each file of the payload that is what its checksum says. Raises `Damaged`."""
     if not bag_files.declared(files):
         raise Damaged("bagit.txt does not say that this is a bag")

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from strongroom import cache_folder, context, environment
+from strongroom import cache_folder, environment, store_access
 from strongroom.settings import Settings
 from vault.errors import StrongroomError, UsageError
 from vault.problems import Problem
@@ -96,9 +96,9 @@ class Cleared(Struct, frozen=True):
 
 def folder_of(settings: Settings) -> Path | None:
     """The folder of the store that settings name, as far as this machine knows it; the store is not asked."""
-    address = context.located(settings.repository.address, settings.file.absolute().parent)
-    repository = context.remembered(address, settings.repository).repository()
-    return None if repository is None else cache_folder.known(repository, context.place_of(address, settings.repository))
+    address = store_access.settings_address(settings)
+    repository = store_access.memory_of_settings(settings).repository()
+    return None if repository is None else cache_folder.known(repository, store_access.memory_key(address, settings.repository))
 
 
 def info(settings: Settings | None) -> list[CachedRepository]:

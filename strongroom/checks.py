@@ -6,7 +6,7 @@ rolling checks, which read a share of the packs each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from strongroom import (
@@ -21,7 +21,7 @@ from strongroom import (
     rolling_check,
 )
 from vault.errors import Damaged
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -40,7 +40,7 @@ def check_project(
     *,
     read: ReadData | None = None,
     beside: Sequence[str] = (),
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
     progress: Progress | None = None,
 ) -> ProjectCheck:
     """Check one project, below this machine's cache. Damage is part of the result.
@@ -64,7 +64,7 @@ def _checked(
     project: Project,
     read: ReadData | None,
     beside: Sequence[str],
-    stop: Callable[[], None],
+    stop: Stop,
     progress: Progress | None,
 ) -> ProjectCheck:
     from vault.repository.cached_copies import look as whole_copies

@@ -5,80 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from strongroom import available_projects, environment, notices, settings
+from strongroom import available_projects, environment, notices, settings, store_access
 from strongroom.settings import Settings
-from vault.clock import SystemClock
 from vault.errors import Damaged, KeyRefused, NoRepository, RefusedByRule, StrongroomError, UsageError
 from vault.problems import Problem
-from vault.process import LinuxProcesses
-from vault.randomness import SystemRandomness
 from vault.repository.services import Services
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from strongroom.settings.models import RepositorySettings
     from vault.age import Identity
     from vault.repository.client_memory import ClientMemory
     from vault.repository.missing_objects import Missing
     from vault.repository.project import Project
     from vault.repository.repository import Repository
-    from vault.storage.address import Address, StoreOptions
     from vault.storage.contract import Store
     from vault.storage.counting import CountingStore
-
-VERSION = "0.1.0"
-
-BRIEF = 30.0
-"""Seconds that a command sits out which only asks something."""
-
-ANSWER_WITHIN = 15.0
-"""Seconds in which a store must begin to answer it."""
-
-
-def services() -> Services:
-    """This machine's clock, randomness, name and processes."""
-    host = environment.host_name()
-    return Services(SystemClock(), SystemRandomness(), host, f"strongroom/{VERSION}", LinuxProcesses(host))
-
-
-def store_options(repository: RepositorySettings, *, brief: bool = False, hurried: bool = False) -> StoreOptions:
-    """How to reach the store that the settings name. brief: for a question that somebody waits for · hurried: another store has
-    what this one does not give."""
-    from vault.storage.address import StoreOptions
-    from vault.storage.retrying import FOR_UNATTENDED, MINUTES, RetryPolicy
-    from vault.storage.s3_client import LONGEST_SILENCE, S3Options
-
-    timeout = ANSWER_WITHIN if brief else LONGEST_SILENCE
-    s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile, timeout)
-    unattended = environment.parent() is not None
-    total = BRIEF if brief or hurried else MINUTES
-    return StoreOptions(s3=s3, patience=RetryPolicy.network(FOR_UNATTENDED if unattended and not hurried else total))
-
-
-def located(text: str, folder: Path) -> Address:
-    """An address; a relative path in it counts from `folder`. Raises `UsageError`."""
-    from vault.storage.address import FolderAddress, parse_address
-
-    address = parse_address(str(environment.expand(text, folder)) if text.startswith("~") else text)
-    return FolderAddress(folder / address.path) if isinstance(address, FolderAddress) else address
-
-
-def remembered(address: Address, repository: RepositorySettings) -> ClientMemory:
-    """What this machine knows of the store at an address."""
-    from vault.repository.client_memory import ClientMemory
-
-    return ClientMemory.of(environment.state_folder(), place_of(address, repository), services().randomness)
-
-
-def place_of(address: Address, repository: RepositorySettings) -> str:
-    """By what this machine knows a store: its address, and the server's."""
-    return f"{address.text} {repository.endpoint or ''}"
 
 
 class Context(Struct, frozen=True):
@@ -293,50 +240,6 @@ def _repository(store: Store, services: Services, memory: ClientMemory) -> Repos
     return repository
 
 
-class OpenStore(NamedTuple):
-    """A store, with all that is round it.
-
-    place: by what this machine knows it · bare: itself · counting: counts the requests to it · patient: asks it again · memory:
-    what this machine knows of it
-    """
-
-    place: str
-    bare: Store
-    counting: CountingStore
-    patient: Store
-    memory: ClientMemory
-
-
-def open_store(
-    found: Settings,
-    *,
-    brief: bool = False,
-    hurried: bool = False,
-    wrap: Callable[[Store], Store] | None = None,
-    create_missing: bool = False,
-) -> OpenStore:
-    """The store that settings name; whoever opens it closes `bare`. brief, hurried, wrap: as for `opened_by` · create_missing:
-    make a folder that is not there. Raises `UsageError`, `NoRepository`, `StorageError`."""
-    from vault.storage.address import open_bare_store
-    from vault.storage.counting import CountingStore
-    from vault.storage.retrying import RetryingStore
-
-    everything = services()
-    options = store_options(found.repository, brief=brief, hurried=hurried)
-    address = located(found.repository.address, found.file.absolute().parent)
-    bare = open_bare_store(address, options, everything.clock, everything.randomness, create_missing=create_missing)
-    counting = CountingStore(bare if wrap is None else wrap(bare))
-    listener = notices.RetryNotices()
-    patient = RetryingStore(counting, options.patience, everything.clock, everything.randomness, listener=listener)
-    return OpenStore(place_of(address, found.repository), bare, counting, patient, remembered(address, found.repository))
-
-
-def memory_of(found: Settings, repository: RepositorySettings | None = None) -> ClientMemory:
-    """What this machine knows of the store that settings name, or of another one of theirs. Raises `UsageError`."""
-    named = repository or found.repository
-    return remembered(located(named.address, found.file.absolute().parent), named)
-
-
 @contextmanager
 def opened(
     config: Path | None,
@@ -398,10 +301,10 @@ def opened_by(
     from vault.storage.caching import CachingStore
     from vault.storage.contract import ChoosesChecksum
 
-    everything = services()
-    store = open_store(found, brief=brief, hurried=hurried, wrap=wrap)
+    everything = environment.services()
+    store = store_access.open_store(found, brief=brief, hurried=hurried, wrap=wrap)
     try:
-        memory, first = store.memory, None if found.first is None else memory_of(found, found.first)
+        memory, first = store.memory, None if found.first is None else store_access.memory_of_settings(found, found.first)
         repository = _repository(store.patient, everything, memory)
         if first is not None and first.repository() not in (None, repository.descriptor.repository):
             raise KeyRefused(

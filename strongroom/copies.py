@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import cache_folder, context, notices
+from strongroom import cache_folder, notices, store_access
 from vault import wording
 from vault.errors import NoRepository, RefusedByRule, StorageError, StrongroomError, UsageError
 from vault.storage.absent import AbsentStore
@@ -83,8 +83,8 @@ def opened_copy(
     found, repository = opened.settings.of_copy(name), opened.repository
     _refuse_the_same(opened.settings, found)
     services, described = repository.services, repository.descriptor
-    known = context.memory_of(found).repository() is not None
-    store = context.open_store(found, brief=brief, create_missing=create and (again or not known))
+    known = store_access.memory_of_settings(found).repository() is not None
+    store = store_access.open_store(found, brief=brief, create_missing=create and (again or not known))
     try:
         there = refuse_another(repository, store.patient)
         if there is None and known and not again:
@@ -137,7 +137,7 @@ def log_of_first(found: Settings) -> Iterator[Store | None]:
         yield None
         return
     try:
-        store = context.open_store(found.of_repository(), brief=True)
+        store = store_access.open_store(found.of_repository(), brief=True)
     except StrongroomError as error:
         yield AbsentStore(StorageError(f"the repository itself is away, which takes the log: {error}", hint=error.hint))
         return
@@ -200,7 +200,7 @@ def first_store(copy: Context) -> Iterator[Store]:
     """The store that a copy is one of. copy: opened in the place of the repository. Raises `StorageError`, `NoRepository`."""
     from vault.storage.caching import CachingStore
 
-    store = context.open_store(copy.settings.of_repository(), brief=True)
+    store = store_access.open_store(copy.settings.of_repository(), brief=True)
     try:
         randomness = copy.repository.services.randomness
         folder = cache_folder.known(copy.repository.descriptor.repository, store.place)
@@ -218,10 +218,7 @@ def _gone(name: str, store: Store) -> NoRepository:
 
 def _refuse_the_same(first: Settings, second: Settings) -> None:
     """Raises `RefusedByRule` where a copy would lie where the repository is, whatever the settings call that."""
-    places = {
-        context.place_of(context.located(one.repository.address, one.file.absolute().parent), one.repository)
-        for one in (first, second)
-    }
+    places = {store_access.memory_key(store_access.settings_address(one), one.repository) for one in (first, second)}
     if len(places) == 1:
         hint = "keep the copy at an address of its own"
         raise RefusedByRule(f"the copy {second.copy!r} has the address of the repository", hint=hint)

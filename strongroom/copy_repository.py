@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from msgspec import Struct, field
 
 from strongroom import command_log, local_state, object_lock
 from vault.errors import Busy, Interrupted, StrongroomError
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ class CopyLimits(Struct, frozen=True):
 
     max_bytes: int | None = None
     max_seconds: float | None = None
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
     progress: Progress = field(default_factory=NoProgress)
 
 

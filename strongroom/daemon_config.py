@@ -53,10 +53,9 @@ def projects(settings: Settings) -> tuple[ProjectConfig, ...]:
 def capabilities(settings: Settings) -> dict[str, str | None]:
     """What this machine's keys allow for each project of the settings, as it was when it opened them last; None where it never
     did."""
-    from strongroom import context
+    from strongroom import store_access
 
-    address = context.located(settings.repository.address, settings.file.absolute().parent)
-    memory = context.remembered(address, settings.repository)
+    memory = store_access.memory_of_settings(settings)
     ids = memory.projects()
     wanted = {name: settings.project_id(name) or ids.get(name) for name in settings.document.projects}
     return {name: None if one is None else memory.capability_of(one) for name, one in wanted.items()}

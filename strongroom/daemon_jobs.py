@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from policies.daemon.run_output import RunOutput, text_of
 from policies.scheduling.run_requests import RunRequests
-from strongroom import context, local_state
+from strongroom import environment, local_state
 from strongroom.settings import Settings, resolve
 from vault import wording
 from vault.errors import StrongroomError, UsageError
@@ -129,7 +129,7 @@ def history_reader(settings: Settings) -> Iterator[RunHistoryReader]:
     """The run history of the settings' daemon, while it may be writing. Raises `StrongroomError`."""
     from policies.scheduling.run_history import RunHistoryReader
 
-    reader = RunHistoryReader.open(local_state.folder(settings) / local_state.RUN_HISTORY, context.services().host)
+    reader = RunHistoryReader.open(local_state.folder(settings) / local_state.RUN_HISTORY, environment.services().host)
     try:
         yield reader
     finally:
@@ -140,7 +140,7 @@ def jobs(settings: Settings) -> list[DaemonJob]:
     """Every job that has a schedule, with its newest run and the next. Raises `StrongroomError`."""
     from strongroom import daemon_config
 
-    found, now = [], context.services().clock.now()
+    found, now = [], environment.services().clock.now()
     with history_reader(settings) as history:
         for plan in daemon_config.projects(settings):
             for job in plan.jobs:
@@ -185,7 +185,7 @@ def known(settings: Settings) -> list[Key]:
 def logs(settings: Settings, keys: Sequence[Key], since: datetime | None = None) -> list[RunLog]:
     """The runs of some jobs, the oldest first. since: only those that were under way then, or began later. Raises
     `StrongroomError`."""
-    now = context.services().clock.now()
+    now = environment.services().clock.now()
     with history_reader(settings) as history:
         runs = [run for key in keys for run in history.recent(*key, MOST_RUNS)]
     return with_output(settings, [run for run in runs if since is None or (run.ended or now) >= since])

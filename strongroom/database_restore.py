@@ -9,7 +9,7 @@ The rows wait in a private folder, or in the session with the server, between th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +25,7 @@ from strongroom.source_kinds import file_servers, registry
 from vault.errors import StrongroomError, UsageError
 from vault.format import manifest
 from vault.problems import printable
+from vault.progress import Stop, never
 from vault.source.sql import layout
 
 if TYPE_CHECKING:
@@ -253,7 +254,7 @@ def planned_rows(
     selected: SelectedItems,
     database: Database,
     options: RowOptions,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> Iterator[PlannedRows]:
     """What putting the rows of the selected items into a database would do. Nothing is written to it.
 
@@ -285,7 +286,7 @@ def _sources(context: Context, selected: SelectedItems) -> list[SourceSettings]:
     return [one for one in context.settings.project(selected.project.name).sources if one.name in names]
 
 
-def _fetched(context: Context, selected: SelectedItems, folder: Path, stop: Callable[[], None]) -> Iterator[FetchedItem]:
+def _fetched(context: Context, selected: SelectedItems, folder: Path, stop: Stop) -> Iterator[FetchedItem]:
     """The contents of the tables among the items, and of the schemas that belong to them, each in a file."""
     from restore.execution.ordered_reader import contents
     from restore.outputs.scratch_dir import put_down

@@ -314,7 +314,7 @@ def refuse_own(settings: Settings, destination: Destination) -> None:
 @contextmanager
 def opened_bucket(context: Context, project: Project, bucket: Bucket) -> Iterator[S3Objects]:
     """The objects of a bucket, reached as the settings say where the destination says nothing. Raises `StorageError`."""
-    from strongroom.context import store_options
+    from strongroom.store_access import store_options
     from vault.storage.s3_client import S3Options
     from vault.storage.s3_objects import S3Objects
 
@@ -333,7 +333,7 @@ def opened_bucket(context: Context, project: Project, bucket: Bucket) -> Iterato
 @contextmanager
 def opened_source_bucket(context: Context, project: Project, bucket: Bucket) -> Iterator[S3SourceObjects]:
     """What lies in the bucket of a source, for whoever puts something back. Raises `StorageError`."""
-    from strongroom.context import store_options
+    from strongroom.store_access import store_options
     from vault.storage.s3_client import S3Options
     from vault.storage.s3_source_objects import S3SourceObjects
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from msgspec import Struct, field
 
 from strongroom import command_log, notices
 from vault.errors import NothingFound, SettingsError, UsageError
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class DiffOptions(Struct, frozen=True):
     live: bool = False
     rows: RowOptions | None = None
     progress: Progress = field(default_factory=NoProgress)
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
 
 
 class ProjectDifference(Struct, frozen=True):
@@ -145,7 +144,7 @@ def _between(known: History, question: Question) -> _Compared:
     return _Compared(difference(known, question))
 
 
-def _live(context: Context, known: History, question: Question, stop: Callable[[], None]) -> _Compared:
+def _live(context: Context, known: History, question: Question, stop: Stop) -> _Compared:
     from restore.history.diff import Difference, Sides, united
     from restore.history.live_diff import compared_with_live
     from vault.format.layout import META_TIER
@@ -212,9 +211,7 @@ def _recorded_rows(
     return found
 
 
-def _rows(
-    context: Context, known: History, compared: _Compared, options: RowOptions, stop: Callable[[], None]
-) -> RowDifferences:
+def _rows(context: Context, known: History, compared: _Compared, options: RowOptions, stop: Stop) -> RowDifferences:
     from restore.history.live_diff import live_file
     from restore.history.row_diff import Opening, row_differences
     from restore.history.table_diff import MOST_CELLS, MOST_EXAMPLES, ShownDifferences

@@ -10,7 +10,6 @@ not seek. Whoever reads it slowly slows the work down, and nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from msgspec import Struct
@@ -22,11 +21,12 @@ from restore.tables.formats import FORMATS
 from strongroom.command_log import recorded
 from strongroom.estimate import Estimate, estimate_of
 from strongroom.restore import stream
-from strongroom.restore_plan import RestoreOptions, plan_of_all
+from strongroom.restore_options import RestoreOptions
+from strongroom.restore_parts import plan_of_all
 from strongroom.restore_result import RestoredPart, RestoreResult
 from strongroom.table_options import merged_name
 from vault.format import manifest
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def download(
     planned: PlannedDownload,
     out: BinaryIO,
     *,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
     progress: Progress | None = None,
 ) -> RestoreResult:
     """Give it. out: takes bytes, and stays open; where this raises, what it has got is not whole.
@@ -117,7 +117,7 @@ def download(
     return result
 
 
-def _zipped(planned: PlannedDownload, out: BinaryIO, stop: Callable[[], None], progress: Progress) -> RestoreResult:
+def _zipped(planned: PlannedDownload, out: BinaryIO, stop: Stop, progress: Progress) -> RestoreResult:
     from strongroom.restore_outputs import OutputRun
 
     selected = planned.selected

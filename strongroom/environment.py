@@ -1,4 +1,4 @@
-"""The one door to the environment: variables, home folders, the terminal."""
+"""The one door to the environment: variables, home folders, the terminal; this machine's clock, randomness and processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from strongroom import __version__
+from vault.clock import SystemClock
 from vault.errors import SettingsError
+from vault.process import LinuxProcesses
+from vault.randomness import SystemRandomness
+from vault.repository.services import Services
 
 LOCALTIME = Path("/etc/localtime")
 PARENT = "STRONGROOM_PARENT"
@@ -31,6 +36,12 @@ _CREDENTIALS = {
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 }
 PROGRESS = "STRONGROOM_PROGRESS"
+
+
+def services() -> Services:
+    """This machine's clock, randomness, name and processes."""
+    host = host_name()
+    return Services(SystemClock(), SystemRandomness(), host, f"strongroom/{__version__}", LinuxProcesses(host))
 
 
 def variable(name: str) -> str | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 Outlook: TypeAlias = Literal["ask", "approve", "wait", "erase", "go-on", "done"]
-"""As `strongroom.project_erasure.Step`; `wait`: somebody with another identity must approve it."""
+"""As `strongroom.erasure_plan.Step`; `wait`: somebody with another identity must approve it."""
 
 
 class ErasureOutlook(Struct, frozen=True):
@@ -44,7 +44,7 @@ class ErasureOutlook(Struct, frozen=True):
 def erasure_outlook(context: Context, name: str) -> ErasureOutlook:
     """Where it stands; nothing is changed. name: of the project, also of one that is erased. Raises `UsageError` where there is
     no such project, `StorageError`."""
-    from strongroom.project_erasure import plan_erasure
+    from strongroom.erasure_plan import plan_erasure
     from vault.repository.erasures import ProjectErased
 
     try:
@@ -83,7 +83,7 @@ def erased_names(context: Context) -> Iterator[str]:
 
 
 def _living(context: Context, name: str, project: Project) -> ErasureOutlook:
-    from strongroom import project_erasure
+    from strongroom import erasure_plan
     from strongroom.grants import administration
     from strongroom.settings import durations
     from vault.repository import erasure_rules
@@ -94,7 +94,7 @@ def _living(context: Context, name: str, project: Project) -> ErasureOutlook:
         step="ask",
         approvals=rule.approvals,
         within=durations.read(rule.within),
-        out_of_reach=project_erasure.out_of_reach(name, tuple(context.settings.copies)),
+        out_of_reach=erasure_plan.out_of_reach(name, tuple(context.settings.copies)),
     )
     try:
         stored = administration(context, project).project

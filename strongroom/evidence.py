@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from strongroom import audit, command_log, key_holders
+from strongroom import audit, audit_verification, command_log, key_holders
 from strongroom.audited_projects import AuditedProject
 from strongroom.export import bag_signer
 from strongroom.settings import resolve
 from vault.errors import KeyRefused, NothingFound, StorageError, UsageError
 
 if TYPE_CHECKING:
-    from strongroom.audit import FoundEntry, VerifiedLog
+    from strongroom.audit import FoundEntry
+    from strongroom.audit_verification import VerifiedLog
     from strongroom.context import Context
     from vault.problems import Problem
     from vault.repository.project import Project
@@ -156,7 +157,7 @@ def collect(context: Context, projects: Sequence[Project], period: str) -> Evide
     until = min(end, now)
     audited = [AuditedProject.of_project(one) for one in projects]
     try:
-        verified = audit.verify_log(context, audited)
+        verified = audit_verification.verify_log(context, audited)
         entries = audit.read_log(context, audited, audit.LogSelection(since=start, until=until), named=True).entries
     except (NothingFound, KeyRefused):
         verified, entries = None, ()

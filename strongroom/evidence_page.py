@@ -13,7 +13,8 @@ from vault.wording import counted
 
 if TYPE_CHECKING:
     from restore.export.signature import BagSigner
-    from strongroom.audit import FoundEntry, VerifiedLog
+    from strongroom.audit import FoundEntry
+    from strongroom.audit_verification import VerifiedLog
     from strongroom.evidence import Evidence, ProjectEvidence, SourceEvidence
 
 WIDTH, HEIGHT = 720, 28

@@ -6,7 +6,6 @@ result = export(planned)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +21,14 @@ from restore.local_fs.syscalls import is_folder, stands
 from restore.planning.conflict_policy import ConflictPolicy
 from restore.planning.destination import EmptyDestination
 from restore.planning.plan import RestorePlan, make_plan
-from strongroom import command_log, environment, notices, own_paths
-from strongroom.context import VERSION
+from strongroom import __version__, command_log, environment, notices, own_paths
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
-from strongroom.restore_plan import today
+from strongroom.restore_parts import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.age import HybridIdentity
 from vault.errors import TargetError
 from vault.format.principal import Principal, sign
+from vault.progress import Stop, never
 from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
@@ -167,9 +166,7 @@ def plan_export(
     return PlannedExport(context, selected, path, zipped, work, estimate_of(context, [plan], selected.zone), shortage)
 
 
-def export(
-    planned: PlannedExport, *, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
-) -> ExportResult:
+def export(planned: PlannedExport, *, stop: Stop = never, progress: Progress | None = None) -> ExportResult:
     """Write the bag. What is missing or damaged is left out, and is a problem of the result.
 
     stop: called often; what it raises ends the export, and the same export to the same folder begins anew later · progress:
@@ -223,5 +220,5 @@ def _request(selected: SelectedItems, tables: TableOptions, reason: str) -> Expo
         tables=tables.as_json(),
         zone=selected.zone,
         moment=selected.query.at,
-        software=f"strongroom/{VERSION}",
+        software=f"strongroom/{__version__}",
     )

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from msgspec import Struct, field
 
 from vault.problems import printable
+from vault.progress import Stop, never
 from vault.wording import counted
 
 _PIECE = 1 << 20
@@ -71,7 +72,7 @@ class Walk(Struct):
 
     enters: Callable[[WalkedItem], bool] = lambda _: True
     unlisted: list[FolderDifference] = field(default_factory=list)
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
 
     def items(self, root: Path) -> Iterator[WalkedItem]:
         """The folder itself and all below it, a folder before what is in it, names in bytewise order. What vanishes meanwhile

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from msgspec import Struct, field
 
 from strongroom import notices
 from vault import wording
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -35,7 +34,7 @@ class HistoryOptions(Struct, frozen=True):
     since: datetime | None = None
     until: datetime | None = None
     progress: Progress = field(default_factory=NoProgress)
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
 
 
 class ItemHistories(Struct, frozen=True):

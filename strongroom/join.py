@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from strongroom import context, environment, settings
+from strongroom import environment, settings, store_access
 from strongroom.new_identity import NewIdentityOptions, PublicHalf, beside, make_identity, write_public_half
 from strongroom.settings import writer
 from vault.errors import KeyRefused, RefusedByRule
@@ -89,14 +89,14 @@ def join(options: JoinOptions) -> Joined:
     from vault.repository.repository import Repository
     from vault.storage.address import open_store
 
-    services = context.services()
-    address = context.located(options.repository.address, options.settings.absolute().parent)
+    services = environment.services()
+    address = store_access.resolve_address(options.repository.address, options.settings.absolute().parent)
     new_settings = not options.settings.exists()
     if not new_settings:
         _refuse_another(options)
-    store = open_store(address, context.store_options(options.repository, brief=True), services.clock, services.randomness)
+    store = open_store(address, store_access.store_options(options.repository, brief=True), services.clock, services.randomness)
     try:
-        memory = context.remembered(address, options.repository)
+        memory = store_access.client_memory(address, options.repository)
         data = Repository.stored_descriptor(store)
         repository = Repository.open(store, services)
         memory.verify_repository(repository.descriptor.repository)
@@ -136,7 +136,8 @@ def _identity(options: JoinOptions) -> tuple[bool, PublicHalf, HybridIdentity]:
     name = options.name or environment.person()
     if new:
         make_identity(
-            NewIdentityOptions(file=options.identity, name=name, passphrase=options.passphrase), context.services().randomness
+            NewIdentityOptions(file=options.identity, name=name, passphrase=options.passphrase),
+            environment.services().randomness,
         )
     found = identities.load(IdentitySettings(file=options.identity), [])
     own = next((one for one in found if isinstance(one, HybridIdentity)), None)

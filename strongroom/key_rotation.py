@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from vault.age import HybridIdentity
 from vault.errors import Damaged, KeyRefused
 from vault.format import rights
 from vault.format.grant import Grant
+from vault.progress import Stop, never
 from vault.wording import quoted
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _refuse_resurrected(work: Administration) -> None:
         )
 
 
-def rotate_keys(context: Context, project: Project, stop: Callable[[], None] = lambda: None) -> RotatedKeys:
+def rotate_keys(context: Context, project: Project, stop: Stop = never) -> RotatedKeys:
     """Begin a new epoch of a project's keys, or complete the one that was begun. Raises as `plan_rotation`."""
     from vault.repository import key_rotation
 
@@ -183,7 +184,7 @@ def plan_upgrade(context: Context) -> RepositoryUpgrade:
     return RepositoryUpgrade(plan, plan.descriptor is not None, projects)
 
 
-def upgrade(context: Context, planned: RepositoryUpgrade, stop: Callable[[], None] = lambda: None) -> None:
+def upgrade(context: Context, planned: RepositoryUpgrade, stop: Stop = never) -> None:
     """Carry out a plan. The same again completes what was cut off. Raises `StorageError`."""
     from vault.repository import key_upgrade
 

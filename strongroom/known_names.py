@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from strongroom import context, settings
+from strongroom import settings, store_access
 
 if TYPE_CHECKING:
     from strongroom.settings import Settings
@@ -61,5 +61,4 @@ def known_names(config: Path | None = None, address: str | None = None) -> Known
     """config: the settings file, None for the one that is found · address: of a repository without settings. Raises
     `SettingsError`, `UsageError`."""
     found = settings.load(settings.find(config)) if address is None else settings.of_address(address)
-    place = context.located(found.repository.address, found.file.absolute().parent)
-    return KnownNames(found, context.remembered(place, found.repository))
+    return KnownNames(found, store_access.memory_of_settings(found))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strongroom import context, environment, notices
+from strongroom import environment, notices, store_access
 from vault.errors import StrongroomError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def folder(settings: Settings) -> Path:
     from blake3 import blake3
 
     state = settings.document.daemon.state or environment.state_folder()
-    address = context.located(settings.repository.address, settings.file.absolute().parent)
+    address = store_access.settings_address(settings)
     return state / blake3(f"{address.text} {settings.repository.endpoint or ''}".encode()).hexdigest(length=16)
 
 
@@ -84,7 +84,7 @@ def note_run(settings: Settings, project: str, job: str, error: StrongroomError 
     ended with; a text where it did its work with problems; None where all is well."""
     if settings.first is not None:  # of a copy: the daemon's jobs are those of the repository
         settings, job = settings.of_repository(), f"{job} {settings.copy}"
-    now = context.services().clock.now()
+    now = environment.services().clock.now()
     ending = "done" if error is None else "problems" if isinstance(error, str) else "failed"
     with noted(settings) as state_store:
         if state_store is not None:

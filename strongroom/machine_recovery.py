@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import context as contexts
-from strongroom import environment, identities, key_grants, notices, settings, settings_restore
+from strongroom import environment, identities, key_grants, notices, settings, settings_restore, store_access
 from strongroom.settings import toml_edits
 from strongroom.settings_restore import Choice, Found, SettingsNeeds
 from vault.errors import Busy, KeyRefused, NothingFound, RefusedByRule
@@ -159,8 +158,9 @@ def _of_new_settings() -> SettingsNeeds:
 
 def _is_same_place(repository: RepositorySettings, file: Path, opened: Context) -> bool:
     named = opened.settings.repository
-    here = contexts.located(named.address, opened.settings.file.absolute().parent)
-    return contexts.located(repository.address, file.parent).text == here.text and repository.endpoint == named.endpoint
+    here = store_access.settings_address(opened.settings)
+    there = store_access.resolve_address(repository.address, file.parent)
+    return there.text == here.text and repository.endpoint == named.endpoint
 
 
 def _adapted(opened: Context, text: str, file: Path, identity: Path | None) -> tuple[str, tuple[str, ...], list[str]]:
@@ -177,7 +177,7 @@ def _adapted(opened: Context, text: str, file: Path, identity: Path | None) -> t
     changed = []
     named = opened.settings.repository
     if not _is_same_place(document.repository, file, opened):
-        here = contexts.located(named.address, opened.settings.file.absolute().parent).text
+        here = store_access.settings_address(opened.settings).text
         values["repository"] = {"address": here, "endpoint": named.endpoint}
         if named.region is not None:
             values["repository"]["region"] = named.region
@@ -263,7 +263,7 @@ def _new_settings(planned: MachineRecovery, named: Settings, kits: Sequence[Hybr
     from strongroom.settings import writer
     from strongroom.settings.models import IdentitySettings
 
-    place = contexts.located(named.repository.address, named.file.absolute().parent).text
+    place = store_access.settings_address(named).text
     repository = named.repository.model_copy(update={"address": place})
     identity = IdentitySettings(file=planned.identity.file or environment.identity_file())
     return writer.text_of(repository, identity, [Principal.of(one).as_line() for one in kits])

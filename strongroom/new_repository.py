@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from strongroom import context, settings
+from strongroom import environment, settings, store_access
 from strongroom.recovery_kit import KitOptions, RecoveryKit
 from strongroom.settings import writer
 from vault.errors import RefusedByRule, StorageError, UsageError
@@ -86,9 +86,9 @@ def create_repository(options: NewRepositoryOptions) -> NewRepository:
     from vault.storage.retrying import RetryingStore
 
     options.check()
-    services = context.services()
-    store_options = context.store_options(options.repository, brief=True)
-    address = context.located(options.repository.address, options.settings.absolute().parent)
+    services = environment.services()
+    store_options = store_access.store_options(options.repository, brief=True)
+    address = store_access.resolve_address(options.repository.address, options.settings.absolute().parent)
     created = _bucket(address, store_options, object_lock=options.object_lock) if options.create_bucket else None
     bare = open_bare_store(address, store_options, services.clock, services.randomness, create_missing=True)
     store = RetryingStore(bare, store_options.patience, services.clock, services.randomness)
@@ -122,7 +122,7 @@ def _made(
     from vault.repository.store_trust import note_repository
     from vault.storage.probe import probe_quickly
 
-    services = context.services()
+    services = environment.services()
     begun = Repository.begun(store, services)
     # the bare one: a wrapper would hide what the store says about checksums
     report = probe_quickly(bare, services.randomness)
@@ -140,7 +140,7 @@ def _made(
     kit.write(options.kit)
     descriptor = Descriptor(repository_id, services.clock.now(), trust=trust, features=(INFLATED, EPOCHS))
     repository = begun or Repository.create(store, descriptor, services)
-    memory = context.remembered(address, options.repository)
+    memory = store_access.client_memory(address, options.repository)
     memory.start_over(repository_id)
     if report.creates_once:
         note_repository(memory, repository_id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from strongroom import context, environment, local_state
+from strongroom import environment, local_state, store_access
 from strongroom.settings.errors import SettingsFault
 from vault.errors import RefusedByRule, UsageError
 
@@ -80,7 +80,7 @@ def _bucket_faults(settings: Settings, source: SourceSettings) -> Iterator[Setti
     repository = settings.repository
     if not (source.url or "").lower().startswith("s3:") or source.options.get("endpoint") != repository.endpoint:
         return
-    own = context.located(repository.address, settings.file.absolute().parent)
+    own = store_access.settings_address(settings, repository)
     found = parse_address(source.url or "")
     if not isinstance(own, BucketAddress) or not isinstance(found, BucketAddress) or own.bucket != found.bucket:
         return
@@ -105,7 +105,7 @@ def refuse_target(settings: Settings, path: Path, *, folder: bool) -> None:
 def refuse_bucket(settings: Settings, address: BucketAddress, *, endpoint: str | None) -> None:
     """The same for objects. endpoint: of the server that they go to, where it is not the repository's."""
     for repository, what in _named(settings):
-        own = context.located(repository.address, settings.file.absolute().parent)
+        own = store_access.settings_address(settings, repository)
         if endpoint not in {None, repository.endpoint} or own.text.split("/")[:3] != address.text.split("/")[:3]:
             continue  # another bucket, or none
         below = f"{address.text}/".removeprefix(f"{own.text}/")
@@ -126,7 +126,7 @@ def _repositories(settings: Settings) -> Iterator[tuple[Path, str]]:
 
     for repository, what in _named(settings):
         try:
-            address = context.located(repository.address, settings.file.absolute().parent)
+            address = store_access.settings_address(settings, repository)
         except UsageError:  # told as what it is by whoever opens it
             continue
         if isinstance(address, FolderAddress):

@@ -20,6 +20,7 @@ from strongroom import command_log
 from strongroom.selection import AmbiguousSource, SelectedItems, SelectionOptions, Unmatched
 from vault.errors import NothingFound
 from vault.problems import printable
+from vault.progress import Stop, never
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -91,7 +92,7 @@ def select_picked(
     within: Callable[[pa.Table], pa.Table] = lambda table: table,
     sources_apart: bool = False,
     names_only: bool = False,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> SelectedItems:
     """The items that are meant, each once.
 

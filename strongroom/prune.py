@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from msgspec.structs import replace
 from strongroom import command_log, held_snapshots, local_state, notices, object_lock
 from strongroom.forget import Confirm, confirmed
 from vault.errors import Interrupted, StrongroomError
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -70,7 +69,7 @@ def plan_prune(
     limits: PruneLimits | None = None,
     *,
     progress: Progress | None = None,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> PlannedPrune:
     """What would go, what stays and why. Nothing is changed; which snapshots are gone is said as warnings. limits: none, if
     nothing is said · progress: hears how far it is · stop: called often, raises to end it.
@@ -86,7 +85,7 @@ def plan_prune(
 
 
 def prune_options(
-    context: Context, project: Project, limits: PruneLimits, *, progress: Progress | None, stop: Callable[[], None]
+    context: Context, project: Project, limits: PruneLimits, *, progress: Progress | None, stop: Stop
 ) -> PruneOptions:
     """How a prune of a project behaves: with its holds, its locks, and what this machine remembers."""
     from vault.repository.gc.prune_plan import PruneOptions
@@ -170,7 +169,7 @@ def _patience(wait: timedelta | None) -> WaitOptions:
     return WaitOptions(seconds=wait.total_seconds(), altogether=wait.total_seconds())
 
 
-def _join_rollups(project: Project, stop: Callable[[], None], progress: Progress) -> None:
+def _join_rollups(project: Project, stop: Stop, progress: Progress) -> None:
     """A failure is no problem of the prune: they are derived, and a later one tries again."""
     from restore.history import rollup_joining
     from restore.history.update import UpdateOptions

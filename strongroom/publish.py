@@ -10,7 +10,7 @@ Only what changed is written, each file as a whole; what is no longer selected i
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from strongroom.source_kinds import registry
 from strongroom.table_options import TableOptions
 from vault.errors import RefusedByRule, UsageError
 from vault.problems import printable
+from vault.progress import Stop, never
 from vault.storage.address import BucketAddress, parse_address
 from vault.storage.fallback import problems_of
 from vault.wording import counted
@@ -189,9 +190,7 @@ def plan_publication(
     return PlannedPublication(context, selected, destination, options, request)
 
 
-def publish(
-    planned: PlannedPublication, *, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
-) -> PublicationResult:
+def publish(planned: PlannedPublication, *, stop: Stop = never, progress: Progress | None = None) -> PublicationResult:
     """Do it. What cannot be had or read is a problem of the result, and what was published of it before stays.
 
     stop: called often; what it raises ends the run, and the next one goes on from there · progress: hears how far it is. Raises

@@ -8,7 +8,6 @@ result.records, result.problems
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +27,12 @@ from strongroom.command_log import recorded
 from strongroom.destinations import Archive, Destination, Folder, Stdout, refuse_own
 from strongroom.estimate import DiskShortage, Estimate, disk_shortage, estimate_of, plan_json
 from strongroom.records import stated_by
+from strongroom.restore_options import RestoreOptions
 from strongroom.restore_outputs import OutputRun
-from strongroom.restore_plan import RestoreOptions, plan_of_all
+from strongroom.restore_parts import plan_of_all
 from strongroom.table_options import TableOptions
 from vault.errors import SettingsError, UsageError
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
@@ -156,9 +156,7 @@ def plan_pages(
     return PlannedPages(context, selected, destination, options, plan, items, estimate, shortage, notes)
 
 
-def write_record_pages(
-    planned: PlannedPages, *, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
-) -> PagesResult:
+def write_record_pages(planned: PlannedPages, *, stop: Stop = never, progress: Progress | None = None) -> PagesResult:
     """Do what a plan says. The same restore, run again in the same folder, goes on from where one was interrupted.
 
     Raises `Damaged` where content is missing, `NothingFound` where no record is one of those that are asked for, `TargetError`

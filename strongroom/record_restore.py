@@ -10,7 +10,7 @@ Nothing is created twice: what was created is found by its marker, and by a map 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from strongroom.source_kinds import options as option
 from strongroom.source_kinds import registry, rest
 from strongroom.source_kinds.context import SourceContext
 from vault.errors import NothingFound, SettingsError, SourceError, UsageError
+from vault.progress import Stop, never
 
 if TYPE_CHECKING:
     from restore.interfaces.plan import Created, CreationPlan
@@ -146,7 +147,7 @@ def planned_records(
     selected: SelectedItems,
     place: RestPlace,
     options: RecordOptions,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
     progress: Progress | None = None,
 ) -> Iterator[PlannedRecords]:
     """What creating the records of the selected items in an interface would do. Nothing is written to it.
@@ -159,9 +160,9 @@ def planned_records(
     from restore.interfaces.planner import plan_creation
     from restore.interfaces.target import as_target_error
     from restore.outputs.scratch_dir import scratch_dir
-    from strongroom import context as contexts
+    from strongroom import environment
 
-    clock = contexts.services().clock
+    clock = environment.services().clock
     with scratch_dir() as scratch:
         records = SnapshotRecords(context, selected, scratch, stop)
         try:
@@ -200,15 +201,15 @@ def _creation(
     client: RestClient,
     id_map: Any,  # noqa: ANN401
     options: RecordOptions,
-    stop: Callable[[], None],
+    stop: Stop,
 ) -> Creation:
     from restore.interfaces.markers import marker_of
     from restore.interfaces.planner import Creation
     from restore.interfaces.references import References
     from restore.interfaces.target import RecordTarget, dictionary_of
-    from strongroom import context as contexts
+    from strongroom import environment
 
-    clock, description = contexts.services().clock, client.description
+    clock, description = environment.services().clock, client.description
     chosen = _chosen(description, records)
     cache: dict[tuple[str, str, str], dict[str, str]] = {}
 

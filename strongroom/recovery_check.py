@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from strongroom import command_log, context, local_state, recovery_kit, settings_copy, settings_restore
+from strongroom import command_log, environment, local_state, recovery_kit, settings_copy, settings_restore
 from vault.errors import Damaged, KeyRefused, StrongroomError
 from vault.format import strict_json
+from vault.progress import Stop, never
 from vault.repository import content_proof, key_objects
 from vault.repository.content_proof import ContentProof
 from vault.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from policies.monitoring.alerts import Alert
     from strongroom.context import Context
     from strongroom.settings import Settings
@@ -106,7 +105,7 @@ class KitProof(Struct, frozen=True):
         }
 
 
-def check_kit(opened: Context, kit: HybridIdentity, *, stop: Callable[[], None] = lambda: None) -> KitProof:
+def check_kit(opened: Context, kit: HybridIdentity, *, stop: Stop = never) -> KitProof:
     """Prove what a kit opens, and note it. Of what it does not open the reason is part of the result. opened: with the kit
     alone. Raises `StorageError` where the store does not answer."""
     own = replace(opened, identities=[kit])
@@ -192,6 +191,6 @@ def reminders(settings: Settings) -> tuple[Alert, ...]:
     from policies.monitoring import kit_reminders
     from strongroom import daemon_config
 
-    kits, now = daemon_config.kits(settings), context.services().clock.now()
+    kits, now = daemon_config.kits(settings), environment.services().clock.now()
     with local_state.noted(settings) as state:
         return () if state is None else kit_reminders.reminders(kits, kit_reminders.states(kits, state, now), now)

@@ -3,7 +3,7 @@ where a person asks for it, given up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from strongroom import cached_copies, command_log, environment, local_state, object_lock, sources
 from strongroom.forget import Confirm, confirmed
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -65,7 +65,7 @@ def plan_repair(
     limits: RepairLimits | None = None,
     *,
     progress: Progress | None = None,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> PlannedRepair:
     """What would be mended, from where, and what cannot be. Nothing in the store is changed. progress: hears how far it is ·
     stop: called often, raises to end it. Raises `StorageError`."""

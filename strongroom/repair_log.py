@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from strongroom import audit, notices
+from strongroom import audit_verification, notices
 from strongroom.audited_projects import AuditedProject, log_keys
 from strongroom.repair_repository import RepositoryRepair
 
@@ -99,7 +99,7 @@ class _Look:
         said, found = "no copy has it, and `strongroom audit verify` goes on saying so", dict[str, str]()
         for name in self._before_broken(store, entries.listed(store)):
             found[name] = f"the entry {name} of the log is not the one that the next entry names; {said}"
-        for chain in audit.verify_chains(self._context, self._audited, store):
+        for chain in audit_verification.verify_chains(self._context, self._audited, store):
             for one in (it for it in chain.findings if it.what in MENDABLE):
                 name = layout.audit_name(one.principal, one.entry) if one.entry else layout.audit_folder(one.principal)
                 found[name] = f"{one.message}; {said}"
@@ -112,7 +112,7 @@ class _Look:
         by_number: dict[tuple[str, int], set[str]] = {}
         for one in listing.entries:
             by_number.setdefault((one.principal, one.sequence), set()).add(one.name)
-        chains = audit.verify_chains(self._context, self._audited, store)
+        chains = audit_verification.verify_chains(self._context, self._audited, store)
         broken = [(one.principal, int(one.entry[:12]) - 1) for it in chains for one in it.findings if one.what == BROKEN]
         return set[str]().union(*(by_number.get(one, set()) for one in broken))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from strongroom import context, identities, notices, settings, settings_copy
+from strongroom import environment, identities, notices, settings, settings_copy, store_access
 from vault.errors import Damaged, NoRepository, StrongroomError, UnsupportedFormat
 
 if TYPE_CHECKING:
@@ -87,11 +87,11 @@ def found_descriptor(config: Path | None, address: str | None, identity: list[Pa
     from vault.storage.address import open_store
 
     found = settings.load(settings.find(config)) if address is None else settings.of_address(address)
-    place = context.located(found.repository.address, found.file.absolute().parent)
-    services = context.services()
-    store = open_store(place, context.store_options(found.repository), services.clock, services.randomness)
+    place = store_access.settings_address(found)
+    services = environment.services()
+    store = open_store(place, store_access.store_options(found.repository), services.clock, services.randomness)
     try:
-        memory = context.remembered(place, found.repository)
+        memory = store_access.client_memory(place, found.repository)
         finding = descriptor_copies.look(store, memory)
         if finding.state == "gone" and not in_use(store):
             raise NoRepository(f"there is no repository at {store.describe()}")
@@ -112,7 +112,7 @@ def _stores_of_copies(found: Settings) -> Iterator[Sequence[Store]]:
         stores = []
         for name in found.copies:
             try:
-                store = context.open_store(found.of_copy(name), brief=True)
+                store = store_access.open_store(found.of_copy(name), brief=True)
             except StrongroomError as error:
                 notices.warn(f"the copy {name!r} is left out: {error}")
                 continue

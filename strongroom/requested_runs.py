@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from strongroom import context, local_state
+from strongroom import environment, local_state
 from strongroom.daemon_jobs import Key, RunLog, history_reader, requests, with_output
 from strongroom.settings import Settings
 from vault import wording
@@ -49,7 +49,7 @@ class RequestedRuns(Struct):
     def of(cls, settings: Settings, keys: Sequence[Key], *, wait: bool) -> Iterator[RequestedRuns]:
         """Ask for a run of each job; what has not started at the end is not wanted any more. wait: where one is running, it
         runs again afterwards. Raises `Busy` where one is running, `StrongroomError`."""
-        asking, randomness = requests(settings), context.services().randomness
+        asking, randomness = requests(settings), environment.services().randomness
         if not wait:
             with history_reader(settings) as history:
                 for key in keys:
@@ -118,7 +118,7 @@ class RequestedRuns(Struct):
     def _is_unknown(self, key: Key, run_id: str) -> bool:
         """A run is written down right after its request was taken: look again a little later."""
         for _ in range(WRITTEN_WITHIN):
-            context.services().clock.sleep(LOOK_EVERY)
+            environment.services().clock.sleep(LOOK_EVERY)
             if self._run(key, run_id) is not None:
                 return False
         return True

@@ -3,7 +3,6 @@ restore and a backup of all that is old; it may be limited and interrupted, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 
 from strongroom import command_log
 from strongroom.prune import PlannedPrune, PruneLimits, apply_prune, prune_options
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -82,7 +81,7 @@ def plan_reseal(
     limits: PruneLimits | None = None,
     *,
     progress: Progress | None = None,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> PlannedReseal:
     """What former epochs have sealed, and how much of it this run would store anew. limits: of bytes and time; the others do
     not apply. Raises as `plan_prune`, `KeyRefused` where content cannot be read."""
@@ -112,7 +111,7 @@ def reseal(
     planned: PlannedReseal,
     *,
     progress: Progress | None = None,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> Resealed:
     """Do what a plan says, and look what is left. Packs that were re-encrypted are deleted by the next run, so that whoever
     reads them now can go on. Raises as `apply_prune`."""

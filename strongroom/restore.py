@@ -10,7 +10,6 @@ What stops one item only is a problem of the result; what stops everything is ra
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -21,9 +20,11 @@ from restore.local_fs import Target
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom.command_log import Recording, recorded
 from strongroom.destinations import Folder, InPlace
-from strongroom.restore_plan import PlannedRestore, RestoreOptions, is_in_place, plan_of_all, refuse_several
+from strongroom.restore_options import RestoreOptions, is_in_place
+from strongroom.restore_parts import plan_of_all, refuse_several
+from strongroom.restore_plan import PlannedRestore
 from strongroom.restore_result import RestoredPart, RestoreResult
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.storage.fallback import problems_of
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
-def restore(
-    planned: PlannedRestore, *, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
-) -> RestoreResult:
+def restore(planned: PlannedRestore, *, stop: Stop = never, progress: Progress | None = None) -> RestoreResult:
     """Do what a plan says.
 
     planned: of `plan_restore`; what it replaces is replaced without another question · stop: called often; what it raises ends
@@ -74,7 +73,7 @@ def _count(entry: Recording, result: RestoreResult) -> None:
     entry.problems(len(result.problems))
 
 
-def _restored(planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> RestoreResult:
+def _restored(planned: PlannedRestore, stop: Stop, progress: Progress) -> RestoreResult:
     destination = planned.destination
     if isinstance(destination, InPlace):
         return _in_place(planned, stop, progress)
@@ -99,7 +98,7 @@ def stream(
     out: BinaryIO,
     options: RestoreOptions | None = None,
     *,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
     progress: Progress | None = None,
 ) -> RestoreResult:
     """Write one file to a stream: the one that is selected, as it is or converted, or the one table that all become.
@@ -126,7 +125,7 @@ def _streamed(
     selected: SelectedItems,
     out: BinaryIO,
     options: RestoreOptions,
-    stop: Callable[[], None],
+    stop: Stop,
     progress: Progress,
 ) -> RestoreResult:
     conversion = options.tables.conversion(selected.query, context, selected.project.name)
@@ -152,7 +151,7 @@ def _streamed(
     return _with_fallbacks(converted, selected.project)
 
 
-def _folder(planned: PlannedRestore, folder: Folder, stop: Callable[[], None], progress: Progress) -> RestoreResult:
+def _folder(planned: PlannedRestore, folder: Folder, stop: Stop, progress: Progress) -> RestoreResult:
     """Everything as it is, to a folder."""
     (plan,) = planned.plans_to_execute()
     with Target(os.fsencode(folder.path.absolute())) as target:
@@ -164,7 +163,7 @@ def _folder(planned: PlannedRestore, folder: Folder, stop: Callable[[], None], p
     return RestoreResult((part,), None, planned.selected.missing_snapshots, planned)
 
 
-def _in_place(planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> RestoreResult:
+def _in_place(planned: PlannedRestore, stop: Stop, progress: Progress) -> RestoreResult:
     """Everything as it is, below the folders of the sources."""
     roots = [part.source_root for part in planned.parts if part.source_root is not None]
     with ExitStack() as stack:

@@ -26,6 +26,7 @@ from strongroom import command_log, local_state
 from vault.errors import Damaged, Interrupted, NothingFound, StrongroomError, TargetError
 from vault.format import manifest
 from vault.problems import Problem, printable
+from vault.progress import Stop, never
 from vault.storage.fallback import problems_of
 from vault.wording import counted
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from restore.planning.plan import RestorePlan
     from restore.selection.select import Selection
     from strongroom.context import Context
+    from strongroom.project_status import LastDrill
+    from strongroom.settings import Settings
     from vault.progress import Progress
     from vault.repository.project import Project
 
@@ -46,6 +49,9 @@ ITEMS = 50
 MOST_BYTES = 1 << 30
 REPAIRED = frozenset({"damaged-index", "missing-index"})
 """Damage that costs nothing as long as all content is found: what is read is verified by other names."""
+
+MOST_PAST = 50
+"""Drills of the past that are told."""
 
 NEWEST_OF = "reports"
 """The kind of which the newest item is always among the sample; another one where a project has none of it."""
@@ -103,7 +109,7 @@ class DrillReport(Struct, frozen=True):
 
 def drill(
     project: Project,
-    stop: Callable[[], None],
+    stop: Stop,
     *,
     items: int = ITEMS,
     most_bytes: int = MOST_BYTES,
@@ -278,9 +284,7 @@ class RecordedDrill(Struct, frozen=True):
         return found | {"trouble": self.trouble, "at": self.at.isoformat()}
 
 
-def record_drill(
-    context: Context, project: Project, *, stop: Callable[[], None] = lambda: None, progress: Progress | None = None
-) -> RecordedDrill:
+def record_drill(context: Context, project: Project, *, stop: Stop = never, progress: Progress | None = None) -> RecordedDrill:
     """Drill a project, and keep a record of it on this machine. context, project: read below this machine's cache (see
     `Context.uncached`). What is wrong is part of the result. Raises `Interrupted`."""
     with command_log.recorded(context, "drill", [project]) as entry:
@@ -295,7 +299,7 @@ def record_drill(
     return done
 
 
-def _recorded(context: Context, project: Project, stop: Callable[[], None], progress: Progress | None) -> RecordedDrill:
+def _recorded(context: Context, project: Project, stop: Stop, progress: Progress | None) -> RecordedDrill:
     at = project.services.clock.now()
     report, trouble = None, ""
     error: StrongroomError | None = None
@@ -315,3 +319,12 @@ def _recorded(context: Context, project: Project, stop: Callable[[], None], prog
     if error is None:
         local_state.note_run(context.settings, project.name, "drill")
     return done
+
+
+def past_drills(settings: Settings, project: str, most: int = MOST_PAST) -> tuple[LastDrill, ...]:
+    """The drills of a project that this machine remembers, with the times that they took; the newest first. most: how many."""
+    from strongroom import status_facts
+    from strongroom.project_status import LastDrill
+
+    with status_facts.open_local_state(settings) as known:
+        return tuple(LastDrill.of(one) for one in known.state_store.drills(project, most))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -39,9 +39,10 @@ from strongroom.destinations import (
     opened_source_bucket,
 )
 from strongroom.remote_destinations import RemoteFolder
-from strongroom.restore_plan import today
+from strongroom.restore_parts import today
 from strongroom.table_options import TableOptions, merged_name
 from vault.problems import printable
+from vault.progress import Stop
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -69,14 +70,14 @@ class OutputRun(Struct, frozen=True):
     conversion: Conversion | None
     plan: RestorePlan
     policy: ConflictPolicy
-    stop: Callable[[], None]
+    stop: Stop
     progress: Progress
     verify: bool = False
     seen: ExistingItems | None = None
     room: Room = whole_window
 
     @classmethod
-    def of(cls, planned: PlannedRestore, stop: Callable[[], None], progress: Progress) -> OutputRun:
+    def of(cls, planned: PlannedRestore, stop: Stop, progress: Progress) -> OutputRun:
         """That of a plan."""
         (plan,) = planned.plans_to_execute()
         tables, conversion = planned.options.tables, planned.conversion

@@ -21,7 +21,8 @@ from restore.local_fs import Target
 from restore.local_fs.syscalls import stands
 from restore.planning.conflicts import all_paths
 from strongroom.destinations import Folder, InPlace, project_folder
-from strongroom.restore_plan import RestoreOptions, today
+from strongroom.restore_options import RestoreOptions
+from strongroom.restore_parts import today
 from vault.errors import StrongroomError
 from vault.format import manifest
 

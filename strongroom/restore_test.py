@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from strongroom import context, environment, notices, own_paths, sources
+from strongroom import environment, notices, own_paths, sources
 from strongroom.scratch_dir import remove_folder, scratch_folder
 from strongroom.source_comparison import LiveSource, SourceComparison
 from strongroom.throwaway_repository import Into, throwaway_repository
 from vault import wording
 from vault.errors import Interrupted, SettingsError, SourceError, StrongroomError, TargetError, UsageError
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -52,7 +52,7 @@ class RestoreTestOptions(Struct, frozen=True):
 
     into: Into = "folder"
     source: str | None = None
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
     progress: Progress = field(default_factory=NoProgress)
 
 
@@ -169,7 +169,7 @@ def run_restore_test(
     """
     options = options or RestoreTestOptions()
     chosen = list(_chosen(settings, projects, options.source))
-    clock = context.services().clock
+    clock = environment.services().clock
     began = clock.now()
     with scratch_folder(PREFIX) as scratch:
         own = (*own_paths.paths(settings), os.fsencode(scratch))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from strongroom import command_log, context, daemon_jobs, local_state
+from strongroom import command_log, context, daemon_jobs, environment, local_state
 from vault.errors import Busy, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def request_run(opened: context.Context, project: Project, job: str) -> str:
         raise Busy("no daemon of this machine is running", hint="start it: `systemctl start strongroom`")
     with command_log.recorded(opened, "request-run", [project], {"job": job}) as entry:
         entry.begin()
-        run = context.services().randomness.token(8).hex()
+        run = environment.services().randomness.token(8).hex()
         daemon_jobs.requests(settings).ask(run, *key)
     return run
 

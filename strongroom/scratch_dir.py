@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
-from strongroom import context, notices
+from strongroom import environment, notices
 from vault.errors import TargetError
 
 _ABANDONED_AFTER = timedelta(minutes=1)
@@ -53,7 +53,7 @@ def remove_folder(folder: Path) -> None:
 
 def _remove_abandoned(temporary: Path, prefix: str) -> None:
     """Nobody holds the lock of what a killed process has left."""
-    before = (context.services().clock.now() - _ABANDONED_AFTER).timestamp()
+    before = (environment.services().clock.now() - _ABANDONED_AFTER).timestamp()
     for folder in temporary.glob(f"{prefix}*"):
         with suppress(OSError):
             status = folder.lstat()

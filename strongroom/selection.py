@@ -7,7 +7,7 @@ selected.selection.table                        rows of manifests, one for each 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from strongroom import command_log, notices, time_parsing
 from vault import wording
 from vault.errors import TargetError, UsageError
 from vault.problems import printable
+from vault.progress import Stop, never
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def select(
     options: SelectionOptions,
     *,
     sources_apart: bool = False,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
     progress: Progress | None = None,
 ) -> SelectedItems:
     """The items that are meant, with older versions of them where these are asked for.
@@ -223,7 +224,7 @@ def select(
 
 
 def _with_versions(
-    context: Context, selection: Selection, query: ItemQuery, stop: Callable[[], None], progress: Progress | None
+    context: Context, selection: Selection, query: ItemQuery, stop: Stop, progress: Progress | None
 ) -> Selection:
     """The selection, and the older versions of its files."""
     from restore.selection.versions import with_older

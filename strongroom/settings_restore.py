@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from strongroom import context, environment, notices, settings_copy
+from strongroom import environment, notices, settings_copy, store_access
 from vault.errors import Damaged, NothingFound, ObjectNotFound, RefusedByRule, StrongroomError, UsageError
 from vault.problems import Problem, printable
 from vault.repository import settings_copies
@@ -233,7 +233,7 @@ def needs(opened: Context, found: Found, file: Path) -> SettingsNeeds:
 
 
 def _place_of(repository: RepositorySettings, file: Path) -> str:
-    return context.located(repository.address, file.parent).text
+    return store_access.resolve_address(repository.address, file.parent).text
 
 
 def _files(document: Document) -> Iterator[tuple[str, Path]]:

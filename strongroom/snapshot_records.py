@@ -4,13 +4,14 @@ wait in a private folder."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from restore.interfaces.attached import NotInSnapshot
 from vault.errors import Damaged, StrongroomError, TargetError, UsageError
 from vault.format import manifest
+from vault.progress import Stop
 from vault.source.rest import exact_json
 from vault.source.rest.attachments import FOLDER
 
@@ -37,7 +38,7 @@ class _Item(NamedTuple):
 class SnapshotRecords:
     """See this module's text. A `restore.interfaces.plan.RecordSource`."""
 
-    def __init__(self, context: Context, selected: SelectedItems, folder: Path, stop: Callable[[], None]) -> None:
+    def __init__(self, context: Context, selected: SelectedItems, folder: Path, stop: Stop) -> None:
         """Raises `UsageError` where the items are of several sources, or of several versions."""
         del context
         self._selected, self._folder, self._stop = selected, folder, stop

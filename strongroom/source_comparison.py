@@ -4,13 +4,14 @@ said as such, and is no difference."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from strongroom.folder_comparison import CompareOptions, FolderDifference, Walk, WalkedItem, compare_items, paired, unexpected
+from vault.progress import Stop
 
 if TYPE_CHECKING:
     from strongroom.settings.projects import SourceSettings
@@ -68,7 +69,7 @@ class LiveSource(Struct, frozen=True):
         rules = Rules(include=source.include, exclude=source.exclude)
         return cls(source.folder, rules, identities, source.one_file_system, frozenset(source.ignore_changes_of))
 
-    def walk(self, stop: Callable[[], None]) -> tuple[Walk, Iterator[WalkedItem]]:
+    def walk(self, stop: Stop) -> tuple[Walk, Iterator[WalkedItem]]:
         """All items that a backup may have looked at. Raises OSError where the folder is not there."""
         device = self.root.stat().st_dev
 
@@ -80,17 +81,17 @@ class LiveSource(Struct, frozen=True):
         walk = Walk(enters, stop=stop)
         return walk, walk.items(self.root)
 
-    def size(self, stop: Callable[[], None]) -> int:
+    def size(self, stop: Stop) -> int:
         """Bytes of all files. Raises OSError where the folder is not there."""
         _, items = self.walk(stop)
         return sum(item.status.st_size for item in items if item.kind == "file" and self.rules.takes(item.path))
 
-    def states(self, stop: Callable[[], None]) -> States:
+    def states(self, stop: Stop) -> States:
         """What each item is like now. Raises OSError where the folder is not there."""
         _, items = self.walk(stop)
         return {item.path: self._state(item.status) for item in items}
 
-    def compare(self, restored: Path, before: States, stop: Callable[[], None], progress: Progress) -> SourceComparison:
+    def compare(self, restored: Path, before: States, stop: Stop, progress: Progress) -> SourceComparison:
         """With what was restored. before: of `states`, before the backup. Raises OSError where a folder is not there."""
         done = SourceComparison()
         options = CompareOptions(owners=os.geteuid() == 0, attributes=True)

@@ -3,7 +3,6 @@ and their path below its folder. What the next backup will find there is counted
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from strongroom import environment, local_state, own_paths, sources
 from strongroom import settings as settings_module
 from strongroom.settings import toml_edits
 from vault.errors import RefusedByRule, SourceError, UsageError
+from vault.progress import Stop, never
 from vault.wording import counted
 
 if TYPE_CHECKING:
@@ -68,9 +68,7 @@ class PlannedMove(Struct, frozen=True):
         }
 
 
-def plan_move(
-    context: Context, project: Project, name: str, path: Path, *, stop: Callable[[], None] = lambda: None
-) -> PlannedMove:
+def plan_move(context: Context, project: Project, name: str, path: Path, *, stop: Stop = never) -> PlannedMove:
     """What it would do; nothing is changed. path: of the new folder.
 
     Raises `UsageError` where the settings have no such source or it is no folder, `SourceError` where the folder is not there,

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from strongroom import sources
 from vault.errors import Interrupted, SourceDenied, StorageDenied, StrongroomError
 from vault.problems import Problem, printable
+from vault.progress import Stop, never
 from vault.source.contract import MissingRight
 
 if TYPE_CHECKING:
@@ -109,9 +110,7 @@ class SourceProbe(Struct, frozen=True):
         }
 
 
-def probe_source(
-    settings: Settings, project: str, source: SourceSettings, stop: Callable[[], None] = lambda: None
-) -> SourceProbe:
+def probe_source(settings: Settings, project: str, source: SourceSettings, stop: Stop = never) -> SourceProbe:
     """Look at a source as a backup would, and read one item of it. What ends it is part of the result. stop: called often; what
     it raises ends the test. Raises `Interrupted`."""
     done = SourceProbe(project, source.name, source.place)

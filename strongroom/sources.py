@@ -37,10 +37,10 @@ def backup_source(project: ProjectSettings, source: SourceSettings, context: Sou
 
 def context_of(settings: Settings, project: str) -> SourceContext:
     """What sources of a project get from this machine."""
-    from strongroom import context, local_state, own_paths
+    from strongroom import environment, local_state, own_paths
     from strongroom.source_kinds.context import SourceContext
 
-    services = context.services()
+    services = environment.services()
     folder = settings.file.absolute().parent
     state = local_state.of_sources(settings, project)
     own = own_paths.paths(settings)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from strongroom import context, local_state, notices
+from strongroom import context, environment, local_state, notices
 from strongroom.project_status import (
     AHEAD,
     FAILED,
@@ -345,7 +345,7 @@ def open_local_state(settings: Settings) -> Iterator[LocalState]:
     from policies.monitoring.state_store import StateStore
     from policies.scheduling.run_history import RunHistoryReader, empty_history
 
-    services, folder, unreadable = context.services(), local_state.folder(settings), list[StrongroomError]()
+    services, folder, unreadable = environment.services(), local_state.folder(settings), list[StrongroomError]()
     with ExitStack() as opened:
         try:
             history = RunHistoryReader.open(folder / local_state.RUN_HISTORY, services.host)

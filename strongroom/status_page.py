@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strongroom.context import services
+from strongroom.environment import services
 from vault import wording
 from vault.errors import TargetError
 

@@ -20,8 +20,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from strongroom import cache, context, environment, status
-from strongroom.context import VERSION
+from strongroom import __version__, cache, environment, status, store_access
 from strongroom.redaction import GONE, OwnMessages, Pseudonyms, Redaction
 from strongroom.settings import Settings
 from strongroom.settings.tables import Table
@@ -157,7 +156,7 @@ def _know(pseudonyms: Pseudonyms, settings: Settings) -> None:
     for name, copy in settings.copies.items():
         pseudonyms.of("copy", name)
         pseudonyms.of("address", copy.address)
-    pseudonyms.of("host", context.services().host)
+    pseudonyms.of("host", environment.services().host)
 
 
 def _found(find: Callable[[], Settings]) -> tuple[Settings | None, StrongroomError | None]:
@@ -192,7 +191,7 @@ def _versions() -> dict[str, Any]:
         with suppress(metadata.PackageNotFoundError):
             packages[name] = metadata.version(name)
     return {
-        "strongroom": VERSION,
+        "strongroom": __version__,
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "system": platform.system(),
@@ -202,7 +201,7 @@ def _versions() -> dict[str, Any]:
         "processors": os.cpu_count(),
         "encoding": locale.getpreferredencoding(False),  # noqa: FBT003 (the library's own form)
         "file_names": sys.getfilesystemencoding(),
-        "made": context.services().clock.now().isoformat(timespec="seconds"),
+        "made": environment.services().clock.now().isoformat(timespec="seconds"),
         "packages": packages,
     }
 
@@ -241,9 +240,9 @@ def _doctor(settings: Settings, redaction: Redaction) -> dict[str, Any]:
     from vault.storage.address import FolderAddress, open_bare_store
     from vault.storage.probe import probe
 
-    doors = context.services().clock, context.services().randomness
-    options = context.store_options(settings.repository, brief=True)
-    place = context.located(settings.repository.address, settings.file.absolute().parent)
+    doors = environment.services().clock, environment.services().randomness
+    options = store_access.store_options(settings.repository, brief=True)
+    place = store_access.settings_address(settings)
     kind = {"store": "folder" if isinstance(place, FolderAddress) else "s3"}
     try:
         report = probe(lambda: open_bare_store(place, options, *doors), *doors)
@@ -265,7 +264,7 @@ def _errors(redaction: Redaction) -> Iterator[dict[str, Any]]:
 
 
 def _age_in_days(file: Path) -> int:
-    return int((context.services().clock.now().timestamp() - file.stat().st_mtime) // 86400)
+    return int((environment.services().clock.now().timestamp() - file.stat().st_mtime) // 86400)
 
 
 def _key() -> bytes:
@@ -276,7 +275,7 @@ def _key() -> bytes:
         found = file.read_bytes()
         if len(found) == 32:
             return found
-    made = context.services().randomness.token(32)
+    made = environment.services().randomness.token(32)
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

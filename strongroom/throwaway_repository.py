@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
-from strongroom import context, environment
+from strongroom import context, environment, store_access
 
 if TYPE_CHECKING:
     from strongroom.context import Context
@@ -34,13 +34,13 @@ def throwaway_repository(settings: Settings, scratch: Path, into: Into) -> Itera
     from vault.storage.address import open_store
     from vault.storage.counting import CountingStore
 
-    services = context.services()
+    services = environment.services()
     with ExitStack() as stack:
         named = RepositorySettings(address=str(scratch / "repository"))
         if into == "moto":
             named = RepositorySettings(address=f"s3://{_BUCKET}/repository", endpoint=stack.enter_context(_s3()))
-        address = context.located(named.address, scratch)
-        options = context.store_options(named)
+        address = store_access.resolve_address(named.address, scratch)
+        options = store_access.store_options(named)
         store = CountingStore(open_store(address, options, services.clock, services.randomness, create_missing=True))
         stack.callback(store.close)
         descriptor = Descriptor(

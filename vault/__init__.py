@@ -7,6 +7,6 @@
     storage     where objects lie: a folder, S3, memory, and the wrappers that cache, retry, count and verify
     age         files sealed to recipients
 
-`clock`, `process` and `randomness` are the only doors to what they are named after; `read_ahead` has iterators in threads;
+`clock`, `process` and `randomness` are the only doors to what they are named after; `threads` has work in other threads;
 `errors` has the one tree of errors, `problems` what goes wrong with one item, `wording` numbers and moments for people.
 """

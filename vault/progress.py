@@ -1,11 +1,19 @@
-"""Phases of long work: reporting them to a listener, and releasing what one of them has used before the next one begins."""
+"""Phases of long work: reporting them to a listener, asking whether it shall go on, and releasing what one of them has used
+before the next one begins."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 T = TypeVar("T")
+
+Stop: TypeAlias = Callable[[], None]
+"""Called often by long work; what it raises ends the work."""
+
+
+def never() -> None:
+    """The default for `Stop`: nothing ends the work."""
 
 
 class Progress(Protocol):

@@ -12,8 +12,9 @@ import typer
 
 from cli import colour, output, progress
 from cli.options import EXIT_CODES, Config, Identity, Json, Quiet, Repository
-from strongroom import audit, time_parsing
-from strongroom.audit import LogSelection, ReadLog, VerifiedLog
+from strongroom import audit, audit_verification, time_parsing
+from strongroom.audit import LogSelection, ReadLog
+from strongroom.audit_verification import VerifiedLog
 from strongroom.audited_projects import AuditedProject, audited_projects
 from strongroom.context import Context, opened
 from strongroom.destinations import expanded
@@ -126,7 +127,7 @@ def verify(
     known = [LogHead.parse(one) for one in heads or []]
     shown = progress.phase("verifying", project="the log", quiet=quiet, as_json=as_json)
     with opened(config, identity, address=repository) as context, shown:
-        found = audit.verify_log(context, audited_projects(context, projects or []), heads=known, only_new=new)
+        found = audit_verification.verify_log(context, audited_projects(context, projects or []), heads=known, only_new=new)
     if as_json:
         output.document("audit-verify/1", found.as_json())
     else:
@@ -191,7 +192,7 @@ def heads(config: Config = None, repository: Repository = None, identity: Identi
     Nothing is opened for that. The daemon sends them to its notification channels once a week.
     """
     with opened(config, identity, brief=True, address=repository) as context:
-        found = audit.heads(context)
+        found = audit_verification.heads(context)
     if as_json:
         output.document("audit-heads/1", {"heads": [one.as_text() for one in found]})
     for one in found if not as_json else ():

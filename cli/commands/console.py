@@ -14,7 +14,7 @@ import typer
 from cli import output, prompts
 from cli.commands import console_agent
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
-from strongroom import context, environment, settings
+from strongroom import context, environment, settings, store_access
 from vault.errors import StrongroomError, UsageError
 from vault.wording import counted
 
@@ -78,7 +78,7 @@ def console(
         return
     from console import server
 
-    services = context.services()
+    services = environment.services()
     where = server.listening(found, listen)
     with server.opened(file, identities, where, services.clock, services.randomness) as site:
         for notice in _to_do(found, site.accounts.local):
@@ -184,7 +184,7 @@ def _accounts(config: Path | None) -> Iterator[LocalAccounts]:
     from console.state import ConsoleState
 
     found = settings.load(settings.find(config).absolute())
-    services = context.services()
+    services = environment.services()
     state = ConsoleState(server.state_file(found))
     opened = accounts.opened(state, lambda: found.document.console, services.clock, services.randomness)
     with closing(state), account_log.acting_as(environment.user_name(), ""):
@@ -254,7 +254,7 @@ def _unit(found: Settings, identity: list[Path]) -> str:
 
     table = found.identity
     own = None if table.command is not None else table.file or environment.identity_file()
-    address = context.located(found.repository.address, found.file.absolute().parent)
+    address = store_access.settings_address(found)
     return systemd_unit.text(
         systemd_unit.UnitOptions(
             program=Path(sys.argv[0]).absolute(),

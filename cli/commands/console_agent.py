@@ -17,7 +17,7 @@ import typer
 
 from cli import output, prompts
 from cli.options import EXIT_CODES, Config, Identity, Json, Yes
-from strongroom import context, environment, settings, time_parsing
+from strongroom import environment, settings, time_parsing
 from vault import wording
 from vault.errors import SettingsError, UsageError
 
@@ -101,7 +101,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Make a token with which a host takes waiting restores of some projects, and does nothing else. It is shown this once."""
-    services = context.services()
+    services = environment.services()
     hosts, zone = _hosts(config)
     now = services.clock.now()
     moment = time_parsing.moment(until, zone, now)
@@ -117,7 +117,7 @@ def add(
 def list_(config: Config = None, as_json: Json = False) -> None:
     """Hosts that may take work, and when they asked for some last."""
     hosts, zone = _hosts(config)
-    found = hosts.all(context.services().clock.now())
+    found = hosts.all(environment.services().clock.now())
     if as_json:
         output.document("console-host-list/1", {"agents": [_host_as_json(one) for one in found]})
         return
@@ -140,7 +140,7 @@ def list_(config: Config = None, as_json: Json = False) -> None:
 def remove(name: HostName, config: Config = None, yes: Yes = False) -> None:
     """End the token of a host. What it is at is carried out by another one."""
     hosts, _ = _hosts(config)
-    now = context.services().clock.now()
+    now = environment.services().clock.now()
     prompts.confirm(f"End the token of the host {name}?", yes=yes, undone="nothing was changed")
     if not hosts.end(name, now):
         raise UsageError(f"there is no host {name!r}", hint="`strongroom console host list` lists them")
@@ -164,7 +164,7 @@ def _client(table: AgentSettings, url: str | None, token_file: Path | None) -> C
     said = exposed(file)
     if said:
         output.notice(said, level=logging.WARNING)
-    return ConsoleClient(address, lambda: token_in(file), context.services().clock, table.ca_file)
+    return ConsoleClient(address, lambda: token_in(file), environment.services().clock, table.ca_file)
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def _made(file: Path, identity: list[Path], client: ConsoleClient, only: tuple[s
     from console.live_settings import LiveSettings
     from console.repositories import RepositoryPool
 
-    clock = context.services().clock
+    clock = environment.services().clock
     live = LiveSettings(file)
     pool = RepositoryPool(lambda: strongroom.open_repository(file, identity=identity), clock, live.version)
     try:

@@ -17,7 +17,7 @@ import typer
 from cli import output
 from cli.commands import daemon_logs
 from cli.options import EXIT_CODES, Config, Identity, Json
-from strongroom import context, environment, local_state, settings
+from strongroom import environment, local_state, settings, store_access
 from vault.errors import Busy, Interrupted, SettingsError, StrongroomError, UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def daemon(
     from policies.daemon.daemon import Daemon, DaemonSignals
     from policies.daemon.log import Log
 
-    clock = context.services().clock
+    clock = environment.services().clock
     log = Log(output.Lines().write, clock, as_json=json_log or found.document.daemon.log == "json")
     identities = [one.expanduser().absolute() for one in identity or []]
     signals = DaemonSignals()
@@ -117,7 +117,7 @@ def run(
                     _run_requested(found, identities)
                     asked.require_started()
             else:
-                context.services().clock.sleep(requested_runs.LOOK_EVERY)
+                environment.services().clock.sleep(requested_runs.LOOK_EVERY)
         logs = asked.logs()
     daemon_logs.show(logs, as_json=as_json)
     if any(one.run.ending != "done" for one in logs):
@@ -129,7 +129,7 @@ def _run_requested(found: Settings, identities: list[Path]) -> None:
     from policies.daemon.daemon import Daemon, DaemonSignals
     from policies.daemon.log import Log
 
-    log = Log(output.notice, context.services().clock, as_json=False)
+    log = Log(output.notice, environment.services().clock, as_json=False)
     signals = DaemonSignals()
     with _daemon_parts(found, log, None) as parts, _signals(signals):
         wanted = _daemon_config(found, identities, log, None)
@@ -151,7 +151,7 @@ def _warm_parent(found: Settings, log: Log, *, once: bool) -> Iterator[WarmParen
     addresses = [one.address for one in (found.repository, *found.copies.values())]
     kind = ["s3"] if any(address.lower().startswith("s3:") for address in addresses) else []
     server = [*daemon_config.WARM_PARENT, *kind]
-    warm = WarmParent(daemon_config.RUN, server, environment.for_warm_parent(), context.services().clock, log.notice)
+    warm = WarmParent(daemon_config.RUN, server, environment.for_warm_parent(), environment.services().clock, log.notice)
     warm.warm_up()
     try:
         yield warm
@@ -214,7 +214,7 @@ def _log_tasks(found: Settings, commands: Commands, children: Children) -> LogTa
     from policies.daemon.log_heads import LogTasks
     from policies.scheduling.jobs import Stop
 
-    clock = context.services().clock
+    clock = environment.services().clock
 
     def stop() -> Stop:
         return Stop(clock, clock.monotonic() + REACH_WITHIN)
@@ -233,7 +233,7 @@ def _reach(found: Settings, identity: list[Path]) -> None:
     from policies.scheduling.jobs import Stop
     from strongroom import daemon_config
 
-    clock = context.services().clock
+    clock = environment.services().clock
     copy = local_state.folder(found) / local_state.SETTINGS_IN_USE
     children = Children(environment.for_children(copy if copy.exists() else None))
     command = daemon_config.Commands(found.file, identity).status()
@@ -266,7 +266,7 @@ def _daemon_parts(found: Settings, log: Log, reach: Callable[[], None] | None) -
     from policies.scheduling.run_history import RunHistory
     from policies.scheduling.run_requests import RunRequests
 
-    services = context.services()
+    services = environment.services()
     table = found.document.daemon
     with ExitStack() as stack:
         history = RunHistory.open(local_state.folder(found) / local_state.RUN_HISTORY, services.clock, log.notice)
@@ -313,7 +313,7 @@ def _unit(found: Settings, identity: list[Path]) -> str:
 
     table = found.identity
     own = None if table.command is not None else table.file or environment.identity_file()
-    address = context.located(found.repository.address, found.file.absolute().parent)
+    address = store_access.settings_address(found)
     writable = [address.path] if isinstance(address, FolderAddress) else []
     writable += restored_into(found)
     return systemd_unit.text(

@@ -10,7 +10,7 @@ import typer
 
 from cli import output
 from cli.options import Config, Json
-from strongroom import context, environment, settings, time_parsing
+from strongroom import environment, settings, time_parsing
 from vault import wording
 from vault.errors import Interrupted, StrongroomError
 
@@ -98,7 +98,7 @@ def logs(
 
     found = settings.load(settings.find(config))
     zone = ZoneInfo(environment.time_zone() or "UTC")
-    begin = None if since is None else time_parsing.moment(since, zone, context.services().clock.now(), begin=True)
+    begin = None if since is None else time_parsing.moment(since, zone, environment.services().clock.now(), begin=True)
     keys = daemon_jobs.choose(daemon_jobs.known(found), job, project)
     follower = daemon_jobs.Follower(found, keys)
     follower.new()  # what is there now is not new
@@ -119,7 +119,7 @@ def _follow(follower: Follower, *, as_json: bool) -> None:
     """Until Ctrl-C, which is no error here."""
     try:
         while True:
-            context.services().clock.sleep(FOLLOW_EVERY)
+            environment.services().clock.sleep(FOLLOW_EVERY)
             new = follower.new()
             if as_json:
                 _documents(new)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import output
-from strongroom import context
+from strongroom import environment
 from vault import wording
 from vault.errors import StrongroomError
 from vault.wording import counted
@@ -50,12 +50,12 @@ def demo(
 
         require_extra()
     folder = Path(tempfile.mkdtemp(prefix="strongroom-demo-"))
-    clock = context.services().clock
+    clock = environment.services().clock
     try:
         if console:
             from cli.demo.console import serve
 
-            randomness = context.services().randomness
+            randomness = environment.services().randomness
             serve(folder, years, clock, randomness, lambda title: _step(title, clock), output.result)
         else:
             _Demo(folder, years, clock).run()
@@ -113,7 +113,7 @@ class _Demo:
         from vault.repository.repository import Repository
         from vault.storage.address import StoreOptions, open_store, parse_address
 
-        services = context.services()
+        services = environment.services()
         address = parse_address(str(self._vault))
         store = open_store(address, StoreOptions(), services.clock, services.randomness, create_missing=True)
         descriptor = Descriptor(new_id(services.randomness.token(16)), services.clock.now(), trust=Trust(create_once=True))

@@ -7,29 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli import colour, output, progress
+from cli.option_groups import AccessOptions, ItemOptions, grouped
 from cli.options import (
     MOMENT,
     TABLES,
-    Config,
-    Formats,
-    FromCopy,
     Header,
-    Identity,
     Json,
-    Kinds,
-    Overlapping,
-    Paths,
     Patterns,
-    Periods,
     Quiet,
-    Repository,
     Source,
 )
 from cli.record_output import change_text
 from strongroom import time_parsing
 from strongroom.diff import MOST_TABLES, DiffOptions, RowOptions, compare
-from strongroom.reading import opened_to_look
-from strongroom.selection import SelectionOptions
 from vault import wording
 from vault.errors import UsageError
 from vault.problems import printable
@@ -44,14 +34,12 @@ SIGNS = {"created": "+", "changed": "~", "attributes changed": "a", "deleted": "
 SIGN_STYLES = {"+": colour.Style.ADDED, "-": colour.Style.REMOVED}
 
 
+@grouped
 def diff(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
     patterns: Patterns = None,
-    paths: Paths = None,
-    kinds: Kinds = None,
-    periods: Periods = None,
-    formats: Formats = None,
-    overlapping: Overlapping = False,
+    *,
+    items: ItemOptions,
     since: Annotated[
         str, typer.Option("--since", metavar="TIME", help="The first moment, or a snapshot's id.", rich_help_panel=MOMENT)
     ] = "",
@@ -74,10 +62,7 @@ def diff(
         int, typer.Option("--max-tables", min=1, help="Compare the rows of at most so many tables.", rich_help_panel=TABLES)
     ] = MOST_TABLES,
     source: Source = None,
-    from_copy: FromCopy = None,
-    config: Config = None,
-    repository: Repository = None,
-    identity: Identity = None,
+    access: AccessOptions,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -89,9 +74,9 @@ def diff(
         )
     if live and until is not None:
         raise UsageError("--until and --live exclude each other", hint="leave one of them out")
-    options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, source=source)
+    options = items.selection(patterns, source)
     by_row = RowOptions(tuple(key or ()), tables, header) if rows or key else None
-    with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
+    with access.opened_to_look() as context:
         own = context.project(project)
         query = options.query(context, own)
         zone = context.zone(project)

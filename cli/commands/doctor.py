@@ -12,7 +12,7 @@ import typer
 from cli import colour, output
 from cli.address_options import Endpoint, PathStyle, Profile, Region, repository_of
 from cli.options import Config, Json
-from strongroom import context, settings
+from strongroom import environment, settings, store_access
 from vault.errors import StorageDenied, StorageError
 from vault.wording import counted
 
@@ -51,15 +51,15 @@ def doctor(
     else:
         folder = Path.cwd()
         repository = repository_of(address, endpoint, region, profile, path_style=path_style)
-    services, options = context.services(), context.store_options(repository, brief=True)
-    place = context.located(repository.address, folder)
+    services, options = environment.services(), store_access.store_options(repository, brief=True)
+    place = store_access.resolve_address(repository.address, folder)
 
     def make() -> Store:
         return open_bare_store(place, options, services.clock, services.randomness)
 
     try:
         report = probe(make, services.clock, services.randomness)
-        belief = _belief(make, context.remembered(place, repository), report, again=trust_again)
+        belief = _belief(make, store_access.client_memory(place, repository), report, again=trust_again)
     except StorageDenied as error:
         raise StorageDenied(str(error), hint="check the credentials and the bucket's policy") from error
     if as_json:
@@ -74,7 +74,7 @@ def doctor(
     if wanted and not report.object_lock:
         output.notice(f"warning: the settings want Object Lock for {', '.join(wanted)}, which this store does not report")
     elif wanted:
-        _report_unlocked(make, context.remembered(place, repository), wanted)
+        _report_unlocked(make, store_access.client_memory(place, repository), wanted)
     if not report.usable:
         raise typer.Exit(StorageError.exit_code)
 
@@ -95,7 +95,7 @@ def _belief(make: Callable[[], Store], memory: ClientMemory, report: ProbeReport
 
     with closing(make()) as store:
         try:
-            descriptor = Repository.open(store, context.services()).descriptor
+            descriptor = Repository.open(store, environment.services()).descriptor
         except StrongroomError:
             return Belief(None)
     why = memory.lines(store_trust.LOWERED, descriptor.repository)
@@ -124,7 +124,7 @@ def _report_unlocked(make: Callable[[], Store], memory: ClientMemory, wanted: li
     ids = [one for name, one in memory.projects().items() if name in wanted]
     with closing(make()) as store:
         names = dict.fromkeys(name for one in ids for name in object_lock.lasting(store, one))
-        free = object_lock.unlocked(store, names, context.services().clock.now())
+        free = object_lock.unlocked(store, names, environment.services().clock.now())
     if free:
         what = counted(len(free), "object")
         output.notice(f"warning: {what} that the settings want locked can be deleted: {', '.join(free[:5])}")

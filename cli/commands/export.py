@@ -5,43 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec.structs import replace
 from typer.main import get_command
 
 from cli import command_line, output, progress, prompts
 from cli.command_classes import Command
 from cli.commands import export_verify
+from cli.option_groups import AccessOptions, ConversionOptions, PastItemOptions, grouped
 from cli.options import (
     DESTINATION,
     EXIT_CODES,
     MOMENT,
     TABLES,
-    At,
-    Before,
-    Config,
-    Deleted,
-    Formats,
-    FromCopy,
-    Header,
-    Identity,
     Json,
-    Kinds,
-    Overlapping,
-    Paths,
     Patterns,
-    Periods,
     Quiet,
-    Repository,
-    Sheets,
     Source,
 )
 from cli.restore_output import show_tables
-from cli.restore_run import RunOptions, finish, selected_items, shown
+from cli.restore_request import RunOptions
+from cli.restore_run import finish, selected_items, shown
 from cli.table_formats import As
-from restore.tables.write_options import Audience
 from strongroom.destinations import expanded
-from strongroom.reading import opened_to_read
-from strongroom.selection import SelectionOptions, parse_versions
-from strongroom.table_options import TableOptions
+from strongroom.selection import parse_versions
 from vault import wording
 from vault.errors import UsageError
 from vault.wording import counted
@@ -81,9 +67,11 @@ def _verify_command() -> Any:  # noqa: ANN401 (a class that typer keeps to itsel
     return command
 
 
+@grouped
 def export(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
     patterns: Patterns = None,
+    *,
     to: Annotated[
         str,
         typer.Option(
@@ -96,14 +84,7 @@ def export(
     reason: Annotated[
         str, typer.Option("--reason", metavar="TEXT", help="Why: a reason, a ticket's number. For the report.")
     ] = "",
-    paths: Paths = None,
-    kinds: Kinds = None,
-    periods: Periods = None,
-    formats: Formats = None,
-    overlapping: Overlapping = False,
-    at: At = None,
-    before: Before = None,
-    deleted: Deleted = False,
+    items: PastItemOptions,
     as_: Annotated[
         As | None,
         typer.Option(
@@ -113,33 +94,7 @@ def export(
             rich_help_panel=TABLES,
         ),
     ] = None,
-    profile: Annotated[
-        Audience | None,
-        typer.Option(
-            "--profile",
-            metavar="exact|people",
-            help="For machines (the default), or safe to open in a spreadsheet.",
-            rich_help_panel=TABLES,
-        ),
-    ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.", rich_help_panel=TABLES)
-    ] = None,
-    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark.", rich_help_panel=TABLES)] = False,
-    rows_in_period: Annotated[
-        bool,
-        typer.Option(
-            "--rows-in-period", help="Of tables, only the rows of the period, by their column of times.", rich_help_panel=TABLES
-        ),
-    ] = False,
-    time_column: Annotated[
-        str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.", rich_help_panel=TABLES)
-    ] = None,
-    header: Header = None,
-    sheets: Sheets = None,
-    merge: Annotated[
-        bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.", rich_help_panel=TABLES)
-    ] = False,
+    conversion: ConversionOptions,
     versions: Annotated[
         str,
         typer.Option(
@@ -151,10 +106,7 @@ def export(
     ] = "1",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     source: Source = None,
-    from_copy: FromCopy = None,
-    config: Config = None,
-    repository: Repository = None,
-    identity: Identity = None,
+    access: AccessOptions,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -164,17 +116,7 @@ def export(
     ssh-keygen; `strongroom export verify BAG` does it all in one. What is missing or damaged is left out and told in the
     report, and the command exits 3. The same request makes the same bytes, but for who asked, when, and who signs.
     """
-    tables = TableOptions(
-        format=as_.value if as_ else None,
-        profile=profile,
-        delimiter=delimiter,
-        bom=bom,
-        rows_in_period=rows_in_period,
-        time_column=time_column,
-        header=header,
-        sheets=tuple(sheets or ()),
-        merge=merge,
-    )
+    tables = conversion.to_format(as_.value if as_ else None)
     if not to:
         raise UsageError("missing destination: use --to DIR or --to FILE.zip", hint="for example --to /srv/audit.zip")
     if to == "-" or to.lower().startswith("s3:"):
@@ -182,15 +124,13 @@ def export(
             f"an export cannot be written to {to}: it is a folder or a ZIP file",
             hint="name one with --to, and copy it from there",
         )
-    tables.check(periods=bool(periods))
+    tables.check(periods=bool(items.periods))
     run = RunOptions(dry_run=dry_run, quiet=quiet, as_json=as_json)
-    options = SelectionOptions(
-        patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before, parse_versions(versions)
-    )
+    options = replace(items.selection(patterns, source), versions=parse_versions(versions))
     from strongroom.export import export as write_bag
     from strongroom.export import plan_export
 
-    with opened_to_read(config, identity, address=repository, copy=from_copy) as opened:
+    with access.opened_to_read() as opened:
         selected = selected_items(opened, prompts.project(opened, project), options, run)
         planned = plan_export(opened, selected, expanded(to), tables=tables, reason=reason)
         if not shown(planned, run):

@@ -82,10 +82,10 @@ def _opened(stack: ExitStack, config: Path | None, identity: list[Path] | None, 
 
 
 def _trust(opened: Context | None, allowed_signers: Path | None, certificates: Path | None) -> BagTrust:
-    from strongroom import audit
+    from strongroom import audit_verification
     from strongroom.bag_verification import BagTrust
 
-    keys = {} if opened is None else audit.known_signers(opened, _audited(opened))
+    keys = {} if opened is None else audit_verification.known_signers(opened, _audited(opened))
     named = certificates if certificates is not None or opened is None else opened.settings.document.audit.certificates
     return BagTrust(allowed_signers, keys, named)
 

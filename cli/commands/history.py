@@ -10,27 +10,22 @@ import typer
 from msgspec.structs import replace
 
 from cli import output, progress, record_output
+from cli.option_groups import AccessOptions, ItemOptions, grouped
 from cli.options import (
     ITEMS,
     MOMENT,
-    Config,
     Formats,
-    FromCopy,
-    Identity,
     Json,
     Kinds,
     Overlapping,
-    Paths,
     Patterns,
     Periods,
     Quiet,
-    Repository,
     Source,
 )
 from strongroom import time_parsing
 from strongroom.history import HistoryOptions, item_history
 from strongroom.items import FoundItem, find_items
-from strongroom.reading import opened_to_look
 from strongroom.records import RecordId
 from strongroom.selection import SelectionOptions
 from vault import wording
@@ -60,14 +55,12 @@ KeyField = Annotated[
 ]
 
 
+@grouped
 def find(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
     patterns: Patterns = None,
-    paths: Paths = None,
-    kinds: Kinds = None,
-    periods: Periods = None,
-    formats: Formats = None,
-    overlapping: Overlapping = False,
+    *,
+    items: ItemOptions,
     deleted: Annotated[
         bool, typer.Option("--deleted", help="Only what the source no longer has.", rich_help_panel=ITEMS)
     ] = False,
@@ -80,10 +73,7 @@ def find(
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most so many items.")] = 1000,
     source: Source = None,
-    from_copy: FromCopy = None,
-    config: Config = None,
-    repository: Repository = None,
-    identity: Identity = None,
+    access: AccessOptions,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -93,8 +83,8 @@ def find(
     the items that have this record in any version, and those with the id in their names, such as the recordings of a call.
     """
     record_output.refuse_key_alone(record, key)
-    options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, None, deleted, source)
-    with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
+    options = replace(items.selection(patterns, source), deleted=deleted)
+    with access.opened_to_look() as context:
         own = context.project(project)
         query = replace(options.query(context, own), anywhere=True, fold=not case_sensitive)
         over = _over(context, own, since, until)
@@ -125,11 +115,13 @@ def _cells(item: FoundItem, zone: ZoneInfo) -> list[str]:
     ]
 
 
+@grouped
 def history(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
     paths: Annotated[
         list[str] | None, typer.Argument(metavar="PATH…", help="Paths (KIND/…) or globs; with --record, all by default.")
     ] = None,
+    *,
     kinds: Kinds = None,
     periods: Periods = None,
     formats: Formats = None,
@@ -140,10 +132,7 @@ def history(
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Tell of at most so many items.")] = 20,
     source: Source = None,
-    from_copy: FromCopy = None,
-    config: Config = None,
-    repository: Repository = None,
-    identity: Identity = None,
+    access: AccessOptions,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -155,7 +144,7 @@ def history(
     if not paths and record is None:
         raise UsageError("missing PATH: name an item, or a record with --record ID", hint="for example reports/2024/may.csv")
     options = SelectionOptions(paths, None, kinds, periods, formats, overlapping, source=source)
-    with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
+    with access.opened_to_look() as context:
         own = context.project(project)
         query = options.query(context, own)
         over = _over(context, own, since, until)

@@ -79,7 +79,7 @@ def new(
         store_command=store_command,
         command=command,
     )
-    made = make_identity(options, context.services().randomness)
+    made = make_identity(options, environment.services().randomness)
     if as_json:
         output.document("keys-new/1", made.as_json())
         return

@@ -13,26 +13,19 @@ import typer
 
 from classify.period_columns import MTIME
 from cli import output
+from cli.option_groups import AccessOptions, PastItemOptions, grouped
 from cli.options import (
-    At,
-    Before,
     Config,
-    Deleted,
-    Formats,
     FromCopy,
     Identity,
     Json,
-    Kinds,
-    Overlapping,
-    Paths,
     Patterns,
-    Periods,
     Repository,
     Source,
 )
 from strongroom import time_parsing
 from strongroom.reading import opened_to_look
-from strongroom.selection import SelectionOptions, notice_beyond, notice_moment
+from strongroom.selection import notice_beyond, notice_moment
 from strongroom.snapshots import ProjectSnapshots, list_snapshots
 from vault import wording
 from vault.problems import printable
@@ -110,26 +103,18 @@ def _cells(one: Record, zone: ZoneInfo) -> list[str]:
     ]
 
 
+@grouped
 def ls(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
     patterns: Patterns = None,
-    paths: Paths = None,
-    kinds: Kinds = None,
-    periods: Periods = None,
-    formats: Formats = None,
-    overlapping: Overlapping = False,
-    at: At = None,
-    before: Before = None,
-    deleted: Deleted = False,
+    *,
+    items: PastItemOptions,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="All items below, with their whole paths.")] = False,
     long: Annotated[bool, typer.Option("--long", "-l", help="Also mode, owner and group.")] = False,
     exact: Annotated[bool, typer.Option("--bytes", help="Sizes as numbers of bytes.")] = False,
     limit: Annotated[int | None, typer.Option("--limit", metavar="NUMBER", min=1, help="Show at most so many.")] = None,
     source: Source = None,
-    from_copy: FromCopy = None,
-    config: Config = None,
-    repository: Repository = None,
-    identity: Identity = None,
+    access: AccessOptions,
     as_json: Json = False,
 ) -> None:
     """The items of a project at a moment: what lies right in a folder; of each folder, how many items are below and their size.
@@ -137,20 +122,20 @@ def ls(
     Without PATTERN the kinds are listed; with a folder (`reports/2024`) what is in it; with a glob what matches, from the
     folder in front of its first `*` on.
     """
-    options = SelectionOptions(patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with opened_to_look(config, identity, address=repository, copy=from_copy) as context:
+    options = items.selection(patterns, source)
+    with access.opened_to_look() as context:
         found = context.project(project)
         query = options.query(context, found)
         from strongroom.items import list_items
 
         listing = list_items(context, found, query)
     notice_moment(query, listing.selection, listing.zone)
-    notice_beyond(listing.selection, periods)
+    notice_beyond(listing.selection, items.periods)
     form = _Form(listing.zone, long=long, exact=exact)
     if recursive:
         _show_all(listing, form, limit, as_json=as_json)
     else:
-        _show_level(listing.level([*(patterns or ()), *(paths or ())]), form, limit, as_json=as_json)
+        _show_level(listing.level([*(patterns or ()), *(items.paths or ())]), form, limit, as_json=as_json)
     output.finish(listing.damage)
 
 

@@ -11,7 +11,7 @@ from cli import output
 from cli.commands import project_changes, project_erase
 from cli.options import EXIT_CODES, Config, Identity, Json, Repository
 from strongroom import context, environment
-from strongroom.settings.kind_names import KIND
+from strongroom.settings.value_types import KIND
 from vault.errors import SourceError, UsageError
 from vault.wording import quoted
 

@@ -15,7 +15,8 @@ from vault import wording
 from vault.wording import counted, moment, quoted
 
 if TYPE_CHECKING:
-    from strongroom.project_erasure import ErasureResult, PlannedErasure
+    from strongroom.erasure_plan import PlannedErasure
+    from strongroom.project_erasure import ErasureResult
 
 UNDONE = "nothing was erased"
 
@@ -51,7 +52,8 @@ def erase(
     was begun has no way back; where it is cut off, the same command goes on. It leaves signed statements: machines that know
     the project say who erased it and when, and --act writes an act of destruction from them, also later.
     """
-    from strongroom.project_erasure import ErasureOptions, erase_project, plan_erasure
+    from strongroom.erasure_plan import ErasureOptions, plan_erasure
+    from strongroom.project_erasure import erase_project
 
     with opened(config, identity, commits=not dry_run, copy=from_copy) as context:
         with progress.shown(quiet=quiet, as_json=as_json, project=name) as listener:
@@ -88,13 +90,13 @@ def _question(planned: PlannedErasure) -> str:
 
 
 def _show(planned: PlannedErasure) -> None:
-    from strongroom.project_erasure import in_words
+    from strongroom.erasure_plan import contents_in_words
 
     if planned.step == "done":
         return
     output.result(f"{planned.name} ({planned.project}): plan")
     if planned.contents is not None:
-        output.result(f"  everything goes: {in_words(planned.contents)}")
+        output.result(f"  everything goes: {contents_in_words(planned.contents)}")
     if planned.request is not None:
         one = planned.request
         output.result(f"  asked for by {one.by.name} on {moment(one.at)}: {one.reason}; open until {moment(one.until)}")

@@ -6,36 +6,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from msgspec.structs import replace
 
 from cli import output, progress, prompts
+from cli.option_groups import AccessOptions, ByteOrderMark, Delimiter, MomentOptions, Profile, grouped
 from cli.options import (
     DESTINATION,
     ITEMS,
     TABLES,
-    At,
-    Before,
-    Config,
-    Formats,
-    FromCopy,
     Header,
-    Identity,
     Json,
-    Kinds,
-    Overlapping,
-    Paths,
     Patterns,
-    Periods,
     Quiet,
-    Repository,
     Sheets,
     Source,
 )
 from cli.restore_output import show_tables
-from cli.restore_run import RunOptions, selected_items
+from cli.restore_request import RunOptions
+from cli.restore_run import selected_items
 from cli.table_formats import As
-from restore.tables.write_options import Audience
-from strongroom.reading import opened_to_read
-from strongroom.selection import SelectionOptions
 from strongroom.table_options import TableOptions
 from vault import wording
 from vault.errors import Interrupted, StrongroomError, UsageError
@@ -50,9 +39,11 @@ if TYPE_CHECKING:
     from vault.repository.project import Project
 
 
+@grouped
 def publish(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
     patterns: Patterns = None,
+    *,
     to: Annotated[
         str,
         typer.Option(
@@ -72,13 +63,7 @@ def publish(
     region: Annotated[
         str | None, typer.Option("--region", metavar="NAME", help="Of the bucket.", rich_help_panel=DESTINATION)
     ] = None,
-    paths: Paths = None,
-    kinds: Kinds = None,
-    periods: Periods = None,
-    formats: Formats = None,
-    overlapping: Overlapping = False,
-    at: At = None,
-    before: Before = None,
+    items: MomentOptions,
     include_deleted: Annotated[
         bool,
         typer.Option(
@@ -96,19 +81,9 @@ def publish(
             rich_help_panel=TABLES,
         ),
     ] = None,
-    profile: Annotated[
-        Audience | None,
-        typer.Option(
-            "--profile",
-            metavar="exact|people",
-            help="For machines (the default), or safe to open in a spreadsheet.",
-            rich_help_panel=TABLES,
-        ),
-    ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.", rich_help_panel=TABLES)
-    ] = None,
-    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark.", rich_help_panel=TABLES)] = False,
+    profile: Profile = None,
+    delimiter: Delimiter = None,
+    bom: ByteOrderMark = False,
     header: Header = None,
     sheets: Sheets = None,
     keep_removed: Annotated[
@@ -131,10 +106,7 @@ def publish(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and write nothing.")] = False,
     source: Source = None,
-    from_copy: FromCopy = None,
-    config: Config = None,
-    repository: Repository = None,
-    identity: Identity = None,
+    access: AccessOptions,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -152,9 +124,7 @@ def publish(
         header=header,
         sheets=tuple(sheets or ()),
     )
-    options = SelectionOptions(
-        patterns, paths, kinds, periods, formats, overlapping, at, source=source, before=before, with_deleted=include_deleted
-    )
+    options = replace(items.selection(patterns, source), with_deleted=include_deleted)
     from strongroom import publications
     from strongroom.publish import PublishOptions, parse_place
 
@@ -166,7 +136,7 @@ def publish(
             "missing destination: use --to DIR or --to s3://bucket/prefix",
             hint="what the settings publish is said there; --name takes no selection",
         )
-    with opened_to_read(config, identity, address=repository, copy=from_copy) as opened:
+    with access.opened_to_read() as opened:
         found = prompts.project(opened, project)
         if to:
             destination = parse_place(to, endpoint=endpoint, region=region)
@@ -214,8 +184,6 @@ class _Publishing:
             raise typer.Exit(output.DONE_WITH_PROBLEMS)
 
     def _one(self, one: NamedPublication) -> None:
-        from msgspec.structs import replace
-
         from strongroom.publish import plan_publication
         from strongroom.publish import publish as write
 

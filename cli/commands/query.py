@@ -11,30 +11,18 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from cli import output, progress
+from cli.option_groups import AccessOptions, PastItemOptions, grouped
 from cli.options import (
     DESTINATION,
     TABLES,
-    At,
-    Before,
-    Config,
-    Deleted,
-    Formats,
-    FromCopy,
     Header,
-    Identity,
     Json,
-    Kinds,
-    Overlapping,
-    Paths,
-    Periods,
     Quiet,
-    Repository,
     Sheets,
     Source,
 )
 from strongroom.query import MOST_ROWS, SEEKING_FORMATS, ProjectTables, QueryResult, open_tables
-from strongroom.reading import opened_to_read
-from strongroom.selection import SelectionOptions, notice_beyond, warn_of_inconsistent
+from strongroom.selection import notice_beyond, warn_of_inconsistent
 from vault import wording
 from vault.errors import UsageError
 from vault.wording import counted
@@ -48,9 +36,11 @@ ROWS_SHOWN = 100
 LONGEST_CELL = 80
 
 
+@grouped
 def query(
     project: Annotated[str, typer.Argument(metavar="PROJECT")],
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT; the tables are named by their folders.")] = "",
+    *,
     tables: Annotated[bool, typer.Option("--tables", help="The tables there are: columns, files, periods.")] = False,
     target: Annotated[
         str,
@@ -67,21 +57,11 @@ def query(
             "--to", metavar="FILE", help="With --as: the file to write. Default: stdout.", rich_help_panel=DESTINATION
         ),
     ] = "",
-    paths: Paths = None,
-    kinds: Kinds = None,
-    periods: Periods = None,
-    formats: Formats = None,
-    overlapping: Overlapping = False,
-    at: At = None,
-    before: Before = None,
-    deleted: Deleted = False,
+    items: PastItemOptions,
     header: Header = None,
     sheets: Sheets = None,
     source: Source = None,
-    from_copy: FromCopy = None,
-    config: Config = None,
-    repository: Repository = None,
-    identity: Identity = None,
+    access: AccessOptions,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -92,11 +72,11 @@ def query(
     out before they are read.
     """
     _refuse_nonsense(sql, tables=tables, target=target, to=to, as_json=as_json)
-    options = SelectionOptions(None, paths, kinds, periods, formats, overlapping, at, deleted, source, before)
-    with opened_to_read(config, identity, address=repository, copy=from_copy) as context:
+    options = items.selection(None, source)
+    with access.opened_to_read() as context:
         own = context.project(project)
         with open_tables(context, own, options.query(context, own), header=header, sheets=sheets or ()) as found:
-            notice_beyond(found.selection, periods)
+            notice_beyond(found.selection, items.periods)
             warn_of_inconsistent(found.selection.table)
             if tables:
                 _show_tables(found, as_json=as_json)

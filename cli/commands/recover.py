@@ -12,7 +12,7 @@ from cli.address_options import SETTINGS_FILE, NewSettings, Passphrase
 from cli.commands.settings import settings_choice
 from cli.options import DESTINATION, GLOBAL, Json, Quiet, Yes
 from cli.recovery_run import FirstRestore
-from cli.restore_run import RunOptions
+from cli.restore_request import RunOptions
 from strongroom import context, recovery_kit
 
 DONE_WITH_PROBLEMS = 3

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from cli import prompts
+from cli.option_groups import AccessOptions, ConversionOptions, PastItemOptions, grouped
 from cli.options import (
     BUCKET,
     CONFLICTS,
@@ -15,39 +17,25 @@ from cli.options import (
     ITEMS,
     MOMENT,
     TABLES,
-    At,
-    Before,
-    Config,
-    Deleted,
-    Formats,
-    FromCopy,
-    Header,
-    Identity,
     Json,
-    Kinds,
-    Overlapping,
-    Paths,
     Patterns,
-    Periods,
     Quiet,
-    Repository,
-    Sheets,
     Source,
     Yes,
 )
-from cli.restore_run import RestoreRequest, RunOptions, restore_all, restore_project
+from cli.restore_request import RestoreRequest, RunOptions
+from cli.restore_run import restore_all, restore_project
 from cli.table_formats import PAGES, RestoreAs
 from restore.planning.conflict_policy import ConflictPolicy
-from restore.tables.write_options import Audience
-from strongroom.reading import opened_to_read
-from strongroom.selection import SelectionOptions, parse_versions
-from strongroom.table_options import TableOptions
+from strongroom.selection import parse_versions
 from vault.errors import UsageError
 
 
+@grouped
 def restore(
     project: Annotated[str | None, typer.Argument(metavar="PROJECT")] = None,
     patterns: Patterns = None,
+    *,
     all_projects: Annotated[
         bool,
         typer.Option(
@@ -103,14 +91,7 @@ def restore(
             rich_help_panel=DESTINATION,
         ),
     ] = None,
-    paths: Paths = None,
-    kinds: Kinds = None,
-    periods: Periods = None,
-    formats: Formats = None,
-    overlapping: Overlapping = False,
-    at: At = None,
-    before: Before = None,
-    deleted: Deleted = False,
+    items: PastItemOptions,
     existing: Annotated[
         ConflictPolicy | None,
         typer.Option(
@@ -130,33 +111,7 @@ def restore(
             rich_help_panel=TABLES,
         ),
     ] = None,
-    profile: Annotated[
-        Audience | None,
-        typer.Option(
-            "--profile",
-            metavar="exact|people",
-            help="For machines (the default), or safe to open in a spreadsheet.",
-            rich_help_panel=TABLES,
-        ),
-    ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option("--delimiter", metavar="CHAR", help="Between the columns of a CSV.", rich_help_panel=TABLES)
-    ] = None,
-    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark.", rich_help_panel=TABLES)] = False,
-    rows_in_period: Annotated[
-        bool,
-        typer.Option(
-            "--rows-in-period", help="Of tables, only the rows of the period, by their column of times.", rich_help_panel=TABLES
-        ),
-    ] = False,
-    time_column: Annotated[
-        str | None, typer.Option("--time-column", metavar="NAME", help="That column, if not found.", rich_help_panel=TABLES)
-    ] = None,
-    header: Header = None,
-    sheets: Sheets = None,
-    merge: Annotated[
-        bool, typer.Option("--merge", help="One table out of all of them, with a column `source`.", rich_help_panel=TABLES)
-    ] = False,
+    conversion: ConversionOptions,
     versions: Annotated[
         str,
         typer.Option(
@@ -190,10 +145,7 @@ def restore(
         str | None, typer.Option("--region", metavar="NAME", help="The region of --to s3://….", rich_help_panel=BUCKET)
     ] = None,
     source: Source = None,
-    from_copy: FromCopy = None,
-    config: Config = None,
-    repository: Repository = None,
-    identity: Identity = None,
+    access: AccessOptions,
     yes: Yes = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -229,17 +181,7 @@ def restore(
     With --all-projects one that fails does not stop the others; --json lists what became of each, and the exit code is the
     greatest of all.
     """
-    tables = TableOptions(
-        format=as_.value if as_ and as_.value != PAGES else None,
-        profile=profile,
-        delimiter=delimiter,
-        bom=bom,
-        rows_in_period=rows_in_period,
-        time_column=time_column,
-        header=header,
-        sheets=tuple(sheets or ()),
-        merge=merge,
-    )
+    tables = conversion.to_format(as_.value if as_ and as_.value != PAGES else None)
     request = RestoreRequest(
         to=to,
         in_place=in_place,
@@ -257,17 +199,15 @@ def restore(
         id_map=id_map,
         run=RunOptions(dry_run=dry_run, yes=yes, quiet=quiet, as_json=as_json),
     )
-    request.check(periods=bool(periods))
+    request.check(periods=bool(items.periods))
     if all_projects:
         patterns = [*([] if project is None else [project]), *(patterns or [])]
     elif project is None:
         raise UsageError(
             "missing project: name one, or use --all-projects", hint="`strongroom project list` names those there are"
         )
-    options = SelectionOptions(
-        patterns, paths, kinds, periods, formats, overlapping, at, deleted, source, before, parse_versions(versions)
-    )
-    with opened_to_read(config, identity, address=repository, copy=from_copy) as opened:
+    options = replace(items.selection(patterns, source), versions=parse_versions(versions))
+    with access.opened_to_read() as opened:
         if all_projects:
             restore_all(opened, options, request)
         else:

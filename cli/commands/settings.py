@@ -47,7 +47,7 @@ def check(config: Config = None, as_json: Json = False) -> None:
     from strongroom.settings import edit as editing
 
     file = settings.find(config)
-    checked = editing.check(file, settings.read_text(file), context.services().clock.now())
+    checked = editing.check(file, settings.read_text(file), environment.services().clock.now())
     errors, warnings = checked.errors, checked.warnings
     if as_json:
         output.document(
@@ -171,7 +171,7 @@ def settings_choice(host: str | None, at: str | None, *, unverified: bool) -> Ch
     if at is None or is_snapshot_id(at):
         return Choice(host, at, None, unverified)
     zone = ZoneInfo(environment.time_zone() or "UTC")
-    return Choice(host, None, time_parsing.moment(at, zone, context.services().clock.now()), unverified)
+    return Choice(host, None, time_parsing.moment(at, zone, environment.services().clock.now()), unverified)
 
 
 def _write(file: Path, text: str, *, replace: bool) -> None:
@@ -183,7 +183,7 @@ def _write(file: Path, text: str, *, replace: bool) -> None:
     if not replace:
         identities.write_secret(file, text.encode())
         return
-    half = file.with_name(f".{file.name}.{context.services().randomness.token(4).hex()}")
+    half = file.with_name(f".{file.name}.{environment.services().randomness.token(4).hex()}")
     identities.write_secret(half, text.encode())
     try:
         half.replace(file)

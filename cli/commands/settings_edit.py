@@ -16,7 +16,7 @@ import typer
 
 from cli import output, prompts
 from cli.options import Config, Json, Yes
-from strongroom import context, environment, settings
+from strongroom import environment, settings
 from vault.errors import StrongroomError, UsageError
 from vault.wording import counted
 
@@ -54,7 +54,7 @@ def migrate(
     if not dry_run:
         if not yes:
             prompts.confirm(f"Rewrite {found.source.file} like that?")
-        copy = found.source.keep_copy(context.services().clock.now())
+        copy = found.source.keep_copy(environment.services().clock.now())
         try:
             found.source.replace(found.text)
         except StrongroomError:
@@ -114,7 +114,7 @@ def _edited(source: SettingsFile, draft: Path, command: Sequence[str], file: Pat
         if text is None:
             output.notice("error: the text is not valid UTF-8")
         else:
-            checked = editing.check(file, text, context.services().clock.now())
+            checked = editing.check(file, text, environment.services().clock.now())
             _show(checked)
             if not checked.errors:
                 return text

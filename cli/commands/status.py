@@ -13,7 +13,7 @@ import typer
 
 from cli import output, terminal_layout
 from cli.options import Config, Identity, Json
-from strongroom import context, reading, settings
+from strongroom import context, environment, reading, settings
 from strongroom import status as strongroom_status
 from vault import wording
 from vault.errors import Damaged, NoRepository, StorageError, StrongroomError, UsageError
@@ -125,7 +125,7 @@ def _watch(
         raise UsageError("--watch shows it on a terminal, and excludes --json and --html", hint="leave one of them out")
     if terminal_layout.width_of(sys.stdout) is None and not sys.stdout.isatty():
         raise UsageError("--watch needs a terminal", hint="run it without --watch, from time to time")
-    clock = context.services().clock
+    clock = environment.services().clock
     try:
         while True:
             show = _round(names, config, identity, everything=everything)

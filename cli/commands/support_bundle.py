@@ -10,7 +10,7 @@ import typer
 
 from cli import output
 from cli.options import Config, Identity, Json
-from strongroom import context, settings
+from strongroom import context, environment, settings
 from vault import wording
 from vault.errors import UsageError
 
@@ -44,7 +44,7 @@ def support_bundle(
         raise UsageError("--list, --show and --names exclude each other", hint="leave all but one of them out")
     opened = None if offline else partial(context.opened, config, identity, brief=True)
     made = bundles.make(lambda: settings.load(settings.find(config), tell_old_names=False), opened)
-    now = context.services().clock.now()
+    now = environment.services().clock.now()
     target = file or Path(f"strongroom-support-{now:%Y%m%dT%H%M%SZ}.zip")
     if names:
         _names(made, as_json=as_json)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from console.hosts.messages import Work
-    from strongroom.repository import Project
+    from strongroom.project import Project
 
 
 class HostRules(Struct, frozen=True):

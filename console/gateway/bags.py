@@ -22,7 +22,7 @@ from console.errors import NotThere
 from console.gateway import checks, proofs, working
 from console.tasks.records import PROBLEMS_KEPT, BagVerdict, BagWork, Outcome, Task, Trouble
 from console.visit import Visit
-from strongroom import audit, command_log
+from strongroom import audit_verification, command_log
 from strongroom.audited_projects import AuditedProject
 from strongroom.bag_verification import BagTrust, VerifiedBag, stored_digests
 from vault.errors import KeyRefused, TargetError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from console.visit import Console
     from strongroom.bag_verification import BagOrigin
     from strongroom.context import Context
-    from strongroom.repository import Project
+    from strongroom.project import Project
     from vault.repository.project import Project as StoredProject
 
 MOST_LISTED = 200
@@ -180,7 +180,7 @@ def verdict_of(found: VerifiedBag) -> BagVerdict:
 def trust_of(context: Context, projects: Sequence[StoredProject]) -> BagTrust:
     """Who may have signed, by the grants of projects; nobody where they cannot be read."""
     try:
-        keys = audit.known_signers(context, [AuditedProject.of_project(one) for one in projects])
+        keys = audit_verification.known_signers(context, [AuditedProject.of_project(one) for one in projects])
     except KeyRefused:
         keys = {}
     return BagTrust(keys=keys, certificates=context.settings.document.audit.certificates)

@@ -14,7 +14,8 @@ from vault.errors import UsageError
 
 if TYPE_CHECKING:
     from console.accounts.accounts import Accounts
-    from strongroom.repository import Project, Repository
+    from strongroom.project import Project
+    from strongroom.repository import Repository
 
 EVERYTHING = Scope(((frozenset(), ()),))
 """All of a project."""

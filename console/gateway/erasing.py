@@ -24,9 +24,9 @@ from console.gateway.watching import said_reason
 from console.letters import erasing_is_asked
 from console.tasks.records import PROBLEMS_KEPT, ErasureWork, Outcome, Task, Tasks, Trouble
 from console.visit import Visit
-from strongroom import command_log, erasure_act, project_erasure
+from strongroom import command_log, erasure_act, erasure_plan, project_erasure
 from strongroom.erasure_outlook import ErasureOutlook, erased_names, erasure_of, erasure_outlook
-from strongroom.project_erasure import ErasureOptions, PlannedErasure
+from strongroom.erasure_plan import ErasureOptions, PlannedErasure
 from vault.errors import RefusedByRule, UsageError
 from vault.format.erasure import sort_of
 from vault.format.erasure_chain import Erasure
@@ -79,7 +79,7 @@ def shown(visit: Visit, name: str) -> ShownErasure:
 def ask(visit: Visit, name: str, reason: str, confirm: str) -> Request | Task | None:
     """Ask for it. confirm: the project's name, typed. Gives None where the request is in the repository, for another identity
     to approve; where one is enough the console's request that waits, or the task that erases. Raises `NotThere`, `NotAllowed`,
-    `UsageError`, and as `strongroom.project_erasure.plan_erasure`."""
+    `UsageError`, and as `strongroom.erasure_plan.plan_erasure`."""
     checks.allowed_whole(visit, Action.ERASE, name)
     reason = said_reason(reason)
     _confirmed(name, confirm)
@@ -96,7 +96,7 @@ def ask(visit: Visit, name: str, reason: str, confirm: str) -> Request | Task | 
     if not said.isprintable():
         raise UsageError("the reason has characters that cannot be shown", hint="write it in plain words, in one line")
     with checks.acting(visit), visit.console.repositories.lent() as repository:
-        planned = project_erasure.plan_erasure(repository.context, name, ErasureOptions(said))
+        planned = erasure_plan.plan_erasure(repository.context, name, ErasureOptions(said))
         try:
             project_erasure.erase_project(repository.context, planned, ErasureOptions(said))
         finally:
@@ -114,7 +114,7 @@ def approve(visit: Visit, name: str, confirm: str) -> None:
         raise NotAllowed("nobody approves what they have asked for themselves", hint="somebody else must do it")
     options = ErasureOptions(approve=True)
     with checks.acting(visit), visit.console.repositories.lent() as repository:
-        planned = project_erasure.plan_erasure(repository.context, name, options)
+        planned = erasure_plan.plan_erasure(repository.context, name, options)
         project_erasure.erase_project(repository.context, planned, options)
 
 
@@ -135,12 +135,12 @@ def begin(visit: Visit, name: str, confirm: str) -> Task:
 
 def carry_out(console: Console, task: Task, work: ErasureWork, running: RunningTask) -> Outcome:
     """Destroy, or go on with that. Raises `NotAllowed` where its person may not do it any more and it has not begun,
-    `RefusedByRule` where not enough people want it any more, and as `strongroom.project_erasure.plan_erasure`."""
+    `RefusedByRule` where not enough people want it any more, and as `strongroom.erasure_plan.plan_erasure`."""
     from console.gateway.restoring import scopes_of
 
     options = ErasureOptions(work.reason, stop=running, progress=running)
     with command_log.acting_as(task.person, "console"), console.repositories.lent() as repository:
-        planned = project_erasure.plan_erasure(repository.context, task.project, options)
+        planned = erasure_plan.plan_erasure(repository.context, task.project, options)
         if planned.erasure is None:
             scopes_of(console, task)
             _refuse_more(planned, work)

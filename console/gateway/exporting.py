@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from console.tasks.signals import RunningTask
     from console.visit import Console
     from restore.planning.estimate import EstimateRow
-    from strongroom.repository import Project
+    from strongroom.project import Project
 
 MOST_NAMED = 20
 MOST_VALUES = 200

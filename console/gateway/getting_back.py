@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from restore.planning.estimate import EstimateRow
     from restore.planning.plan import RestorePlan
-    from strongroom.repository import Project
+    from strongroom.project import Project
     from strongroom.selection import Unmatched
 
 NAMED = 20

@@ -14,7 +14,7 @@ from console.gateway.scoped import within
 from strongroom.picked import Pick, select_picked
 
 if TYPE_CHECKING:
-    from strongroom.repository import Project
+    from strongroom.project import Project
     from strongroom.selection import SelectedItems
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from console.access.rights import Scope
     from console.basket import Entry
     from console.return_options import ReturnOptions
-    from strongroom.repository import Project
+    from strongroom.project import Project
     from strongroom.restore_result import RestoreResult
 
 

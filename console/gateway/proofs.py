@@ -22,8 +22,9 @@ from console.errors import NotAllowed, TooLarge
 from console.gateway import checks
 from console.gateway.looks import settle
 from console.visit import Visit
-from strongroom import audit, audit_export, command_log, evidence, holds, time_parsing
-from strongroom.audit import FoundEntry, LogSelection, VerifiedLog
+from strongroom import audit, audit_export, audit_verification, command_log, evidence, holds, time_parsing
+from strongroom.audit import FoundEntry, LogSelection
+from strongroom.audit_verification import VerifiedLog
 from strongroom.audited_projects import AuditedProject
 from strongroom.holds import ProjectHold
 from vault.errors import TargetError
@@ -164,7 +165,7 @@ def verified_log(visit: Visit, project: str, heads: str = "", *, only_new: bool 
         checks.require_log(opened)
         settle(visit.console, repository)
         audited = [AuditedProject.of_project(opened.stored)]
-        return audit.verify_log(repository.context, audited, heads=known, only_new=only_new, stop=_in_time(visit))
+        return audit_verification.verify_log(repository.context, audited, heads=known, only_new=only_new, stop=_in_time(visit))
 
 
 def evidence_file(visit: Visit, project: str, period: str) -> tuple[str, BinaryIO]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from console.approvals.records import Request
     from strongroom.context import Context
-    from strongroom.repository import Project
+    from strongroom.project import Project
 
 COUNTS = retention_settings.COUNTS
 NAMES = (*COUNTS, "within")

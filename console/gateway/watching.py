@@ -17,7 +17,7 @@ from console.errors import NotThere
 from console.gateway import approvals, checks, hosting, listings
 from console.hosts.messages import HostLine
 from console.visit import Visit
-from strongroom import daemon_jobs, drill_history, holds, run_request, snapshot_review, storage_history, time_parsing
+from strongroom import daemon_jobs, holds, restore_drill, run_request, snapshot_review, storage_history, time_parsing
 from strongroom.daemon_jobs import DaemonJob, RunLog
 from strongroom.holds import PlacedHold
 from strongroom.project_status import ProjectStatus, SourceStatus
@@ -148,7 +148,7 @@ def watched(visit: Visit, name: str) -> WatchedProject:
             name=name,
             details=project.details(),
             status=status,
-            drills=drill_history.drills(settings, name),
+            drills=restore_drill.past_drills(settings, name),
             jobs=jobs,
             points=points,
             storage=chart(

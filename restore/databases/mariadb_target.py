@@ -8,9 +8,7 @@ The rows wait in temporary tables of the session, typed as the database has them
 condition means what it means there. Rows that differ are updated, not deleted and inserted: nothing that refers to them goes
 with them. Tables are written in the order that foreign keys ask for; those of a circle, and those that refer to themselves,
 without the server's checks, which are made up for before the end.
-
-A server of this kind commits whenever a table is made: those that are missing are made first, empty, and taken away again where
-the transaction fails. What belongs to them besides, foreign keys and triggers, comes after it.
+Tables that are missing are made before the transaction (`mariadb_missing_tables`).
 """
 
 from __future__ import annotations
@@ -24,7 +22,8 @@ from typing import TYPE_CHECKING, Self
 from msgspec import Struct
 
 from restore.databases import mariadb_rows
-from restore.databases.fetched_tables import columns_of, files_by_table, sequence_numbers, statements_among, with_notes
+from restore.databases.fetched_tables import columns_of, files_by_table, with_notes
+from restore.databases.mariadb_missing_tables import MissingTables
 from restore.databases.mariadb_tables import (
     ForeignKey,
     MdLive,
@@ -34,28 +33,22 @@ from restore.databases.mariadb_tables import (
     is_type,
     live_tables,
     notes_of,
-    own_statements,
-    plain_table,
     type_of,
 )
 from restore.databases.row_plan import RowPlan, TableRows
 from restore.databases.staged_rows import FetchedItem
 from restore.planning.conflict_policy import ConflictPolicy
 from vault.errors import TargetError, UsageError
-from vault.source.contract import Stop, never
+from vault.progress import Stop, never
 from vault.source.sql.mariadb import BEGIN
 from vault.source.sql.mariadb_catalog import DENIED, rights
-from vault.source.sql.mariadb_connection import MariadbAddress, connect, literal, quoted
+from vault.source.sql.mariadb_connection import MariadbAddress, connect, quoted
 
 if TYPE_CHECKING:
     from vault.source.sql.mariadb_session import Session
 
 WRITING = "STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION"
 """`sql_mode` of a session that writes: a value that does not fit is an error, and every value that a table can have is one."""
-
-_AFTERWARDS = ("foreign key", "trigger")
-"""Kinds of statements that wait until the rows are there; one that fails is left out, and the plan of what was done says so."""
-
 
 _DOES_NOT_FIT = "nothing was written; restore the tables that it refers to as well, or into another database (?schema=NAME)"
 
@@ -77,6 +70,10 @@ class MdPlace(Struct, frozen=True):
     def database(self) -> str:
         """The name of the database that rows go to."""
         return self.schema or self.address.database
+
+    def connect(self) -> Session:
+        """A session that can write. Raises `pymysql.Error`, and `SourceError` for a server that is too old."""
+        return connect(self.address, WRITING)
 
 
 class MariadbTarget:
@@ -104,14 +101,13 @@ class MariadbTarget:
         self._rows: dict[str, int] = {}
         self._known: dict[str, bool] = {}
         self._triggers_seen = True
-        self._made_database = False
         self._for_good: list[str] = []
 
     def __enter__(self) -> Self:
         """Bring the rows into the session. Raises `TargetError` where the server cannot be used, `UsageError` for a condition
         that cannot be, or where no item is a table; `Damaged`."""
         with self._errors():
-            session = self._open = connect(self._place.address, WRITING)
+            session = self._open = self._place.connect()
             session.watch(self._stop)
             try:
                 self._stage(session)
@@ -145,12 +141,12 @@ class MariadbTarget:
         """Do it; gives what was done. Raises `TargetError`, and nothing is written then."""
         session = self._session
         with self._errors():
-            made: list[MdStaged] = []
+            missing = MissingTables(self._place, self._items, self._staged, self._known)
             try:
-                self._make_missing(session, made)
-                plan = self._write_all(session, [one.table for one in made])
+                missing.make(session)
+                plan = self._write_all(session, missing.made)
             except BaseException as error:
-                self._take_away(session, made)
+                missing.take_away(session)
                 if self._for_good:
                     raise TargetError(
                         f"the rows do not fit into {self._place.address.text}: {error}; what was written into "
@@ -158,8 +154,8 @@ class MariadbTarget:
                         hint="run it again with --existing skip once the cause is gone",
                     ) from error
                 raise
-            left_out = [note for one in made for note in self._finish(session, one)]
-            left_out += self._advance_counters(session, [one.table for one in plan.tables if one.missing])
+            left_out = missing.finish(session)
+            left_out += missing.advance_counters(session, [one.table for one in plan.tables if one.missing])
         return with_notes(plan, left_out)
 
     def _write_all(self, session: Session, made: Sequence[str]) -> RowPlan:
@@ -302,70 +298,6 @@ class MariadbTarget:
         found = self._comparison(one, live).compare(session, locking=locking)
         return TableRows(one.table, rows, *found, live.table.key, created=False, notes=notes)
 
-    def _make_missing(self, session: Session, made: list[MdStaged]) -> None:
-        """Make the tables that are not there. made: those that were made are put there, one by one."""
-        live = live_tables(session, self._staged)
-        if self._place.schema is not None:
-            there = f"select 1 from information_schema.schemata where schema_name = {literal(self._place.schema)}"  # noqa: S608
-            self._made_database = not session.rows(there)
-            session.run(f"create database if not exists {quoted(self._place.schema)}")
-        numbers = sequence_numbers(self._items)
-        for one in self._staged:
-            if one.table in live:
-                continue
-            statements = self._own_statements(one)
-            for text in statements.get("sequence", ()):
-                self._make_sequence(session, text, numbers)
-            session.run("set session foreign_key_checks = 0")
-            session.run(statements["table"][0] if "table" in statements else plain_table(one, self._known))
-            session.run("set session foreign_key_checks = 1")
-            made.append(one)
-
-    def _make_sequence(self, session: Session, text: str, numbers: dict[str, dict[str, int]]) -> None:
-        """A sequence that a table's default asks for, unless it is there; it goes on where it was."""
-        name = text.split("`")[1]
-        there = f"table_schema = database() and table_name = {literal(name)}"
-        if session.rows(f"select 1 from information_schema.tables where {there}"):  # noqa: S608 (quoted names)
-            return
-        session.run(text)
-        if following := numbers.get(name, {}).get(""):
-            session.run(f"alter sequence {quoted(name)} restart {following}")
-
-    def _take_away(self, session: Session, made: Sequence[MdStaged]) -> None:
-        """End the transaction, and drop the tables that were made for it, by another session where this one is gone. Raises
-        `TargetError` where they stay."""
-        from pymysql.err import Error
-
-        from vault.source.sql.mariadb_session import reason_of
-
-        left, reason = [one.table for one in made], ""
-        try:
-            if session.open:
-                session.watch(never)
-                session.run("rollback")
-            elif made or self._made_database:
-                session.kill_connection()
-                session = connect(self._place.address, WRITING)
-            for one in reversed(made):
-                session.run(f"drop table if exists {one.quoted}")
-                left.remove(one.table)
-            if self._made_database:
-                session.run(f"drop database {quoted(self._place.database)}")
-        except Error as error:
-            reason = reason_of(error)
-        finally:
-            if session is not self._open:
-                session.close()
-        if left:
-            raise TargetError(
-                f"the rows were not written, and new tables stay, empty: {', '.join(left)} ({reason})",
-                hint="drop them, or run it again: it goes on with them",
-            )
-
-    def _own_statements(self, one: MdStaged) -> dict[str, list[str]]:
-        """What the snapshot's schema has of a table; nothing for one that goes into another database."""
-        return {} if self._place.schema is not None else own_statements(statements_among(self._items), one)
-
     def _insert(self, session: Session, one: MdStaged, live: MdLive, *, unchecked: bool) -> None:
         if unchecked:
             session.run("set session foreign_key_checks = 0")
@@ -381,41 +313,6 @@ class MariadbTarget:
                 f"{key.other[1]!r} that are not there ({key.name})",
                 hint=_DOES_NOT_FIT,
             )
-
-    def _finish(self, session: Session, one: MdStaged) -> Iterator[str]:
-        """What a new table has besides, once the rows are in it; gives what could not be made."""
-        from pymysql.err import Error
-
-        from vault.source.sql.mariadb_session import is_lost, reason_of
-
-        statements = self._own_statements(one)
-        for kind in _AFTERWARDS:
-            for text in statements.get(kind, ()):
-                try:
-                    session.run(text)
-                except Error as error:
-                    yield f"a {kind} of {one.table!r} was not made: {reason_of(error)}"
-                    if is_lost(error):
-                        return
-
-    def _advance_counters(self, session: Session, written: Sequence[str]) -> list[str]:
-        """Let AUTO_INCREMENT give numbers that are above those that it had given; gives what could not be done. What is above
-        the rows themselves the server knows."""
-        from pymysql.err import Error
-
-        from vault.source.sql.mariadb_session import reason_of
-
-        notes, numbers = [], sequence_numbers(self._items)
-        try:
-            live = live_tables(session, [one for one in self._staged if one.table in written])
-            for name, one in live.items():
-                counting = next((column.name for column in one.table.columns if column.counts), "")
-                wanted = numbers.get(name, {}).get(counting, 0) + 1
-                if counting and wanted > (one.table.relation.next_number or 1):
-                    session.run(f"alter table {quoted(self._place.database)}.{quoted(name)} auto_increment = {wanted}")
-        except Error as error:  # the rows are there by now
-            notes.append(f"the numbers of AUTO_INCREMENT were not advanced: {reason_of(error)}")
-        return notes
 
 
 def _in_order(tables: Sequence[str], keys: Sequence[ForeignKey], database: str) -> tuple[list[str], set[str]]:

@@ -38,7 +38,7 @@ from restore.databases.row_plan import RowPlan, TableRows
 from restore.databases.staged_rows import FetchedItem
 from restore.planning.conflict_policy import ConflictPolicy
 from vault.errors import TargetError, UsageError
-from vault.source.contract import Stop, never
+from vault.progress import Stop, never
 from vault.source.sql.postgresql_catalog import quoted, relations
 from vault.source.sql.postgresql_connection import PgAddress, connect, reason_of
 

@@ -24,7 +24,7 @@ from restore.databases.sqlite_whole_rows import WholeRows
 from restore.databases.staged_rows import StagedRows, StagedTable
 from restore.planning.conflict_policy import ConflictPolicy
 from vault.errors import Damaged, TargetError
-from vault.source.contract import Stop, never
+from vault.progress import Stop, never
 from vault.source.sql import sqlite_values
 from vault.source.sql.sqlite_catalog import quoted
 from vault.source.sql.sqlite_stop import LOCK_TIMEOUT, Watched

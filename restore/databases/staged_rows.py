@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from vault.errors import Damaged, UsageError
 from vault.problems import printable
-from vault.source.contract import Stop, never
+from vault.progress import Stop, never
 from vault.source.sql import layout, sqlite_values
 from vault.source.sql.sqlite_catalog import quoted
 from vault.source.sql.sqlite_stop import Watched

@@ -20,8 +20,7 @@ from restore.interfaces.references import References, unresolved
 from restore.interfaces.scope import Scope
 from restore.interfaces.target import RecordTarget
 from vault.problems import Problem, printable
-from vault.progress import NoProgress, Progress
-from vault.source.contract import Stop
+from vault.progress import NoProgress, Progress, Stop
 from vault.source.rest import exact_json
 from vault.source.rest.attachments import found_in
 from vault.wording import counted

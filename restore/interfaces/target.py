@@ -16,7 +16,7 @@ from restore.interfaces.matching import matches
 from restore.interfaces.scope import MISSING, Scope
 from vault.clock import Clock
 from vault.errors import SourceDenied, SourceError, TargetError
-from vault.source.contract import Stop
+from vault.progress import Stop
 from vault.source.rest import exact_json, templates, times, writing
 from vault.source.rest.client import PATIENCE, TRIES_OF_ERRORS, Nonsense, NotThere, RestClient
 from vault.source.rest.creation import Create

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from strongroom.settings.errors import SettingsFault
-from strongroom.settings.kind_names import WELL_KNOWN
 from strongroom.settings.toml_positions import Key, at
+
+WELL_KNOWN = ("reports", "tickets", "raw")
+"""Rules may name these kinds even where no source has them."""
 
 
 def unknown_kinds(value: Mapping[str, Any]) -> Iterator[SettingsFault]:

@@ -13,11 +13,11 @@ from strongroom import environment
 from strongroom.settings import resolve
 from strongroom.settings.effective import Settings
 from strongroom.settings.errors import written
-from strongroom.settings.kind_names import NEVER
 from strongroom.settings.projects import JobSettings, KeepSettings
 from strongroom.settings.renamed import as_written
 from strongroom.settings.tables import Table
 from strongroom.settings.toml_positions import Key, places
+from strongroom.settings.value_types import NEVER
 
 _VARIABLES: Mapping[Key, tuple[str, ...]] = {
     ("repository", "endpoint"): ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from strongroom.settings import durations
-from strongroom.settings.kind_names import NEVER
+from strongroom.settings.value_types import NEVER
 
 if TYPE_CHECKING:
     from classify.path_layout import PathLayout

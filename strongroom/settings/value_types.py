@@ -4,6 +4,7 @@ here is never refused later; what is kept is the text, as it was written."""
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -11,10 +12,15 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from strongroom import environment
 from strongroom.settings import durations, secrets
-from strongroom.settings.kind_names import KIND, NEVER
 from strongroom.settings.tables import Field, Unfit
 from strongroom.settings.value_readers import After, Before, Instead
 from vault.errors import SettingsError, UsageError
+
+KIND = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
+"""What names of kinds and sources are made of."""
+
+NEVER = "never"
+"""As a schedule: the job that [defaults] has is not wanted here."""
 
 _LONGEST_ZONE = 60
 

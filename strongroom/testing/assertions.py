@@ -54,7 +54,7 @@ def _restored(selection: SelectedItems, folder: Path) -> Sequence[Problem]:
     from restore.local_fs import Target
     from restore.planning.conflict_policy import ConflictPolicy
     from restore.planning.plan import make_plan
-    from strongroom.restore_plan import today
+    from strongroom.restore_parts import today
 
     with Target(os.fsencode(folder)) as target:
         plan = make_plan(selection.selection, target, ConflictPolicy.REFUSE, today(selection.project))

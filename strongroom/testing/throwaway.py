@@ -12,7 +12,8 @@ from msgspec import Struct, field
 from strongroom import environment
 from strongroom.new_project import add_project
 from strongroom.new_repository import NewRepositoryOptions, create_repository
-from strongroom.repository import Project, Repository
+from strongroom.project import Project
+from strongroom.repository import Repository
 from strongroom.testing.faults import Faults, FaultyStore
 from strongroom.testing.s3_server import ENVIRONMENT
 

@@ -19,11 +19,12 @@ from vault.backup import run
 from vault.errors import Interrupted, SourceError
 from vault.format import coverage as coverages
 from vault.problems import Problem
+from vault.progress import never
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 from vault.source import scan_columns
-from vault.source.contract import NO_TOKEN, STRONG, UNKNOWN_SIZE, Content, ItemStream, Scan, SourceReader, TooLarge, never
+from vault.source.contract import NO_TOKEN, STRONG, UNKNOWN_SIZE, Content, ItemStream, Scan, SourceReader, TooLarge
 from vault.source.reader import same_status
 from vault.storage.memory import MemoryStore
 

@@ -12,7 +12,7 @@ import pytest
 from moto.core.authorization import enable_iam_authentication
 from msgspec.structs import replace
 
-from strongroom import context
+from strongroom import environment
 from tests.e2e.test_story import Calendar
 from tests.support.buckets import append_only_user
 from tests.support.desk import Desk, Place
@@ -26,7 +26,7 @@ _numbers = count(1)  # prefixes within one run's servers
 @pytest.fixture
 def calendar(monkeypatch: pytest.MonkeyPatch) -> Calendar:
     made = Calendar(timedelta())
-    monkeypatch.setattr(context, "SystemClock", lambda: made)
+    monkeypatch.setattr(environment, "SystemClock", lambda: made)
     return made
 
 

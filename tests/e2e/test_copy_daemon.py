@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom import context
+from strongroom import environment
 from tests.e2e.test_copy import name_copy
 from tests.e2e.test_story import Calendar
 from tests.support.desk import Desk, Place
@@ -91,7 +91,7 @@ def test_a_machine_that_does_not_copy_asks_the_copy(scheduled: Desk, tmp_path: P
 
 def test_a_copy_that_fails_and_falls_behind_raises_an_alert(scheduled: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     calendar = Calendar(timedelta())
-    monkeypatch.setattr(context, "SystemClock", lambda: calendar)
+    monkeypatch.setattr(environment, "SystemClock", lambda: calendar)
     scheduled.call("copy")
     shutil.rmtree(scheduled.folder / "second")
     write_files(scheduled.folder / "source", {"new.csv": b"new"})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom import context
+from strongroom import store_access
 from tests.e2e.test_copy import name_copy
 from tests.support.desk import Desk, Place, Result
 from tests.support.tree_facts import tree_facts, write_files
@@ -152,7 +152,7 @@ def test_a_repository_that_is_lost_is_its_copy(copied: Desk, how: str) -> None:
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for_long(copied: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(context, "BRIEF", 0.2)
+    monkeypatch.setattr(store_access, "BRIEF", 0.2)
     text = copied.settings.read_text("utf-8")
     text = text.replace(f'address = "{copied.folder}/repository"', SILENT)
     copied.settings.write_text(text, "utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom import context
+from strongroom import environment
 from tests.e2e.test_copy import name_copy
 from tests.e2e.test_object_lock import LOCKED, PACKS, days_from_now, lasting_locks
 from tests.e2e.test_story import Calendar
@@ -21,7 +21,7 @@ from tests.support.tree_facts import write_files
 @pytest.fixture
 def calendar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calendar]:
     made = Calendar(timedelta())
-    monkeypatch.setattr(context, "SystemClock", lambda: made)
+    monkeypatch.setattr(environment, "SystemClock", lambda: made)
     yield made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from strongroom import context
+from strongroom import environment
 from tests.support.desk import Desk, Place
 from tests.support.stage import StageClock
 from tests.support.tree_facts import write_files
@@ -112,7 +112,7 @@ def test_snapshots_are_listed_by_number_and_by_time_with_the_newest_last(desk: D
     begin = datetime.now(UTC)
     for days in (2, 4):
         with monkeypatch.context() as patch:
-            patch.setattr(context, "SystemClock", lambda days=days: StageClock(begin + timedelta(days=days)))
+            patch.setattr(environment, "SystemClock", lambda days=days: StageClock(begin + timedelta(days=days)))
             desk.call("backup", "--quiet")
     every = desk.call("list", "--json").document["projects"][0]["snapshots"]
     moments = [one["taken_at"] for one in every]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom import context
+from strongroom import environment
 from tests.support.desk import Desk, Result
 from tests.support.randomness import SeededChance
 from tests.support.stage import StageClock
@@ -133,7 +133,7 @@ def test_a_damaged_newest_record_blocks_prune_until_its_loss_is_accepted(kept: D
     assert "the loss of a snapshot was accepted" in kept.call("prune", "--yes").text
     assert packs(kept) == before and newest.exists(), "the record may be brought back, and its packs stand"
     later = StageClock(datetime.now(UTC) + timedelta(hours=2))
-    monkeypatch.setattr(context, "SystemClock", lambda: later)
+    monkeypatch.setattr(environment, "SystemClock", lambda: later)
     kept.call("prune", "--yes")
     assert not newest.exists()
     assert "sound" in kept.call("check", "--data").text

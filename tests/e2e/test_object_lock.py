@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from strongroom import context
+from strongroom import environment
 from tests.e2e.test_story import Calendar
 from tests.support.buckets import legal_holds, locked_bucket, locks
 from tests.support.coverage_notes import not_covered
@@ -26,7 +26,7 @@ LOCKED = (*PACKS, "index", "snapshots")
 @pytest.fixture
 def calendar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calendar]:
     made = Calendar(timedelta())
-    monkeypatch.setattr(context, "SystemClock", lambda: made)
+    monkeypatch.setattr(environment, "SystemClock", lambda: made)
     yield made
 
 

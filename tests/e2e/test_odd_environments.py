@@ -136,7 +136,7 @@ def test_a_fault_of_strongroom_itself_is_told_in_a_line_and_its_details_lie_in_o
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a\nb")
 
-    monkeypatch.setattr("strongroom.context.located", broken)
+    monkeypatch.setattr("strongroom.store_access.resolve_address", broken)
     state = two.folder / "home/.local/state/strongroom"
     for _ in range(2):
         with pytest.raises(AssertionError, match="an unexpected error"):  # what no other test may see
@@ -153,7 +153,7 @@ def test_the_details_of_a_fault_are_shown_where_no_folder_takes_them(two: Desk, 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("strongroom.context.located", broken)
+    monkeypatch.setattr("strongroom.store_access.resolve_address", broken)
     shutil.rmtree(two.folder / "home/.local/state/strongroom")
     (two.folder / "home/.local/state/strongroom").write_bytes(b"in the way")
     monkeypatch.setattr("tempfile.mkstemp", no_room)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from strongroom import context
+from strongroom import environment
 from tests.e2e.test_story import Calendar
 from tests.support.desk import Desk, Result
 from tests.support.randomness import SeededChance
@@ -21,7 +21,7 @@ from tests.support.tree_facts import tree_facts, write_files
 @pytest.fixture
 def calendar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calendar]:
     made = Calendar()
-    monkeypatch.setattr(context, "SystemClock", lambda: made)
+    monkeypatch.setattr(environment, "SystemClock", lambda: made)
     yield made
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import strongroom
-from strongroom.repository import Project
+from strongroom.project import Project
 from strongroom.retention_settings import PlannedRules, RetentionRules, change_rules, plan_rules, read_rules, rules_of
 from tests.support.desk import Desk, Place
 from tests.support.tree_facts import write_files

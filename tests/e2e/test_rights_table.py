@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from strongroom import context
+from strongroom import environment
 from tests.docs.generated import commands
 from tests.e2e.used import repository, with_snapshot
 from tests.support.desk import Desk, Place
@@ -146,7 +146,7 @@ def holders(tmp_path_factory: pytest.TempPathFactory) -> Holders:
         "{source}": str(admin.folder / "source"),
         "{recipient}": str(admin.identity.with_name("x.pub")),
     }
-    stranger = age.HybridIdentity.generate(context.services().randomness)
+    stranger = age.HybridIdentity.generate(environment.services().randomness)
     admin.identity.with_name("x.pub").write_text(stranger.recipient.encode())
     return Holders(admin, desks, filled_in, safe)
 

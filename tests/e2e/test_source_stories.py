@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from strongroom import context
+from strongroom import environment
 from tests.e2e.test_story import Calendar
 from tests.support import webdav
 from tests.support.desk import Desk
@@ -33,7 +33,7 @@ KEEP = '\n[projects.acme.keep]\nwithin = "10 days"\ndaily = 40\nmonthly = 30\n'
 @pytest.fixture
 def calendar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calendar]:
     made = Calendar()
-    monkeypatch.setattr(context, "SystemClock", lambda: made)
+    monkeypatch.setattr(environment, "SystemClock", lambda: made)
     yield made
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli.commands import status
-from strongroom import context, status_facts
+from strongroom import environment, status_facts
 from strongroom.context import Context
 from strongroom.project_status import running_backup
 from strongroom.status_facts import RepositoryState
@@ -201,7 +201,7 @@ def test_a_newest_snapshot_that_is_dated_in_the_future_is_a_problem_until_there_
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(context, "SystemClock", lambda: StageClock(datetime.now(UTC) + timedelta(days=3)))
+        patch.setattr(environment, "SystemClock", lambda: StageClock(datetime.now(UTC) + timedelta(days=3)))
         desk.call("backup")
     shown = desk.call("status", exits=3)
     assert "dated in the future" in shown.text

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from strongroom import context
+from strongroom import environment
 from tests.support import webdav
 from tests.support.coverage_notes import not_covered
 from tests.support.desk import Desk, Place
@@ -45,7 +45,7 @@ class Calendar:
 @pytest.fixture
 def calendar(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calendar]:
     made = Calendar()
-    monkeypatch.setattr(context, "SystemClock", lambda: made)
+    monkeypatch.setattr(environment, "SystemClock", lambda: made)
     yield made
 
 

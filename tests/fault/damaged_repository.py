@@ -28,7 +28,7 @@ from tests.support.timestamp_authority import TimestampAuthority
 from tests.support.tree_facts import write_files
 from vault.age import HybridIdentity, parse_identities
 from vault.format import layout, record_table
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.grant import epoch_id, root_id
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record

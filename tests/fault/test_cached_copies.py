@@ -17,7 +17,7 @@ from tests.support.randomness import SeededChance
 from tests.support.trees import contents, text, write_tree
 from vault.errors import ObjectNotFound, StorageDenied
 from vault.format import layout
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.moved_packs import MovedPacks
 from vault.repository import cached_copies, snapshots

@@ -13,7 +13,7 @@ from typing import get_args
 
 import pytest
 
-from strongroom import context
+from strongroom import environment
 from tests.fault.damage_cells import (
     COMMANDS,
     DELETED,
@@ -31,7 +31,7 @@ from tests.support.independent_reader import Given
 from tests.support.stage import StageClock
 from tests.support.timestamp_authority import TimestampAuthority
 from vault.format import grant, hold, layout, snapshot_record
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.repository import missing_snapshots
 
@@ -161,7 +161,7 @@ def test_after_a_person_has_given_up_what_is_damaged_everything_goes_on(
     assert packs <= set(stored(bench.desk)), "nobody knows which packs a lost snapshot needs"
     assert "the disk was wiped" in bench.call("retention", "log", "acme").text or kind in ("mark", "eviction")
     later = StageClock(datetime.now(UTC) + missing_snapshots.PACKS_STAY + timedelta(days=1))
-    monkeypatch.setattr(context, "SystemClock", lambda: later)
+    monkeypatch.setattr(environment, "SystemClock", lambda: later)
     codes = {command: bench.call(*command.split()).code for command in ("prune acme --yes", "check --read-data", "backup acme")}
     assert codes == dict.fromkeys(codes, 0)
     assert not any(name.endswith(hurt) for name in stored(bench.desk)) or kind == "note", "what is damaged is gone by then"

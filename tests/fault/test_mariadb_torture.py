@@ -21,9 +21,9 @@ from vault.backup import run
 from vault.clock import SystemClock
 from vault.errors import Interrupted, SourceError, TargetError
 from vault.problems import Problem
+from vault.progress import never
 from vault.repository import snapshots
 from vault.repository.project import Project
-from vault.source.contract import never
 from vault.source.sql.mariadb import MariadbSource, MdOptions
 from vault.source.sql.mariadb_connection import MariadbAddress
 from vault.storage.memory import MemoryStore

@@ -27,7 +27,8 @@ from tests.support.mariadb_server import MariadbServer
 from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
 from vault.clock import SystemClock
 from vault.problems import Problem
-from vault.source.contract import Source, never
+from vault.progress import never
+from vault.source.contract import Source
 from vault.source.sql.mariadb import MariadbSource, MdOptions
 from vault.source.sql.mariadb_connection import MariadbAddress
 from vault.source.sql.postgresql import PgOptions, PostgresqlSource

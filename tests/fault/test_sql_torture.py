@@ -42,9 +42,9 @@ from vault.backup import run
 from vault.clock import SystemClock
 from vault.errors import Interrupted, SourceError, TargetError
 from vault.problems import Problem
+from vault.progress import never
 from vault.repository import snapshots
 from vault.repository.project import Project
-from vault.source.contract import never
 from vault.source.sql import postgresql
 from vault.source.sql.postgresql import PgOptions, PostgresqlSource
 from vault.source.sql.postgresql_catalog import relations

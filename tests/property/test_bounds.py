@@ -19,7 +19,7 @@ from vault.errors import Damaged, Unstorable, UnsupportedFormat
 from vault.format import envelope, hold, index, layout, manifest, pack, parquet, snapshot_record, strict_json, tree
 from vault.format.capability import Capability
 from vault.format.chunks import ChunkerParams
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.descriptor import LARGEST_PACK, Descriptor, FormatLimits
 from vault.format.forget_note import ForgetNote, ForgottenSnapshot, GivenUpContent
 from vault.format.hold import HeldPeriod, Hold, Release, Scope

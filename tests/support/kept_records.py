@@ -19,7 +19,7 @@ from restore.interfaces.target import RecordTarget, dictionary_of
 from tests.support.clock import StillClock
 from tests.support.creating_desk import DESCRIPTION, CreatingDesk
 from tests.support.rest_double import RestDouble
-from vault.source.contract import never
+from vault.progress import never
 from vault.source.rest import exact_json
 from vault.source.rest.client import RestClient
 from vault.source.rest.credentials import Credentials

@@ -9,7 +9,8 @@ from tests.support.clock import StillClock
 from tests.support.rest_double import ModelDesk
 from vault.backup import run
 from vault.clock import Clock
-from vault.source.contract import Scan, never
+from vault.progress import never
+from vault.source.contract import Scan
 from vault.source.rest.client import RestClient
 from vault.source.rest.credentials import Credentials
 from vault.source.rest.description import Description

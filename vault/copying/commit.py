@@ -7,7 +7,7 @@ yet delete, what was copied. Then the records are taken back, and the next run g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +22,7 @@ from vault.errors import Damaged, ObjectNotFound, StorageError
 from vault.format import envelope, layout
 from vault.format.snapshot_record import Record, StoredRecord, decode_stored
 from vault.problems import Problem
+from vault.progress import Stop
 from vault.repository import listed_range, record_gathering, rollups, stored_packs
 from vault.repository.chunk_index import is_among
 from vault.repository.claims import evicted_error
@@ -61,9 +62,7 @@ def rows_by_pack(project: Project, first: FirstStore, packs: Collection[bytes]) 
     return found
 
 
-def commit(
-    pair: CopyPair, session: Session, first: FirstStore, second: SecondStore, batch: Batch, stop: Callable[[], None]
-) -> list[str]:
+def commit(pair: CopyPair, session: Session, first: FirstStore, second: SecondStore, batch: Batch, stop: Stop) -> list[str]:
     """Write all that makes the batch's snapshots part of the second store; gives the names of their records. Raises
     `FirstStoreChanged`, `Busy` where the claim was taken away, `WriteLost`, `StorageError`."""
     if batch.unnamed:

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from vault.copying.pair import CopyPair
 from vault.copying.plan import PackToCopy, pack_object
 from vault.errors import ObjectNotFound
+from vault.progress import Stop
 from vault.storage.caching import uncached
 
 AT_ONCE = 4
@@ -41,7 +42,7 @@ def transfer(
     *,
     may_begin: Callable[[PackToCopy], bool],
     arrived: Callable[[PackToCopy], None],
-    stop: Callable[[], None],
+    stop: Stop,
 ) -> Transfer:
     """Copy packs. may_begin: whether one more may be begun · arrived: hears of each that stands in the second store · stop:
     called every second; what it raises ends the work. Raises `StorageError`."""

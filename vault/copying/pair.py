@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from vault.errors import StorageError
 from vault.process import UnknownProcesses
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.repository.project import Project
 from vault.storage.contract import Buffer, Store
 
@@ -74,5 +74,5 @@ class CopyOptions(Struct, frozen=True):
     damaged: frozenset[bytes] = frozenset()
     left_claims: tuple[str, ...] = ()
     remember_claims: Callable[[Iterable[str]], None] = nobody
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
     progress: Progress = field(default_factory=NoProgress)

@@ -6,8 +6,8 @@ frames           zstd, one frame a chunk             pack             many frame
 index            which chunk lies where              manifest         the table of all items of a snapshot
 envelope         JSON with a keyed tag               tree             a long list of chunks as a tree of chunks
 snapshot_record  what a snapshot is, and needs       changes          what it did to the items of the one before
-claim            a writer at work                    claim_eviction   a writer that was taken for dead
-mark             packs that a prune will delete      moved_packs      what a prune stored again elsewhere
+claim            a writer at work, or taken for dead mark             packs that a prune will delete
+moved_packs      what a prune stored again elsewhere
 hold             what nobody may forget              forget_note      which snapshots were forgotten
 rollup           snapshots summed up                 settings_copy    a sealed copy of settings
 principal        whom keys are granted to            ssh_signature    Ed25519 signatures as OpenSSH has them

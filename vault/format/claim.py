@@ -1,4 +1,4 @@
-"""The claim of a snapshot that is being written, and how far its writer is."""
+"""The claim of a snapshot that is being written, and how far its writer is; and the record of its eviction by a prune."""
 
 from __future__ import annotations
 
@@ -103,3 +103,14 @@ class Claim(Struct, frozen=True):
             process=Process.from_json(value["process"], what) if isinstance(value.get("process"), dict) else None,
             committing=value.get("committing") is True,
         )
+
+
+class Eviction(Struct, frozen=True):
+    """The claim with this id was taken away: this record takes the place of the snapshot's, so that its writer can no longer
+    commit."""
+
+    id: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As stored, inside the envelope."""
+        return {"record": "evicted", "id": self.id}

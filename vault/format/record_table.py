@@ -22,7 +22,7 @@ from blake3 import blake3
 
 from vault.errors import Damaged
 from vault.format import layout, parquet, strict_json
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.envelope import LARGEST
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, StoredRecord, decode_stored

@@ -18,7 +18,7 @@ from vault.errors import Damaged, Unstorable
 from vault.format import coverage as coverages
 from vault.format import strict_json
 from vault.format.changes import Changes
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.envelope import LARGEST
 from vault.format.log_head import LogHead
 from vault.format.moved_packs import MovedPacks

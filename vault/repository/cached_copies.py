@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.forget_note import ForgetNote
 from vault.format.grant import EpochStatement, Grant, Revocation, Statement
 from vault.format.moved_packs import MovedPacks

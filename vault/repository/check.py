@@ -22,7 +22,7 @@ from vault.errors import Damaged, ObjectNotFound, StrongroomError
 from vault.format import layout, manifest
 from vault.format.layout import META_TIER, TIERS
 from vault.problems import Problem, printable
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.repository import (
     check_objects,
     head_chunks,
@@ -62,7 +62,7 @@ class Depth(Struct, frozen=True):
     data: float = 0.0
     chosen: Callable[[Mapping[bytes, int]], Collection[bytes]] | None = None
     heard: Callable[[bytes, bool], None] = lambda _pack, _whole: None
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
     progress: Progress = field(default_factory=NoProgress)
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import index as segments
 from vault.format.chunks import ID_SIZE
 from vault.problems import Problem
 from vault.repository.index_segments import load_segment
 from vault.repository.project import Project
+from vault.threads import parallel_map
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -148,7 +148,7 @@ def _load_all(project: Project, tier: int | None, cache: SegmentCache) -> tuple[
     listed = list(project.store.list(project.folder("index")))
     small = [info.name for info in listed if info.size <= SMALL_SEGMENT]
     fresh = [name for name in small if name not in cache]
-    found = each_of(fresh, lambda name: _segment_or_problem(project, name, None), most=READERS, name="index")
+    found = parallel_map(fresh, lambda name: _segment_or_problem(project, name, None), most=READERS, name="index")
     cache.update((name, one) for name, one in zip(fresh, found, strict=True) if not isinstance(one, Problem))
     found += [_segment_or_problem(project, info.name, tier) for info in listed if info.size > SMALL_SEGMENT]
     others = pa.concat_tables([segments.schema().empty_table(), *(cache[name] for name in small if name in cache)])

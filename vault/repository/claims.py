@@ -12,7 +12,7 @@ commit over that record. Where the prune that evicted it has died, the next one 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -20,10 +20,9 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.errors import Busy, Damaged, ObjectExists, ObjectNotFound, StorageDenied
 from vault.format import layout
-from vault.format.claim import Claim
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Claim, Eviction
 from vault.format.snapshot_record import decode_stored
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop
 from vault.repository import snapshots, stored_packs
 from vault.repository.gc import marks
 from vault.repository.project import Project
@@ -79,7 +78,7 @@ def wait(
     project: Project,
     ids: Sequence[str],
     patience: WaitOptions,
-    stop: Callable[[], None],
+    stop: Stop,
     progress: Progress | None = None,
 ) -> list[str]:
     """Wait for these claims; gives those that were still at work, or evicted too short a while ago, when patience ran out.
@@ -222,7 +221,7 @@ def _grace(
     patience: WaitOptions,
     began: float,
     gone_since: dict[str, datetime],
-    stop: Callable[[], None],
+    stop: Stop,
     progress: Progress,
 ) -> list[str]:
     """Where the store cannot create once: wait until whatever an evicted writer has sent has arrived or never will, whoever
@@ -253,7 +252,7 @@ def _grace(
     return []
 
 
-def _pause(clock: Clock, seconds: float, stop: Callable[[], None]) -> None:
+def _pause(clock: Clock, seconds: float, stop: Stop) -> None:
     steps = max(1, math.ceil(seconds / STOP_EVERY))
     for _ in range(steps):
         stop()

@@ -11,7 +11,7 @@ comes last in either pass and says how far it is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,6 +22,7 @@ from vault.format import layout
 from vault.format.capability import Capability
 from vault.format.descriptor import Descriptor
 from vault.format.grant_chain import GrantChain
+from vault.progress import Stop, never
 from vault.repository import grants, key_objects
 from vault.repository.granting import Administrator, administrator, content_for, put_key_object
 from vault.repository.project import Project
@@ -43,9 +44,7 @@ def refuse(repository: Repository, identities: Sequence[Identity], feature: str)
         _work(repository, identities, feature)
 
 
-def introduce(
-    repository: Repository, identities: Sequence[Identity], feature: str, stop: Callable[[], None] = lambda: None
-) -> Repository:
+def introduce(repository: Repository, identities: Sequence[Identity], feature: str, stop: Stop = never) -> Repository:
     """The repository with this feature. Raises as `refuse`, `StorageError`."""
     if feature in repository.descriptor.features:
         return repository
@@ -69,7 +68,7 @@ def introduce(
     return changed
 
 
-def finish(repository: Repository, identities: Sequence[Identity], stop: Callable[[], None] = lambda: None) -> None:
+def finish(repository: Repository, identities: Sequence[Identity], stop: Stop = never) -> None:
     """Pass 3 of projects where it was cut off. Raises `StorageError`."""
     for capability in repository.open_keys(identities).capabilities:
         if len(capability.descriptors) > 1 and repository.digest in capability.descriptors:
@@ -121,7 +120,7 @@ def _of_project(repository: Repository, capability: Capability, identities: Sequ
     return _Work(capability, own, chain)
 
 
-def _rewrap(repository: Repository, one: _Work, digests: tuple[bytes, ...], stop: Callable[[], None]) -> None:
+def _rewrap(repository: Repository, one: _Work, digests: tuple[bytes, ...], stop: Stop) -> None:
     """The keys as they are, with these digests, for everybody; the own ones last."""
     project: Project = repository.opened_project(replace(one.capability, descriptors=digests))
     chain = grants.read(project).chain

@@ -20,7 +20,7 @@ from vault.format.erasure_chain import Erasure
 from vault.format.grant import Grant, Signer
 from vault.format.principal import Principal
 from vault.problems import Problem
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.repository import erasures
 from vault.repository.erasure_rules import key_names
 from vault.repository.key_objects import key_id
@@ -58,7 +58,7 @@ class Destroyed(Struct):
 class DestructionOptions(Struct, frozen=True):
     """stop: called often; what it raises ends the work · progress: hears how far it is."""
 
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
     progress: Progress = field(default_factory=NoProgress)
 
 

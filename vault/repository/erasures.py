@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from vault import age
 from vault.age import HybridRecipient, Identity
-from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, RefusedByRule
 from vault.format import erasure, layout, strict_json
 from vault.format.erasure import Statement
@@ -25,6 +24,7 @@ from vault.repository import grants
 from vault.repository.client_memory import ClientMemory
 from vault.storage.caching import uncached
 from vault.storage.contract import Store
+from vault.threads import parallel_map
 
 READERS = 8
 """Statements that are fetched at once."""
@@ -112,7 +112,7 @@ def read(store: Store, project: str, identities: Sequence[Identity]) -> StoredSt
     """The statements about a project. Raises `StorageError`."""
     listed = [info for info in store.list(layout.erasures_folder(project)) if layout.is_ours(info.name)]
     names = sorted(info.name for info in listed if info.size <= LARGEST_SEALED)[:MOST]
-    found = each_of(names, lambda name: _one(store, name, identities), most=READERS, name="erasures")
+    found = parallel_map(names, lambda name: _one(store, name, identities), most=READERS, name="erasures")
     statements = [one for one in found if one is not None]
     return StoredStatements(statements, len(listed) - len(statements))
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from vault import age
-from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import envelope, grant, layout
 from vault.format.grant import EpochStatement, Grant, Statement
@@ -20,6 +19,7 @@ from vault.repository.client_memory import ClientMemory
 from vault.repository.project import Project
 from vault.storage.caching import CachingStore
 from vault.storage.contract import Store
+from vault.threads import parallel_map
 
 READERS = 8
 """Grants that are fetched at once."""
@@ -86,7 +86,7 @@ def _read(
     """ids: of the repository and the project."""
     folder = layout.project_folder(ids[1], "grants")
     names = sorted(info.name for info in store.list(folder) if layout.is_ours(info.name))
-    outcomes = each_of(names, lambda name: _one(name, ids, fetch), most=READERS, name="grants")
+    outcomes = parallel_map(names, lambda name: _one(name, ids, fetch), most=READERS, name="grants")
     statements = [one for one in outcomes if one is not None and not isinstance(one, Problem)]
     problems = [one for one in outcomes if isinstance(one, Problem)]
     root = None if memory is None else next(iter(memory.lines(ROOT, ids[1])), None)

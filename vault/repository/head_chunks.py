@@ -6,7 +6,7 @@ away. What is not in there, as it came after the last prune, is read from packs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from vault.format import head_chunks, layout, strict_json
 from vault.format.chunks import ID_SIZE
 from vault.format.snapshot_record import Record
 from vault.problems import Problem
+from vault.progress import Stop
 from vault.repository import snapshots
 from vault.repository.project import Project
 
@@ -58,7 +59,7 @@ def damage(project: Project) -> list[Problem]:
     return load(project)[1]
 
 
-def refresh(project: Project, reader: MetaReader, records: Sequence[Record], stop: Callable[[], None]) -> bool:
+def refresh(project: Project, reader: MetaReader, records: Sequence[Record], stop: Stop) -> bool:
     """Write an object of the chunks of the newest of these snapshots, and delete those before it; returns whether that was
     worth it. Raises `StorageError`, `Damaged` where what was written does not read back."""
     there, damaged = load(project)

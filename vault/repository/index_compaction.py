@@ -7,12 +7,13 @@ may then bring back a row that the other has dropped; the one that acts last rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout
 from vault.format.chunks import ID_SIZE
+from vault.progress import Stop
 from vault.repository import stored_packs
 from vault.repository.chunk_index import SMALL_SEGMENT, ChunkIndex, is_among
 from vault.repository.index_segments import ROWS_IN_SEGMENT, load_segment, store_segments
@@ -43,7 +44,7 @@ class CompactionResult(NamedTuple):
     refused: frozenset[bytes]
 
 
-def join_if_many(project: Project, stop: Callable[[], None]) -> bool:
+def join_if_many(project: Project, stop: Stop) -> bool:
     """Join the small segments where they are too many, for backups of a project that is never pruned. Not where these
     credentials may not delete: the old ones would stay beside the new one. Raises `StorageError`."""
     small = [info for info in project.store.list(project.folder("index")) if info.size <= SMALL_SEGMENT]
@@ -58,9 +59,7 @@ def join_if_many(project: Project, stop: Callable[[], None]) -> bool:
     return compact(project, frozenset(), most_segments=MOST_SEGMENTS, stop=stop).replaced > 0
 
 
-def compact(
-    project: Project, dropped: frozenset[bytes], *, most_segments: int = MOST_SEGMENTS, stop: Callable[[], None]
-) -> CompactionResult:
+def compact(project: Project, dropped: frozenset[bytes], *, most_segments: int = MOST_SEGMENTS, stop: Stop) -> CompactionResult:
     """Drop the rows of these packs and of those that are gone; join the small segments where they are too many."""
     # what a segment names was stored before it: packs are listed after segments, or those of a running backup would be missed
     names = [info.name for info in project.store.list(project.folder("index"))]
@@ -93,7 +92,7 @@ class _Work:
         self._packs: dict[str, list[bytes]] = {}
         self._damaged: set[str] = set()
 
-    def look(self, name: str, stop: Callable[[], None]) -> int | None:
+    def look(self, name: str, stop: Stop) -> int | None:
         """How many rows a segment has; None for one that is gone or damaged."""
         stop()
         rows = self._load(name)

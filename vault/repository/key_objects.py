@@ -17,7 +17,6 @@ from msgspec import Struct
 
 from vault import age
 from vault.age import HybridIdentity, HybridRecipient, Identity
-from vault.at_once import each_of
 from vault.errors import Damaged, KeyRefused, ObjectNotFound, RefusedByRule
 from vault.format import key_object, layout
 from vault.format.capability import Capability
@@ -26,6 +25,7 @@ from vault.format.key_object import AuditCapability, KeyObjectContent, RevokedNo
 from vault.problems import Problem
 from vault.repository.key_copies import KeyCopies
 from vault.storage.contract import Store
+from vault.threads import parallel_map
 
 READERS = 8
 """Key objects that are fetched at once: each waits for a round trip."""
@@ -166,7 +166,7 @@ def open_all(
         unlisted = [one for scope in {scope for scope, _ in copied} for one in own(scope, identities)]
         unlisted = [one for one in unlisted if (one.scope, one.id) in copied]
     wanted += sorted(one for one in unlisted if (one.scope, one.id) not in there)
-    outcomes = each_of(wanted, lambda one: _Reading(source, one, identities).outcome(), most=READERS, name="keys")
+    outcomes = parallel_map(wanted, lambda one: _Reading(source, one, identities).outcome(), most=READERS, name="keys")
     return _sorted(outcomes, source.now)
 
 

@@ -13,7 +13,7 @@ granted them looks for the statement afterwards (`granting.refuse_outdated`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from vault.format.capability import Capability
 from vault.format.epoch_keys import PendingEpoch
 from vault.format.grant import EpochStatement, Grant
 from vault.format.grant_chain import GrantChain
+from vault.progress import Stop, never
 from vault.repository import grants, key_objects
 from vault.repository.granting import Administrator, content_for, epoch_statement, put_key_object, take_away
 from vault.repository.key_objects import key_id
@@ -64,7 +65,7 @@ def plan(project: Project, chain: GrantChain) -> RotationPlan:
     return RotationPlan(number, chain.epochs.get(number), tuple(standing), left_out)
 
 
-def rotate(project: Project, own: Administrator, stop: Callable[[], None] = lambda: None) -> Rotated:
+def rotate(project: Project, own: Administrator, stop: Stop = never) -> Rotated:
     """Begin a new epoch, or complete the one that was begun. Raises as `plan`, `StorageError`."""
     run = _Rotation(project, own, stop)
     run.begin()
@@ -116,7 +117,7 @@ def _number(project: Project, chain: GrantChain) -> int:
 
 
 class _Rotation:
-    def __init__(self, project: Project, own: Administrator, stop: Callable[[], None]) -> None:
+    def __init__(self, project: Project, own: Administrator, stop: Stop) -> None:
         self._project = project
         self._own = own
         self._stop = stop

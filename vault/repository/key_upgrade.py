@@ -12,7 +12,7 @@ on. Key objects of holders whose recipients nobody knows stay as they are, and g
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -24,6 +24,7 @@ from vault.format import layout
 from vault.format.capability import Capability
 from vault.format.descriptor import EPOCHS, Descriptor
 from vault.format.grant import Grant
+from vault.progress import Stop, never
 from vault.repository import granting, grants, key_objects
 from vault.repository.granting import Holder, content_for, put_key_object
 from vault.repository.key_objects import key_id
@@ -69,7 +70,7 @@ def plan(repository: Repository, own: Sequence[tuple[Holder, HybridIdentity]], k
     return UpgradePlan(descriptor, tuple(new), tuple(one for one in finishing if one.capability.grant is not None))
 
 
-def upgrade(repository: Repository, plan: UpgradePlan, stop: Callable[[], None] = lambda: None) -> None:
+def upgrade(repository: Repository, plan: UpgradePlan, stop: Stop = never) -> None:
     """Carry out a plan. Raises `StorageError`, `KeyRefused` where somebody else has created a project."""
     data = repository.data if plan.descriptor is None else plan.descriptor.encode()
     new = hashlib.sha256(data).digest()

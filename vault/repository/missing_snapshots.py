@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from vault.errors import Damaged, ObjectNotFound, RefusedByRule, StorageError, UsageError
 from vault.format import layout
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record

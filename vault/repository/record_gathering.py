@@ -7,17 +7,18 @@ right before what it replaces is deleted. Nothing relies on any of this: it may 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 from vault.errors import Damaged, StorageDenied, TransientStorageError
 from vault.format import layout, record_table
 from vault.format.chunks import ID_SIZE
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.format.record_table import LARGEST_TEXT, MOMENT_SIZE, MOST_BESIDE, MOST_TABLES, Coverage, Row
 from vault.format.snapshot_record import Record
+from vault.progress import Stop
 from vault.repository import claims, forget_notes, listed_range, record_tables, snapshots
 from vault.repository.project import Project
 from vault.repository.record_tables import StoredTable
@@ -50,7 +51,7 @@ class GatheringResult(NamedTuple):
     replaced: int
 
 
-def gather(project: Project, effort: Effort, stop: Callable[[], None]) -> GatheringResult:
+def gather(project: Project, effort: Effort, stop: Stop) -> GatheringResult:
     """Put records that are in no table into one. Raises `StorageError`, `Damaged` where what was written does not read back."""
     tables = record_tables.load(project)
     before = listed_range.coverage_limit(project, tables)  # it lists claims: after the tables, before the records
@@ -82,7 +83,7 @@ def write_late(project: Project, records: Iterable[Record]) -> list[str]:
     return [layout.record_table_name(project.id, one) for one in written]
 
 
-def gather_for_backups(project: Project, stop: Callable[[], None]) -> GatheringResult:
+def gather_for_backups(project: Project, stop: Stop) -> GatheringResult:
     """As `gather`, where this run may perhaps delete nothing. Raises `StorageError`, `Damaged`."""
     return gather(project, OF_BACKUPS if may_delete(project) else WITHOUT_JOINING, stop)
 
@@ -168,7 +169,7 @@ def _is_eviction(project: Project, snapshot: str) -> bool:
         return False
 
 
-def _write(project: Project, rows: Sequence[Gathered], covers: Coverage | None, stop: Callable[[], None]) -> list[bytes]:
+def _write(project: Project, rows: Sequence[Gathered], covers: Coverage | None, stop: Stop) -> list[bytes]:
     """Store tables, the last of which says what they cover together with others; gives their ids. Raises `Damaged`,
     `WriteLost`."""
     written: list[bytes] = []

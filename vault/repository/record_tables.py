@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import record_table, strict_json
 from vault.format.chunks import ID_SIZE
@@ -18,6 +17,7 @@ from vault.format.record_table import Coverage, Row
 from vault.format.snapshot_record import StoredRecord
 from vault.problems import Problem
 from vault.repository.project import Project
+from vault.threads import parallel_map
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,7 +125,7 @@ def load(project: Project) -> RecordTables:
     """Every table. One of another version of this program counts as not there. Raises `StorageError`."""
     for left in reversed(range(ASKED)):
         names = sorted(info.name for info in project.store.list(project.folder("records")))
-        found = each_of(names, lambda name: _read(project, name), most=READERS, name="records")
+        found = parallel_map(names, lambda name: _read(project, name), most=READERS, name="records")
         if not left or not any(isinstance(one, _Gone) for one in found):
             break
     return RecordTables(

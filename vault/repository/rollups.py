@@ -10,16 +10,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
-from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, StorageDenied
 from vault.format import layout, rollup, strict_json
 from vault.format.chunks import ID_SIZE
 from vault.format.rollup import EncodedRollup, Rollup
 from vault.format.snapshot_record import Record
 from vault.problems import Problem
+from vault.progress import Stop
 from vault.repository import rollup_records
 from vault.repository.project import Project
 from vault.storage.contract import LARGEST_OBJECT
+from vault.threads import parallel_map
 
 READERS = 4
 
@@ -85,7 +86,7 @@ def write(project: Project, one: Rollup) -> bool:
     return True
 
 
-def replace(project: Project, names: Collection[str], one: Rollup, stop: Callable[[], None]) -> int:
+def replace(project: Project, names: Collection[str], one: Rollup, stop: Stop) -> int:
     """Store a roll-up that says what those of these names say, then delete them; gives how many went. None does where the new
     one is too large for an object. Raises `Damaged` where it does not read back: then nothing went."""
     plain = rollup.encode(one)
@@ -104,7 +105,7 @@ def replace(project: Project, names: Collection[str], one: Rollup, stop: Callabl
     return _delete(project, [other for other in names if other != name], stop)
 
 
-def thin(project: Project, standing: Collection[str], stop: Callable[[], None]) -> int:
+def thin(project: Project, standing: Collection[str], stop: Stop) -> int:
     """Delete roll-ups that are damaged or superseded, or of whose snapshots less than half exist; returns how many. What still
     stands is rolled up anew with others. One that the store will not delete stays, and costs its room."""
     found, damaged = _each(project, rollup.decode_records)
@@ -120,7 +121,7 @@ def superseded(found: Mapping[str, Sequence[Record]]) -> set[str]:
     return {name for number, name in enumerate(by_size) if any(held[name] <= held[other] for other in by_size[number + 1 :])}
 
 
-def _delete(project: Project, names: Iterable[str], stop: Callable[[], None]) -> int:
+def _delete(project: Project, names: Iterable[str], stop: Stop) -> int:
     deleted = 0
     for name in names:
         stop()
@@ -155,7 +156,7 @@ class _Read(NamedTuple, Generic[T]):
 
 
 def _read_each(project: Project, names: Sequence[str], decode: Decode[T]) -> _Read[T]:
-    read = each_of(names, lambda name: _read(project, name, decode), most=READERS, name="rollups")
+    read = parallel_map(names, lambda name: _read(project, name, decode), most=READERS, name="rollups")
     found = dict(zip(names, read, strict=True))
     by_name = {name: one for name, one in found.items() if one is not None and not isinstance(one, Problem | _Gone)}
     damaged = [one for one in found.values() if isinstance(one, Problem)]

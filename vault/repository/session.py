@@ -22,6 +22,7 @@ from vault.errors import Damaged, ObjectExists, StorageError
 from vault.format import layout
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
+from vault.progress import Stop
 from vault.repository import claims, commit_verification, stored_packs
 from vault.repository.claims import evicted_error
 from vault.repository.index_writer import IndexWriter
@@ -93,7 +94,7 @@ class Session:
         self._claim.set_progress(items, size)
         self._claim.refresh_if_due()
 
-    def refreshing_claim(self, stop: Callable[[], None]) -> Callable[[], None]:
+    def refreshing_claim(self, stop: Stop) -> Callable[[], None]:
         """`stop`, which is called often wherever something takes long, and which then also rewrites the claim in time."""
 
         def both() -> None:

@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from vault.at_once import each_of
 from vault.errors import Damaged, ObjectNotFound, TransientStorageError
 from vault.format import layout, manifest, record_table
 from vault.format.chunks import ID_SIZE
-from vault.format.claim import Claim
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Claim, Eviction
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record, StoredRecord, decode_stored
 from vault.problems import Problem
@@ -28,6 +26,7 @@ from vault.repository.forget_notes import ForgetNotes
 from vault.repository.lazy_records import COLUMNS, LazyMoves, LazyRecords, Outline, as_columns, outline_of
 from vault.repository.project import Project
 from vault.repository.record_tables import RecordTables
+from vault.threads import parallel_map
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -213,7 +212,7 @@ def _in_rollups(project: Project, wanted: Collection[str]) -> dict[str, Record]:
 
 def read_records(project: Project, wanted: Sequence[str]) -> Committed:
     """The committed snapshots of these ids, forgotten ones included; damaged records as for `committed`."""
-    found = each_of(wanted, lambda snapshot: _record_or_problem(project, snapshot), most=READERS, name="records")
+    found = parallel_map(wanted, lambda snapshot: _record_or_problem(project, snapshot), most=READERS, name="records")
     records = sorted((one for one in found if isinstance(one, Record)), key=lambda one: (one.taken_at, one.id))
     moves = tuple(one for one in found if isinstance(one, MovedPacks))
     return Committed(records, tuple(one for one in found if isinstance(one, Problem)), moves)

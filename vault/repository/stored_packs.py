@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from vault.at_once import each_of
 from vault.errors import ObjectNotFound
 from vault.format import layout
 from vault.format.layout import TIERS
 from vault.repository.project import Project
+from vault.threads import parallel_map
 
 FEW = 50
 """Packs that are asked for one by one; more are looked for in a listing."""
@@ -27,7 +27,7 @@ def list_packs(project: Project, tier: int) -> dict[bytes, int]:
 
 def list_all_packs(project: Project) -> dict[bytes, int]:
     """The packs that the store lists in both tiers: their stored bytes, by SHA-256."""
-    listed = each_of(tuple(TIERS), lambda tier: list_packs(project, tier), most=READERS, name="list")
+    listed = parallel_map(tuple(TIERS), lambda tier: list_packs(project, tier), most=READERS, name="list")
     return {pack: size for packs in listed for pack, size in packs.items()}
 
 

@@ -22,11 +22,12 @@ from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import ObjectNotFound, SourceDenied, SourceError, StorageDenied, StorageError
 from vault.problems import Problem
+from vault.progress import Stop, never
 from vault.rate_limits import RateLimits
 from vault.source import bucket_versions
 from vault.source.attributes import Extended, shown
 from vault.source.bucket_versions import EarlierVersion
-from vault.source.contract import SMALL, Content, Scan, Status, Stop, TooLarge, never
+from vault.source.contract import SMALL, Content, Scan, Status, TooLarge
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.scan_columns import ScannedStatus

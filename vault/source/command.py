@@ -24,7 +24,8 @@ from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceDenied, SourceError
 from vault.problems import Problem, printable
 from vault.process_group import OutputTail, end, reason
-from vault.source.contract import NO_TOKEN, UNKNOWN_SIZE, Scan, Stop, never
+from vault.progress import Stop, never
+from vault.source.contract import NO_TOKEN, UNKNOWN_SIZE, Scan
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.scan_columns import ScannedStatus
 from vault.source.streams import SequentialStream, StreamReader

@@ -39,7 +39,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from hashlib import blake2b
 from types import TracebackType
@@ -49,6 +49,7 @@ from msgspec import Struct, field
 
 from vault.coverage import Coverage
 from vault.problems import Problem
+from vault.progress import Stop, never
 from vault.rate_limits import RateLimits
 from vault.source.attributes import Extended, OwnerNames
 from vault.source.scan_columns import ScannedStatus
@@ -74,7 +75,6 @@ TO_THE_END = 1 << 62
 
 Status: TypeAlias = os.stat_result | ScannedStatus
 ScanColumn = Literal["size", "mtime", "mtime_nanos", "ctime_ns", "inode"]
-Stop: TypeAlias = Callable[[], None]
 
 
 class Consistency(Enum):
@@ -171,10 +171,6 @@ class Scan(Struct):
     def drop_rows(self) -> None:
         """Drop the rows of the table: a million of them take 100 MB."""
         self.table = self.table.slice(0, 0)
-
-
-def never() -> None:
-    """A `Stop` that stops nothing."""
 
 
 class Source(Protocol):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from vault.coverage import Coverage, CoveredEntity
-from vault.source.contract import Scan, ScanColumn, Stop, never
+from vault.progress import Stop, never
+from vault.source.contract import Scan, ScanColumn
 from vault.source.patterns import Rules
 from vault.source.reader import Reader
 from vault.source.scan import NOWHERE, ScanBounds, scan

@@ -14,14 +14,13 @@ import stat
 import struct
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct, field
 
 from vault.errors import SourceDenied, SourceError, UsageError
 from vault.problems import Problem, printable
-from vault.progress import release_memory
+from vault.progress import Stop, release_memory
 from vault.source.contract import MissingRight, Scan, Skipped
 from vault.source.folder_descent import SUPPORTED, Descent
 from vault.source.patterns import HEADS, TAILS, Rules
@@ -49,7 +48,7 @@ class ScanBounds(Struct, frozen=True):
 NOWHERE = ScanBounds()
 
 
-def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Callable[[], None], bounds: ScanBounds = NOWHERE) -> Scan:
+def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Stop, bounds: ScanBounds = NOWHERE) -> Scan:
     """Every item at and below the folder `root`; `root` itself may be a link to a folder, nothing below it is followed.
 
     Columns: path binary (`prefix`, "/", path relative to root; the root's own row is `prefix`), type uint8
@@ -129,7 +128,7 @@ class _Walk(Struct):
     descent: Descent
     prefix: bytes
     rules: Rules
-    stop: Callable[[], None]
+    stop: Stop
     own: frozenset[Identity] = frozenset()
     device: int | None = None
     columns: Columns = field(default_factory=Columns)

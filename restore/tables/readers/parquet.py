@@ -23,7 +23,7 @@ from restore.tables.readers.parquet_footer import RowGroup, read_footer
 from restore.tables.readers.parquet_int96 import unit_of_int96
 from restore.tables.readers.parquet_pages import Leaf, longest_row
 from vault.errors import Damaged
-from vault.read_ahead import read_ahead
+from vault.threads import read_ahead
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from vault.errors import Damaged
-from vault.read_ahead import read_ahead
+from vault.threads import read_ahead
 
 HINT = "open it in a spreadsheet program and save it anew, or have it delivered again"
 """What a person may do about a workbook that cannot be read."""

@@ -22,7 +22,7 @@ from restore.tables.workbook.cells import CellSpelling, CellWriter
 from restore.tables.workbook.rows import MOST_COLUMNS, MOST_ROWS
 from restore.tables.workbook.sheet_names import SheetNames
 from restore.tables.write_options import WriteOptions
-from vault.read_ahead import work_behind
+from vault.threads import work_behind
 
 COMPRESSION = 6
 FURTHER = "a table that is longer than a sheet goes on in a further sheet"

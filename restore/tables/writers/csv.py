@@ -21,7 +21,7 @@ from restore.tables.readers.csv_rows import DELIMITERS
 from restore.tables.write_options import WriteOptions
 from restore.tables.writers.arrow_text import has_any, quoted, write_joined
 from vault.errors import UsageError
-from vault.read_ahead import work_behind
+from vault.threads import work_behind
 
 if TYPE_CHECKING:
     import pyarrow as pa

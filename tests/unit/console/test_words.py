@@ -27,8 +27,8 @@ from policies.retention.verdict import Reason, Snapshot, decide
 from policies.scheduling import parser
 from policies.scheduling.run import Ending
 from strongroom.daemon_jobs import DaemonJob
+from strongroom.erasure_plan import out_of_reach
 from strongroom.mail_preview import SHOWN_HEADERS
-from strongroom.project_erasure import out_of_reach
 from strongroom.project_status import CopyStatus
 from strongroom.retention_settings import COUNTS, RetentionRules, _shorter
 from strongroom.selection import Unmatched

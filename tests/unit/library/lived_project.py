@@ -16,7 +16,7 @@ import pytest
 from msgspec import Struct
 
 from restore.selection.query import ItemQuery
-from strongroom import context
+from strongroom import context, environment
 from strongroom.context import Context
 from tests.e2e.test_story import Calendar
 from tests.support.desk import Desk, Place
@@ -94,7 +94,7 @@ def lived_desk(folder: Path, states: tuple[dict[str, bytes | None], ...] = STATE
     source = desk.folder / "source"
     with pytest.MonkeyPatch.context() as patch:
         calendar = Calendar(-timedelta(days=2 * len(states)))
-        patch.setattr(context, "SystemClock", lambda: calendar)
+        patch.setattr(environment, "SystemClock", lambda: calendar)
         desk.init()
         for number, state in enumerate(states):
             change(source, state)

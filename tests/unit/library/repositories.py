@@ -16,7 +16,8 @@ from strongroom import context
 from strongroom.context import Context
 from strongroom.destinations import Destination
 from strongroom.restore import restore
-from strongroom.restore_plan import PlannedRestore, RestoreOptions, plan_restore
+from strongroom.restore_options import RestoreOptions
+from strongroom.restore_plan import PlannedRestore, plan_restore
 from strongroom.restore_result import RestoreResult
 from strongroom.selection import SelectedItems, SelectionOptions, select
 from tests.support.desk import Desk, Place

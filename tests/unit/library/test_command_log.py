@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 from msgspec.structs import replace
 
-from strongroom import audit, command_log, context, settings_changes
+from strongroom import audit, audit_verification, command_log, context, settings_changes
 from strongroom.audit import FoundEntry
 from strongroom.audited_projects import AuditedProject
 from strongroom.command_log import recorded, take_unstored
@@ -22,8 +22,9 @@ from strongroom.context import Context
 from strongroom.destinations import Folder
 from strongroom.forget import forget_snapshots
 from strongroom.holds import add_hold, release_hold
+from strongroom.project import Project
 from strongroom.query import open_tables
-from strongroom.repository import Project, open_repository
+from strongroom.repository import open_repository
 from strongroom.selection import SelectionOptions, select
 from tests.support.dying import PowerCut
 from tests.support.faulty import FaultyStore, faults
@@ -184,7 +185,10 @@ def test_a_store_that_refuses_the_entry_stops_no_restore_and_gets_it_with_the_ne
     assert "waits on this machine" in why and len(entries(opened)) == before
     add_hold(opened.context, opened.project, Scope(kind="raw"), reason="x")
     assert [one.entry.action for one in entries(opened)[-2:]] == ["restore", "hold-add"]
-    assert take_unstored() == [] and audit.verify_log(opened.context, [AuditedProject.of_project(opened.project)]).sound
+    assert (
+        take_unstored() == []
+        and audit_verification.verify_log(opened.context, [AuditedProject.of_project(opened.project)]).sound
+    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from strongroom import audit
 from strongroom.audited_projects import AuditedProject
 from strongroom.download import PlannedDownload, download, plan_download
 from strongroom.picked import Pick, select_picked
-from strongroom.restore_plan import RestoreOptions
+from strongroom.restore_options import RestoreOptions
 from strongroom.table_options import TableOptions
 from tests.unit.library.repositories import EVERYTHING, MAY, OpenProject, restorable
 from vault.errors import Damaged, Interrupted

@@ -15,7 +15,7 @@ import pytest
 from restore.planning.conflict_policy import ConflictPolicy
 from strongroom.destinations import Archive, Bucket, Folder, InPlace, TableFile, opened_bucket
 from strongroom.restore import restore, stream
-from strongroom.restore_plan import RestoreOptions
+from strongroom.restore_options import RestoreOptions
 from strongroom.selection import SelectionOptions
 from strongroom.table_options import TableOptions
 from tests.support.store_fixtures import BUCKET

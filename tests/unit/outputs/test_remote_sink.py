@@ -26,7 +26,7 @@ from vault.clock import SystemClock
 from vault.errors import TargetError
 from vault.format import manifest
 from vault.problems import Problem
-from vault.source.contract import never
+from vault.progress import never
 from vault.source.remote.files import RemoteEntry, RemoteFiles
 from vault.source.remote.sftp import SftpFiles
 

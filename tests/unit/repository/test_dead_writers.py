@@ -19,8 +19,7 @@ from tests.support.randomness import SeededChance
 from tests.support.trees import contents, text, write_tree
 from vault.errors import Busy, Interrupted, TransientStorageError
 from vault.format import layout
-from vault.format.claim import Process
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction, Process
 from vault.process import LinuxProcesses
 from vault.repository import claims, snapshots
 from vault.repository.gc import marks

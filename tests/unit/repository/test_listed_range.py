@@ -20,8 +20,7 @@ from tests.support.trees import write_tree
 from tests.unit.history.model import Told
 from vault.errors import Damaged
 from vault.format import layout, record_table
-from vault.format.claim import Claim
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Claim, Eviction
 from vault.format.record_table import Coverage
 from vault.format.snapshot_record import Record
 from vault.repository import listed_range, record_gathering, record_tables, snapshots

@@ -20,7 +20,7 @@ from tests.unit.backup.test_two_at_once import OnWrite
 from vault.backup.report import BackupReport as BackupReport
 from vault.errors import Busy, Damaged, Interrupted, RefusedByRule, StorageDenied, UsageError
 from vault.format import layout
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.layout import CONTENT_TIER
 from vault.format.snapshot_record import Record
 from vault.repository import missing_snapshots, snapshots

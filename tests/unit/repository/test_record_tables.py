@@ -25,8 +25,7 @@ from tests.support.randomness import SeededChance
 from tests.unit.history.model import Told
 from vault.errors import Damaged, StorageDenied
 from vault.format import layout, record_table
-from vault.format.claim import Claim
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Claim, Eviction
 from vault.format.forget_note import ForgottenSnapshot
 from vault.format.moved_packs import MovedPacks
 from vault.format.record_table import Coverage, Row

@@ -17,7 +17,7 @@ from tests.support.mariadb_server import OWNER, PASSWORD, MariadbServer
 from vault.clock import SystemClock
 from vault.errors import Damaged, TargetError
 from vault.problems import Problem
-from vault.source.contract import never
+from vault.progress import never
 from vault.source.sql.mariadb import MariadbSource, MdOptions
 from vault.source.sql.mariadb_connection import MariadbAddress
 

@@ -36,7 +36,7 @@ from tests.support.trees import text, write_tree
 from vault.errors import StorageAway, StrongroomError, TargetError
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import CONTENT_TIER, pack_name
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.repository.pack_reader import GAP
 from vault.repository.project import Project
 from vault.storage.counting import CountingStore
@@ -80,7 +80,7 @@ def restored(
     project: Project,
     to: Path,
     processes: int,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
     progress: Progress | None = None,
 ) -> RestoreReport:
     with Target(os.fsencode(to)) as target:

@@ -8,7 +8,7 @@ import pytest
 
 from strongroom import settings
 from strongroom.settings.errors import SettingsInvalid, written
-from strongroom.settings.kind_names import KIND
+from strongroom.settings.value_types import KIND
 
 HEAD = '[repository]\naddress = "/srv/backup"\n'
 SOURCE = '{ kind = "reports", path = "/srv/reports" }'

@@ -17,13 +17,14 @@ from tests.support.trees import contents
 from vault.backup import run
 from vault.clock import Clock, SystemClock
 from vault.errors import SourceDenied, SourceError
+from vault.progress import never
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 from vault.source import bucket_versions
 from vault.source.bucket import BucketOptions, BucketSource
 from vault.source.bucket_versions import EarlierVersion
-from vault.source.contract import Scan, never
+from vault.source.contract import Scan
 from vault.source.patterns import Rules
 from vault.storage.memory import MemoryStore
 from vault.storage.retrying import RetryPolicy

@@ -15,11 +15,11 @@ from vault.backup import run
 from vault.clock import SystemClock
 from vault.errors import Interrupted, SourceError
 from vault.problems import Problem
+from vault.progress import never
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
 from vault.source.command import Command, CommandSource
-from vault.source.contract import never
 from vault.storage.memory import MemoryStore
 
 Made = Callable[..., CommandSource]

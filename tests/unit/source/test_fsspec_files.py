@@ -25,8 +25,8 @@ from vault.backup import run
 from vault.backup.report import BackupReport
 from vault.clock import SystemClock
 from vault.errors import SourceError
+from vault.progress import never
 from vault.repository.project import Project
-from vault.source.contract import never
 from vault.source.patterns import Rules
 from vault.source.remote.fsspec_files import FsspecFiles, FsspecPlace
 from vault.source.remote.source import RemoteSource

@@ -28,9 +28,10 @@ from vault.backup.report import BackupReport
 from vault.clock import SystemClock
 from vault.errors import SourceError
 from vault.problems import Problem
+from vault.progress import never
 from vault.repository import snapshots
 from vault.repository.project import Project
-from vault.source.contract import Content, Scan, never
+from vault.source.contract import Content, Scan
 from vault.source.patterns import Rules
 from vault.source.remote.ftp import FtpFiles
 from vault.source.remote.ftp_connections import FtpAddress

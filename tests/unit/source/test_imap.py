@@ -22,10 +22,11 @@ from tests.support.trees import contents
 from vault.backup import run
 from vault.errors import SourceError
 from vault.problems import Problem
+from vault.progress import never
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
-from vault.source.contract import Content, Scan, TooLarge, never
+from vault.source.contract import Content, Scan, TooLarge
 from vault.source.imap import connection as connections
 from vault.source.imap import message_table
 from vault.source.imap.address import ImapAddress

@@ -19,7 +19,8 @@ from vault.backup import run
 from vault.clock import SystemClock
 from vault.errors import SourceError
 from vault.problems import Problem
-from vault.source.contract import Scan, never
+from vault.progress import never
+from vault.source.contract import Scan
 from vault.source.imap.address import ImapAddress
 from vault.source.imap.client import ImapClient
 from vault.source.imap.source import ImapSource

@@ -20,8 +20,9 @@ from vault.backup import run
 from vault.clock import SystemClock
 from vault.errors import Interrupted, SourceError
 from vault.problems import Problem
+from vault.progress import never
 from vault.repository import snapshots
-from vault.source.contract import NO_TOKEN, STRONG, Scan, never
+from vault.source.contract import NO_TOKEN, STRONG, Scan
 from vault.source.patterns import Rules
 from vault.source.sql import mariadb_rows
 from vault.source.sql.mariadb import MariadbSource, MdOptions

@@ -22,8 +22,9 @@ from vault.backup import run
 from vault.clock import SystemClock
 from vault.errors import SourceError
 from vault.problems import Problem
+from vault.progress import never
 from vault.repository import snapshots
-from vault.source.contract import Scan, never
+from vault.source.contract import Scan
 from vault.source.patterns import Rules
 from vault.source.sql import postgresql_arrow, postgresql_rows
 from vault.source.sql.postgresql import PgOptions, PostgresqlSource

@@ -25,10 +25,11 @@ from vault.backup.report import BackupReport
 from vault.clock import SystemClock
 from vault.errors import Interrupted, SourceError
 from vault.problems import Problem
+from vault.progress import never
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
-from vault.source.contract import Content, Scan, never
+from vault.source.contract import Content, Scan
 from vault.source.patterns import Rules
 from vault.source.remote.sftp import SftpFiles
 from vault.source.remote.sftp_session import SftpAddress

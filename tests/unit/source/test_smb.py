@@ -25,9 +25,9 @@ from vault.backup import run
 from vault.backup.report import BackupReport
 from vault.clock import SystemClock
 from vault.errors import SourceError, TargetError
+from vault.progress import never
 from vault.repository import snapshots
 from vault.repository.project import Project
-from vault.source.contract import never
 from vault.source.patterns import Rules
 from vault.source.remote.smb import SmbAddress, SmbFiles
 from vault.source.remote.source import RemoteSource

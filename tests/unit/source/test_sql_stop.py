@@ -18,7 +18,8 @@ from tests.support.postgres_server import OWNER, PASSWORD, PostgresServer
 from vault.clock import SystemClock
 from vault.errors import Interrupted
 from vault.problems import Problem
-from vault.source.contract import ItemStream, Source, SourceReader, never
+from vault.progress import never
+from vault.source.contract import ItemStream, Source, SourceReader
 from vault.source.sql.postgresql import PgOptions, PostgresqlSource
 from vault.source.sql.postgresql_connection import PgAddress
 from vault.source.sql.sqlite import SqliteOptions, SqliteSource

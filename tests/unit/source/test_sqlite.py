@@ -20,7 +20,8 @@ from tests.support.trees import next_tick
 from vault.clock import SystemClock
 from vault.errors import SourceError
 from vault.problems import Problem
-from vault.source.contract import NO_TOKEN, never
+from vault.progress import never
+from vault.source.contract import NO_TOKEN
 from vault.source.sql import layout, sqlite_values
 from vault.source.sql.sqlite import SqliteOptions, SqliteSource
 from vault.source.sql.sqlite_values import RawText

@@ -21,7 +21,8 @@ from vault.backup import run
 from vault.clock import SystemClock
 from vault.errors import SourceError
 from vault.problems import Problem
-from vault.source.contract import Content, Scan, never
+from vault.progress import never
+from vault.source.contract import Content, Scan
 from vault.source.patterns import Rules
 from vault.source.webdav import multistatus
 from vault.source.webdav.client import DavAddress, DavClient

@@ -8,10 +8,10 @@ from tests.support.dav_double import BASE, DavDouble, dav_double
 from tests.support.places import checked, made_on
 from vault.backup import run
 from vault.clock import SystemClock
+from vault.progress import never
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.project import Project
-from vault.source.contract import never
 from vault.source.patterns import Rules
 from vault.source.webdav.client import DavAddress, DavClient
 from vault.source.webdav.source import DavSource

@@ -3,7 +3,7 @@ verifies the log asks what a stranger would find."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from itertools import islice
@@ -18,6 +18,7 @@ from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
 from vault.format.log_entry import LARGEST, LogEntry
 from vault.format.log_head import LogHead
+from vault.progress import Stop, never
 from vault.storage.contract import Store
 
 LARGEST_STORED = LARGEST_HEADER + NONCE_SIZE + sealed_length(LARGEST)
@@ -97,7 +98,7 @@ def read_all(
     identities: Sequence[Identity],
     repository: str,
     *,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> Iterator[ReadEntry]:
     """Entries in the order in which they are asked for. identities: those of projects' logs · repository: its id. Raises
     `StorageError`."""

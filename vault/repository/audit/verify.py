@@ -20,6 +20,7 @@ from vault.age import Identity
 from vault.format.log_entry import LogEntry
 from vault.format.log_head import LogHead
 from vault.format.ssh_signature import public_line
+from vault.progress import Stop, never
 from vault.repository.audit import entries
 from vault.repository.audit.entries import ReadEntry, StoredEntry
 from vault.storage.contract import Store
@@ -121,7 +122,7 @@ def verify(
     *,
     principals: Sequence[str] = (),
     each: Callable[[LogEntry], None] = lambda _: None,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
 ) -> list[ChainReport]:
     """Every chain, or those of some principals, by their ids. identities: those of projects' logs · repository: its id · each:
     gets every entry that could be opened, in the order of the chain. What is wrong is part of the result. Raises

@@ -23,7 +23,7 @@ from vault import age
 from vault.errors import Damaged, ObjectNotFound
 from vault.format import layout
 from vault.format.layout import CONTENT_TIER
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.repository import claims, stored_packs
 from vault.repository.client_memory import ClientMemory
 from vault.repository.gc import marks
@@ -81,7 +81,7 @@ def former_packs(
     project: Project,
     stored: Sequence[StoredPack],
     known: KnownCurrent,
-    stop: Callable[[], None] = lambda: None,
+    stop: Stop = never,
     progress: Progress | None = None,
 ) -> frozenset[bytes]:
     """The packs that a former epoch has sealed, and whose header opens. Raises `StorageError`, `KeyRefused` where content
@@ -104,7 +104,7 @@ def former_packs(
     return frozenset(names[name].sha256 for name, former in found.items() if former)
 
 
-def former_objects(project: Project, known: KnownCurrent, stop: Callable[[], None] = lambda: None) -> FormerObjects:
+def former_objects(project: Project, known: KnownCurrent, stop: Stop = never) -> FormerObjects:
     """The small objects that a former epoch has sealed. Raises `StorageError`."""
     asked = [name for name in _small_objects(project) if name not in known]
     below = uncached(project.store)  # what is kept here may be of the former epoch still
@@ -131,7 +131,7 @@ def _runs(project: Project, look: Callable[[str], bool | None]) -> tuple[tuple[s
     return old, tuple(name for name in former if name not in old)
 
 
-def seal_anew(project: Project, names: Collection[str], known: KnownCurrent, stop: Callable[[], None] = lambda: None) -> int:
+def seal_anew(project: Project, names: Collection[str], known: KnownCurrent, stop: Stop = never) -> int:
     """Seal small objects in the current epoch, under their names; gives how many. The records of runs that have just committed
     wait for the next time: their writers compare them with what they wrote. Raises `StorageError`."""
     busy = {layout.snapshot_name(project.id, one) for one in claims.list_ids(project)}

@@ -22,6 +22,7 @@ from vault.format.descriptor import INFLATED
 from vault.format.layout import META_TIER
 from vault.format.moved_packs import MAX_MOVED_BYTES, MovedPacks
 from vault.format.pack import PackBuilder
+from vault.progress import Stop
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc.chunk_order import ChunkOrder
 from vault.repository.gc.prune_plan import PackBatch, PruneOptions, StoredPack
@@ -114,7 +115,7 @@ class _Joining:
         """Of each new pack those whose chunks are in it, by a hash of these chunks' ids in order."""
         self.damaged: list[bytes] = []
 
-    def take(self, batch: PackBatch, stop: Callable[[], None]) -> None:
+    def take(self, batch: PackBatch, stop: Stop) -> None:
         """Store a batch as one pack, or two of the catalogue. One that cannot be read whole stays as it is, and so does, where
         a pack may have one dictionary only, one that needs another than the first, whatever the index says."""
         frames: dict[bytes, list[_Frame]] = {}
@@ -162,7 +163,7 @@ class _Joining:
                 moved.setdefault(old, []).append(pack)
         return {old: tuple(sorted(new)) for old, new in moved.items()}
 
-    def _read_all(self, batch: PackBatch, stop: Callable[[], None]) -> Iterator[list[_Frame] | None]:
+    def _read_all(self, batch: PackBatch, stop: Stop) -> Iterator[list[_Frame] | None]:
         with ThreadPoolExecutor(min(READERS, len(batch)), thread_name_prefix="join") as pool:
             for read in pool.map(self._read, batch):
                 stop()

@@ -25,6 +25,7 @@ from vault.format import envelope, parquet
 from vault.format.chunks import ID_SIZE
 from vault.format.snapshot_record import Record
 from vault.format.tree import Tree
+from vault.progress import Stop
 from vault.repository.project import Project
 from vault.repository.state_files import StateFiles
 from vault.storage.caching import derived_files
@@ -59,7 +60,7 @@ class _Kept(NamedTuple):
     groups: Mapping[bytes, pa.Array]
 
 
-def chunks_of(project: Project, records: Iterable[Record], read: Read, stop: Callable[[], None]) -> pa.Array:
+def chunks_of(project: Project, records: Iterable[Record], read: Read, stop: Stop) -> pa.Array:
     """The chunks that these snapshots need, each once. read: reads those of a group of which nothing is kept; may raise
     `Damaged`, `StorageError`."""
     import pyarrow as pa

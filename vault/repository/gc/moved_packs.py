@@ -13,7 +13,7 @@ read by that table. It goes where every chunk of every snapshot that lists it li
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -24,6 +24,7 @@ from vault.format import index, layout
 from vault.format.chunks import ID_SIZE
 from vault.format.layout import META_TIER
 from vault.format.snapshot_record import Record
+from vault.progress import Stop
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex, contiguous, is_among
@@ -59,9 +60,7 @@ def readable(project: Project, tier: int) -> bool:
     return tier == META_TIER or project.capability.content_identity is not None
 
 
-def proven(
-    project: Project, packs: Sequence[Pack], staying: StayingPacks, *, whole: bool, stop: Callable[[], None]
-) -> frozenset[bytes]:
+def proven(project: Project, packs: Sequence[Pack], staying: StayingPacks, *, whole: bool, stop: Stop) -> frozenset[bytes]:
     """Those of the packs whose needed content lies elsewhere as well. Records say of all of them that they have moved.
 
     whole: every such chunk is read there and compared with its id. Raises `StorageError`, `Damaged` where a manifest cannot be
@@ -221,9 +220,7 @@ def _frames(rows: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(*columns, b"", null_handling="replace", null_replacement=b"")
 
 
-def _unreadable(
-    project: Project, index: ChunkIndex, wanted: Collection[tuple[pa.Table, set[bytes]]], stop: Callable[[], None]
-) -> set[bytes]:
+def _unreadable(project: Project, index: ChunkIndex, wanted: Collection[tuple[pa.Table, set[bytes]]], stop: Stop) -> set[bytes]:
     """The chunks that can be read in none of the places where they are needed. Each place is read once."""
     import pyarrow as pa
 

@@ -17,16 +17,13 @@ from typing import Any, NamedTuple
 from msgspec import Struct, field
 
 from vault.format.layout import META_TIER
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop
 from vault.repository.claims import WaitOptions
 from vault.repository.gc.forget import Held, nothing_held
 from vault.repository.index_compaction import FEW_SEGMENTS
 
 REPACK_ABOVE = 0.5
 """Share of waste from which on a pack is repacked."""
-
-Stop = Callable[[], None]
-"""Called often; raises to end the run."""
 
 Locked = Callable[[str], datetime | None]
 """Until when the store keeps the object of a name locked; None where it does not."""

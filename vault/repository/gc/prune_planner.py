@@ -15,7 +15,7 @@ from vault.format import layout
 from vault.format.descriptor import INFLATED
 from vault.format.layout import TIERS
 from vault.format.moved_packs import MovedPacks
-from vault.progress import run_phase
+from vault.progress import Stop, run_phase
 from vault.repository import claims, missing_snapshots, snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc import moved_packs, reachability
@@ -27,7 +27,7 @@ from vault.repository.gc.prune_inputs import (
     read_notes_twice,
     read_until_consistent,
 )
-from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, Stop, StoredPack, WastefulPack, nothing_locked
+from vault.repository.gc.prune_plan import PruneOptions, PrunePlan, StoredPack, WastefulPack, nothing_locked
 from vault.repository.gc.reachability import NeededPacks, PackContents, PackUsage
 from vault.repository.gc.small_packs import (
     FAN_IN,

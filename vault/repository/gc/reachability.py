@@ -7,7 +7,7 @@ before: a thousand snapshots of thirty thousand packs take the memory of a few.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +15,7 @@ from vault.format.chunks import ID_SIZE
 from vault.format.layout import META_TIER, TIERS
 from vault.format.snapshot_record import Record
 from vault.format.tree import ChunkRef, Tree
+from vault.progress import Stop
 from vault.repository import snapshots
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex
@@ -110,7 +111,7 @@ def needs(project: Project, records: Iterable[Record], moved: Mapping[bytes, fro
     return NeededPacks(frozenset(origins), snapshots.current_packs(frozenset(named), moved), origins)
 
 
-def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, stop: Callable[[], None]) -> pa.Array:
+def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, stop: Stop) -> pa.Array:
     """The chunks that these records need, of both tiers, dictionaries and the catalogue's own among them. index: of all."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -121,7 +122,7 @@ def live_chunks(project: Project, records: Iterable[Record], index: ChunkIndex, 
     return pc.unique(pa.concat_arrays([live, used.combine_chunks().drop_null()]))
 
 
-def _chunks_of_manifests(reader: MetaReader, records: Iterable[Record], stop: Callable[[], None]) -> pa.Array:
+def _chunks_of_manifests(reader: MetaReader, records: Iterable[Record], stop: Stop) -> pa.Array:
     """The chunks that are named by manifests, or that these and the lists of packs consist of, each once."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -158,7 +159,7 @@ class PackContents:
     - `needs`: what they need
     """
 
-    def __init__(self, project: Project, records: Sequence[Record], needs: NeededPacks, stop: Callable[[], None]) -> None:
+    def __init__(self, project: Project, records: Sequence[Record], needs: NeededPacks, stop: Stop) -> None:
         self._project = project
         self._records = records
         self.needs = needs

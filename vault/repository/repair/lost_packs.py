@@ -10,7 +10,7 @@ naming it, and are whole again when it comes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -20,7 +20,7 @@ from vault.format.frames import Compressor
 from vault.format.layout import CONTENT_TIER, META_TIER
 from vault.format.moved_packs import MAX_MOVED_BYTES, MovedPacks
 from vault.format.pack import PackBuilder
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.repository.gc.repack import BYTES_OF_ENTRY
 from vault.repository.project import Project
 from vault.repository.repair import replacements
@@ -50,7 +50,7 @@ class MoveOptions(Struct, frozen=True):
 
     sources: Sequence[ContentSource] = ()
     given_up: frozenset[bytes] = frozenset()
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
     progress: Progress = field(default_factory=NoProgress)
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from vault.errors import Damaged, ObjectExists, StrongroomError
-from vault.format.claim_eviction import Eviction
+from vault.format.claim import Eviction
 from vault.format.layout import META_TIER
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record

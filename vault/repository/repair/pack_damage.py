@@ -8,7 +8,7 @@ the lengths are compared.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -18,7 +18,7 @@ from vault.format import layout
 from vault.format.layout import CONTENT_TIER, META_TIER, TIERS
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.repository import snapshots, stored_packs
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.chunk_index import ChunkIndex, is_among
@@ -91,7 +91,7 @@ class LookOptions(Struct, frozen=True):
 
     known_damaged: frozenset[bytes] = frozenset()
     read_data: bool = False
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
     progress: Progress = field(default_factory=NoProgress)
 
 
@@ -127,7 +127,7 @@ def _short(stored: Mapping[bytes, int]) -> frozenset[bytes]:
     return frozenset(pack for pack, size in stored.items() if size < SMALLEST_PACK)
 
 
-def _groups(project: Project, committed: Committed, index: ChunkIndex, stop: Callable[[], None]) -> Iterator[SnapshotGroup]:
+def _groups(project: Project, committed: Committed, index: ChunkIndex, stop: Stop) -> Iterator[SnapshotGroup]:
     alike: dict[object, list[Record]] = {}
     for one in committed.records:
         alike.setdefault((one.manifest, one.packs, one.own_packs), []).append(one)

@@ -3,7 +3,7 @@ store; everything is looked at as it will be once the whole copies are back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -13,7 +13,7 @@ from vault.format import layout
 from vault.format.layout import CONTENT_TIER, META_TIER
 from vault.format.moved_packs import MovedPacks
 from vault.format.snapshot_record import Record
-from vault.progress import NoProgress, Progress
+from vault.progress import NoProgress, Progress, Stop, never
 from vault.repository import key_rotation, lost_items
 from vault.repository.catalog_chunks import MetaReader
 from vault.repository.claims import STALE_AFTER
@@ -61,7 +61,7 @@ class RepairOptions(Struct, frozen=True):
     live: Sequence[ContentSource] = ()
     known_damaged: frozenset[bytes] = frozenset()
     read_data: bool = False
-    stop: Callable[[], None] = lambda: None
+    stop: Stop = never
     progress: Progress = field(default_factory=NoProgress)
 
     @property

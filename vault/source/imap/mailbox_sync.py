@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from vault.progress import Stop
 from vault.source.imap import messages, syntax
 from vault.source.imap.connection import Disconnected, ImapConnection, Refused, Untagged
 from vault.source.imap.message_table import MailboxState, MessageTable
@@ -118,7 +119,7 @@ class MailboxSync(Struct, frozen=True):
     """Brings the table up to date. stop: called between batches; what it raises ends it."""
 
     table: MessageTable
-    stop: Callable[[], None]
+    stop: Stop
 
     def is_known(self, mailbox: ListedMailbox) -> bool:
         """Whether nothing has changed since the last time, by numbers alone."""

@@ -15,8 +15,9 @@ from pathlib import Path
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import Interrupted
 from vault.problems import printable
+from vault.progress import Stop, never
 from vault.source.attributes import Extended
-from vault.source.contract import Scan, ScanColumn, Stop, never
+from vault.source.contract import Scan, ScanColumn
 from vault.source.imap import listing, messages
 from vault.source.imap.client import ImapClient
 from vault.source.imap.connection import ImapConnection, Refused

@@ -18,21 +18,9 @@ from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
 from vault.problems import Problem, printable
+from vault.progress import Stop, never
 from vault.source.attributes import NOTHING, GivenOwners
-from vault.source.contract import (
-    NO_TOKEN,
-    SMALL,
-    STRONG,
-    Content,
-    Scan,
-    ScanColumn,
-    Skipped,
-    Status,
-    Stop,
-    TooLarge,
-    never,
-    token_number,
-)
+from vault.source.contract import NO_TOKEN, SMALL, STRONG, Content, Scan, ScanColumn, Skipped, Status, TooLarge, token_number
 from vault.source.item_list import ItemList
 from vault.source.patterns import Rules
 from vault.source.remote.files import FILE, FOLDER, LINK, ConnectionCut, RemoteEntry, RemoteFiles, gone, joined, status_of

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from vault.source.contract import Stop
+from vault.progress import Stop
 
 T = TypeVar("T")
 

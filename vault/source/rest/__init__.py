@@ -18,6 +18,7 @@ file_streams        bytes from the interface, or from other hosts
 attachment_reader   the bytes of attachments
 interface_check     whether an interface minds what its description relies on
 whole_records       a record with its own page and its children
+listing_pass        one pass over a listing: its pages, and their records into the mirror
 reading             one resource, until what was read is a state that it really had
 source              scan and reader
 """

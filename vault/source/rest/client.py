@@ -17,8 +17,8 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.errors import SourceDenied, SourceError
 from vault.problems import printable
+from vault.progress import Stop
 from vault.rate_limits import RETRY_AFTER, http_moment, seconds_to_wait
-from vault.source.contract import Stop
 from vault.source.rest import exact_json
 from vault.source.rest.connections import IDENTITY, Connections, CutShort, Origin, Request, Sent, TooMuch
 from vault.source.rest.credentials import Authorization, Credentials

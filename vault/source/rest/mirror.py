@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from vault.clock import Clock
 from vault.errors import Busy, SourceError
-from vault.source.contract import Stop
+from vault.progress import Stop
 
 VERSION = "1"
 WAIT = 10.0

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from vault.progress import Stop
 from vault.source.rest import exact_json, templates
 from vault.source.rest.client import Nonsense, Question, Reply, RestClient, parameters
 from vault.source.rest.description import Paging, Parameters
@@ -223,7 +224,7 @@ def _next_link(header: str) -> str:
     return ""
 
 
-def all_records(listing: Listing, stop: Callable[[], None], most: int) -> Iterator[dict[str, Any]]:
+def all_records(listing: Listing, stop: Stop, most: int) -> Iterator[dict[str, Any]]:
     """The records of a short listing. Raises `Nonsense` above a number of them."""
     state: PageState | None = PageState()
     count = 0

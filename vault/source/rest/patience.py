@@ -7,8 +7,8 @@ import threading
 from msgspec.structs import replace
 
 from vault.clock import Clock
+from vault.progress import Stop, never
 from vault.rate_limits import RateLimits, RequestPace
-from vault.source.contract import Stop, never
 
 SEVERAL = 5
 SLICE = 1.0

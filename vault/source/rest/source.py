@@ -21,16 +21,18 @@ from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
 from vault.problems import Problem
+from vault.progress import Stop, never
 from vault.source.attributes import NOTHING
-from vault.source.contract import UNKNOWN_SIZE, Content, Scan, ScanColumn, Stop, TooLarge, never
+from vault.source.contract import UNKNOWN_SIZE, Content, Scan, ScanColumn, TooLarge
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.rest.attachment_reader import AttachmentReader
 from vault.source.rest.attachments import FOLDER
 from vault.source.rest.client import Forbidden, Nonsense, NotThere, RestClient
 from vault.source.rest.description import Description, Resource
+from vault.source.rest.listing_pass import ReadingContext
 from vault.source.rest.mirror import Mirror
-from vault.source.rest.reading import ReadingContext, ResourceReading
+from vault.source.rest.reading import ResourceReading
 from vault.source.sql.layout import UNDATED, Step
 from vault.source.streams import SequentialStream, StreamReader
 from vault.wording import counted

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from vault.source.contract import Stop
+from vault.progress import Stop
 from vault.source.rest import exact_json, templates
 from vault.source.rest.client import Nonsense, NotThere, Question, RestClient, parameters
 from vault.source.rest.description import Child, Resource

@@ -22,7 +22,8 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
-from vault.source.contract import NO_TOKEN, STRONG, UNKNOWN_SIZE, Scan, ScanColumn, Stop, never
+from vault.progress import Stop, never
+from vault.source.contract import NO_TOKEN, STRONG, UNKNOWN_SIZE, Scan, ScanColumn
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.sql import layout, mariadb_periods

@@ -17,7 +17,7 @@ from pymysql.cursors import SSCursor
 from pymysql.protocol import MysqlPacket
 
 from vault.errors import SourceError
-from vault.source.contract import Stop, never
+from vault.progress import Stop, never
 from vault.source.sql.mariadb_connection import CONNECT_WITHIN, KILL_WITHIN, LOOK_EVERY, WRITE_WITHIN, MariadbAddress
 from vault.source.sql.mariadb_packets import LARGEST_PART, ends_result, is_error, row_of
 

@@ -25,8 +25,8 @@ from msgspec import Struct
 from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
-from vault.read_ahead import read_ahead
-from vault.source.contract import UNKNOWN_SIZE, Scan, ScanColumn, Stop, never
+from vault.progress import Stop, never
+from vault.source.contract import UNKNOWN_SIZE, Scan, ScanColumn
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.sql import layout
@@ -39,6 +39,7 @@ from vault.source.sql.postgresql_rows import partition_schema, rows_query, where
 from vault.source.sql.postgresql_schema import schema_text, sequences_text
 from vault.source.sql.postgresql_tokens import KnownBy, PartitionTokens
 from vault.source.sql.table_reader import TableReader
+from vault.threads import read_ahead
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, LiteralString
 
 from vault.errors import SourceDenied, SourceError
 from vault.hidden_fields import HidesFields
-from vault.source.contract import Stop, never
+from vault.progress import Stop, never
 
 if TYPE_CHECKING:
     import psycopg

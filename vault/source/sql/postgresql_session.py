@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 
-from vault.source.contract import Stop, never
+from vault.progress import Stop, never
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGen

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vault.source.contract import Stop
+from vault.progress import Stop
 
 LOOK_EVERY = 100_000
 """Steps of SQLite between two looks at whether to stop."""

@@ -19,8 +19,9 @@ from vault.clock import Clock
 from vault.coverage import Coverage, CoveredEntity
 from vault.errors import SourceError
 from vault.problems import Problem
+from vault.progress import Stop, never
 from vault.source.attributes import Extended, shown
-from vault.source.contract import SMALL, STRONG, Content, Scan, Status, Stop, TooLarge, never
+from vault.source.contract import SMALL, STRONG, Content, Scan, Status, TooLarge
 from vault.source.item_list import ItemList, ListedItem
 from vault.source.patterns import Rules
 from vault.source.streams import SequentialStream, StreamReader

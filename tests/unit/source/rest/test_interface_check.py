@@ -14,7 +14,8 @@ from tests.support.rest_double import Answered, Asked, ModelDesk, serving
 from tests.support.rest_sources import INCREMENTAL, STYLES, described, source_of
 from tests.support.vendor_doubles import NaumenDouble
 from vault.errors import SourceError
-from vault.source.contract import Scan, never
+from vault.progress import never
+from vault.source.contract import Scan
 from vault.source.rest.client import RestClient
 from vault.source.rest.credentials import Credentials
 from vault.source.rest.source import RestOptions, RestSource

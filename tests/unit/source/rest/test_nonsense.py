@@ -16,8 +16,8 @@ from tests.support.rest_double import Answered, Asked, ModelDesk, RestDouble, fo
 from tests.support.rest_sources import COMMENTS, FILES, INCREMENTAL, as_backup, described, lines, read, source_of
 from vault.backup import run
 from vault.errors import Interrupted, SourceError
+from vault.progress import never
 from vault.repository import snapshots
-from vault.source.contract import never
 from vault.source.rest.client import Question, RestClient
 from vault.source.rest.credentials import Credentials
 from vault.source.rest.description_parsing import parse

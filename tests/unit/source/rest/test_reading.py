@@ -15,7 +15,7 @@ from tests.support.clock import StillClock
 from tests.support.rest_double import Answered, Asked, ModelDesk, serving
 from tests.support.rest_sources import COMMENTS, FILES, INCREMENTAL, STYLES, described, lines, read, source_of
 from vault.errors import Busy, Interrupted, SourceError
-from vault.source.contract import never
+from vault.progress import never
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from tests.support.clock import StillClock
 from tests.support.rest_double import Answered, Asked, ModelDesk, serving
 from tests.support.rest_sources import FILES, PREFIX, described, lines, read, source_of
 from vault.problems import Problem
-from vault.source.contract import Content, never
+from vault.progress import never
+from vault.source.contract import Content
 from vault.source.rest.description_parsing import parse
 
 SECRET = "geheimes-wort-7291"

@@ -1,4 +1,5 @@
-"""Iterators that run ahead of who uses them, and work that is done behind who gives it."""
+"""Iterators that run ahead of who uses them, work that is done behind who gives it, and the same done to several things
+together: in order, with errors, and without a thread where there is nothing to wait for."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Generator
 
 import pytest
 
-from vault.read_ahead import read_ahead, work_behind
+from vault.threads import parallel_map, read_ahead, work_behind
 
 
 def _numbers(made: list[int], end: int = 1000) -> Generator[int, None, None]:
@@ -105,3 +106,22 @@ def test_work_that_waits_is_not_done_where_the_block_ends_with_an_error() -> Non
         raise KeyError
 
     assert all(not thread.is_alive() for thread in threads)
+
+
+def test_what_is_made_comes_in_the_order_of_the_things() -> None:
+    assert parallel_map(range(50), lambda number: number * 2, most=4, name="x") == [number * 2 for number in range(50)]
+
+
+def test_several_are_done_by_threads_of_that_name_and_one_by_whoever_asks() -> None:
+    def thread(_: int) -> str:
+        return threading.current_thread().name
+
+    assert parallel_map([1], thread, most=4, name="x") == [threading.current_thread().name]
+    assert {name.partition("_")[0] for name in parallel_map([1, 2, 3], thread, most=2, name="x")} == {"x"}
+    assert parallel_map([], thread, most=4, name="x") == []
+
+
+def test_an_error_is_raised() -> None:
+    for things in ([0], [1, 0, 2]):
+        with pytest.raises(ZeroDivisionError):
+            parallel_map(things, lambda number: 1 / number, most=2, name="x")

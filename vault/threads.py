@@ -1,41 +1,41 @@
-"""Iterators that run ahead of who uses them, each in a thread of its own: a few of their items are ready and wait. And work
-that another thread does behind who goes on, piece by piece."""
+"""Work in other threads.
+
+read_ahead      an iterator that runs ahead of who uses it: a few of its items are ready and wait
+work_behind     pieces of work that a thread does one after another, behind who goes on
+parallel_map    the same done to several things together, by threads that wait for a store instead of us
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from queue import Empty, Full, Queue
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from vault.source.contract import Stop
+from vault.progress import Stop, never
 
 T = TypeVar("T")
+R = TypeVar("R")
 Begin: TypeAlias = "Callable[[Stop], Generator[T, None, None]]"
 
 LOOK_EVERY = 0.1
 """Seconds between two looks at whether to stop, of who waits for an item or for room."""
 
-
 CANCEL_WITHIN = 5.0
-"""Seconds."""
+"""Seconds for which an iterator or a piece of work that is not wanted any more is waited for."""
 
 
 class GivenUpError(Exception):
     """Nobody wants the rest."""
 
 
-def _never() -> None:
-    """Nothing stops the one who waits."""
-
-
 @contextmanager
 def read_ahead(
-    begin: Begin[T], stop: Stop = _never, *, depth: int = 2, cancel: Callable[[], None] | None = None
+    begin: Begin[T], stop: Stop = never, *, depth: int = 2, cancel: Callable[[], None] | None = None
 ) -> Iterator[Iterator[T]]:
     """The items of an iterator that runs in a thread; the thread has ended when the block has.
 
@@ -192,3 +192,12 @@ class _Behind:
                     work()
                 except BaseException as error:  # noqa: BLE001 (raised where the next piece is given)
                     self._error = error
+
+
+def parallel_map(things: Sequence[T], do: Callable[[T], R], *, most: int, name: str) -> list[R]:
+    """What `do` makes of each, in order; what it raises is raised once all that have begun have ended. most: threads · name: of
+    theirs. One alone needs none: a thread takes 0.2 ms to start, and a backup reads two dozen earlier snapshots one by one."""
+    if len(things) < 2:
+        return [do(one) for one in things]
+    with ThreadPoolExecutor(min(most, len(things)), thread_name_prefix=name) as pool:
+        return list(pool.map(do, things))
