@@ -22,7 +22,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 import strongroom
-from console import direct
+from console import direct, incidents
 from console.accounts import accounts
 from console.accounts.authenticator import RequestAuthenticator
 from console.app import application, templates
@@ -141,8 +141,9 @@ def serve(console: Console, where: Listening, ready: Callable[[str, str], None])
     `StrongroomError` where it cannot listen, `SettingsError` for a certificate that cannot be used."""
     doors = Doors(console.accounts.settings, console.clock)
     with _socket(where) as bound, LimitedListener(bound, doors, plain=where.tls is None) as listener:
+        app = application(console)
         config = uvicorn.Config(
-            application(console),
+            app,
             http=_Bounded,
             loop="asyncio",
             ws="none",
@@ -161,7 +162,21 @@ def serve(console: Console, where: Listening, ready: Callable[[str, str], None])
         config.load()
         host, port = listener.getsockname()[:2]
         ready(where.url.removesuffix(":0") + (f":{port}" if where.url.endswith(":0") else ""), f"{host}:{port}")
-        _Server(config).run([listener])
+        with incidents.told(console.randomness):
+            _Server(config).run([listener])
+        failure = getattr(app.state, "failure", None)
+        if failure is not None:
+            raise _named(failure, console.randomness) from None
+
+
+def _named(failure: Exception, randomness: Randomness) -> StrongroomError:
+    """What kept the console from beginning, or from ending in order."""
+    if isinstance(failure, StrongroomError):
+        return failure
+    number = incidents.noted(failure, "the console could not begin, or end in order", randomness)
+    return StrongroomError(
+        "the console met an error that nobody expected", hint=f"its log has under {number} where this happened"
+    )
 
 
 class _Server(uvicorn.Server):

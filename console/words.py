@@ -22,6 +22,7 @@ from markupsafe import Markup, escape
 
 from console import vocabulary
 from console.access.rights import ACTION_TITLES, Action
+from console.incidents import NUMBERED
 from console.texts import DEFAULT, marked, with_code
 from vault.problems import printable
 
@@ -95,6 +96,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\
 _RULES_BY_NAME = frozenset(("keep", "item_retention"))
 _RULES = _RULES_BY_NAME | {"before", "after"}
 _FROZEN = re.compile(r"frozen by snapshot (\S+) (.+)", re.DOTALL)
+_INCIDENT = re.compile(re.escape(NUMBERED % {"number": "#"}).replace(r"\#", "([0-9a-f]+)"))
 _CONSOLE = " (console)"
 _BYTES = ("bytes", "max_bytes", "bytes_freed", "bytes_read", "read_bytes", "stored_bytes")
 _MILLISECONDS = ("milliseconds", "whole_milliseconds")
@@ -435,7 +437,8 @@ class Words:
         """A message or hint of an error: the console's own are translated; those of the library keep their English words, and
         say so. Commands in it are code."""
         said = str(text)
-        found = self._texts.gettext(said) if said else ""
+        number = _INCIDENT.fullmatch(said)
+        found = self._texts.gettext(NUMBERED, number=number[1]) if number else self._texts.gettext(said) if said else ""
         shown = with_code(found)
         if found != said or self._texts.language == DEFAULT or not said:
             return shown
