@@ -53,8 +53,8 @@ HEADER_WITHIN = 15.0
 READ_WITHIN = 120.0
 """Seconds in which a client takes something of what waits for it."""
 LARGEST_HEADER = 64 << 10
-GRACE = 20
-"""Seconds for requests to end when the console is stopped."""
+GRACE = 4
+"""Seconds for requests to come to their end once the console is told to end: a client that takes nothing never comes to it."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
