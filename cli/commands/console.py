@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from strongroom.settings import Settings
 
 NEEDED = (
-    *("anyio", "argon2", "babel", "h11", "jinja2", "joserfc", "markupsafe", "python_multipart", "starlette", "uvicorn"),
-    "webauthn",
+    *("anyio", "argon2", "babel", "h11", "jinja2", "joserfc"),
+    *("markupsafe", "python_multipart", "starlette", "uvicorn", "webauthn"),
 )
 """Modules of the extra."""
 LONGEST_PASSWORD_FILE = 4096
