@@ -98,11 +98,20 @@ class Browser:
         answer = self.ask("GET", unescape(address))
         size, first, buffer = 0, 0.0, memoryview(bytearray(PIECE))  # read into, as a browser does: two copies less
         with target.open("wb", buffering=0) as file:
-            while count := answer.readinto(buffer):
+            while count := _filled(answer, buffer):
                 first = first or time.perf_counter() - began
                 size += count
                 file.write(buffer[:count])
         return Download(time.perf_counter() - began, first, size)
+
+
+def _filled(answer: http.client.HTTPResponse, buffer: memoryview) -> int:
+    """How much of a buffer came; less than all of it only at the end. TLS gives 16 KiB at a time, for which no browser goes to
+    its disk."""
+    size = 0
+    while size < len(buffer) and (count := answer.readinto(buffer[size:])):
+        size += count
+    return size
 
 
 @contextmanager

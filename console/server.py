@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -35,6 +34,7 @@ from console.recording import AccountRecorder
 from console.repositories import RepositoryPool
 from console.state import alone
 from console.texts import Texts, chosen
+from console.tls import TlsTransport
 from console.visit import Console
 from strongroom import local_state
 from strongroom.settings.console import listens
@@ -144,7 +144,7 @@ def serve(console: Console, where: Listening, ready: Callable[[str, str], None])
         app = application(console)
         config = uvicorn.Config(
             app,
-            http=_Bounded,
+            http=_Bounded if where.tls is None else _encrypted(LiveCertificate(*where.tls)),
             loop="asyncio",
             ws="none",
             lifespan="on",
@@ -155,9 +155,6 @@ def serve(console: Console, where: Listening, ready: Callable[[str, str], None])
             timeout_keep_alive=10,
             timeout_graceful_shutdown=GRACE,
             h11_max_incomplete_event_size=LARGEST_HEADER,
-            ssl_context_factory=None if where.tls is None else _with(LiveCertificate(*where.tls)),
-            ssl_certfile=None if where.tls is None else where.tls[0],
-            ssl_keyfile=None if where.tls is None else where.tls[1],
         )
         config.load()
         host, port = listener.getsockname()[:2]
@@ -276,5 +273,6 @@ def _socket(where: Listening) -> Iterator[socket.socket]:
         yield made
 
 
-def _with(certificate: LiveCertificate) -> Callable[..., ssl.SSLContext]:
-    return lambda _config, _default: certificate.context
+def _encrypted(certificate: LiveCertificate) -> Any:  # noqa: ANN401 (uvicorn asks for a class, and calls it)
+    """What makes the protocol of a connection."""
+    return lambda **named: TlsTransport(_Bounded(**named), certificate.context)

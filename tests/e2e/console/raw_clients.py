@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -43,8 +44,9 @@ def desk_with_downloads(folder: Path) -> Desk:
 
 
 @contextlib.contextmanager
-def signed_in(console: Running) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=console.url, timeout=PATIENCE) as client:
+def signed_in(console: Running, trust: ssl.SSLContext | None = None) -> Iterator[httpx.Client]:
+    """Anna. trust: for a console that has a certificate."""
+    with httpx.Client(base_url=console.url, timeout=PATIENCE, verify=trust or True) as client:
         found = FORM.search(client.get("/login").text)
         assert found is not None
         client.post("/login", data={"form": found[1], "name": "anna", "password": PASSWORD, "back": "/"})
