@@ -1,13 +1,13 @@
 """A gigabyte as a ZIP out of the console, sent while it is read, beside `restore` of the same to a folder.
 
-    python -m benchmarks.console_downloads [--scale 0.1] [--rounds 5] [--at-once 8] [--only recordings] [--work FOLDER]
+    python -m benchmarks.console_downloads [--scale 0.1] [--rounds 5] [--at-once 8] [--only SET] [--https] [--work FOLDER]
 
 The console is a process of its own, set up as the command's is, with the console's own server on loopback, which a client
 asks as a browser does: ticks, plan, task, download. Its largest resident set is the kernel's figure, from before the first
 request. Each archive is compared with the source. Both take turns, and the best of each counts: a virtual machine that has
 given free memory back to its host takes up to 2 s a gigabyte to get it again, of whoever writes next. The command pays for its
-start, the console has started. At last several people download the same at once, as many as a console admits. Exits with 1
-where a limit is missed.
+start, the console has started. At last several people download the same at once, as many as a console admits. With --https
+the console has a certificate of its own, and encrypts what it sends. Exits with 1 where a limit is missed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -37,6 +38,7 @@ from benchmarks import measure
 from benchmarks.datasets import Dataset, dataset
 from benchmarks.scratch import child_environment, empty_folder, require_program, say
 from cli import runtime
+from tests.support.server_certificates import authority
 
 SETS = ("recordings", "records")
 SCALES = {"recordings": 1.0, "records": 0.5}
@@ -54,16 +56,30 @@ class Download(Struct, frozen=True):
     size: int
 
 
-class Browser:
-    """Asks the console as one person."""
+class Tls(Struct, frozen=True):
+    """Files of the console's certificate and its key, and of the authority that it is trusted by."""
 
-    def __init__(self, port: int, person: str = "anna") -> None:
+    certificate: Path
+    key: Path
+    authority: Path
+
+
+class Browser:
+    """Asks the console as one person. tls: None for plain HTTP."""
+
+    def __init__(self, port: int, tls: Tls | None = None, person: str = "anna") -> None:
         self.port = port
+        self.tls = tls
         self._person = person
+        self._trust = None if tls is None else ssl.create_default_context(cafile=str(tls.authority))
 
     def ask(self, method: str, path: str, form: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
         """An answer, whose body is still to be read."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+            if self._trust is None
+            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=600, context=self._trust)
+        )
         headers = {"x-person": self._person}
         if form is not None:
             headers["content-type"] = "application/x-www-form-urlencoded"
@@ -82,23 +98,34 @@ class Browser:
         answer = self.ask("GET", unescape(address))
         size, first, buffer = 0, 0.0, memoryview(bytearray(PIECE))  # read into, as a browser does: two copies less
         with target.open("wb", buffering=0) as file:
-            while count := answer.readinto(buffer):
+            while count := _filled(answer, buffer):
                 first = first or time.perf_counter() - began
                 size += count
                 file.write(buffer[:count])
         return Download(time.perf_counter() - began, first, size)
 
 
+def _filled(answer: http.client.HTTPResponse, buffer: memoryview) -> int:
+    """How much of a buffer came; less than all of it only at the end. TLS gives 16 KiB at a time, for which no browser goes to
+    its disk."""
+    size = 0
+    while size < len(buffer) and (count := answer.readinto(buffer[size:])):
+        size += count
+    return size
+
+
 @contextmanager
-def console_process(settings: Path, environment: Mapping[str, str]) -> Iterator[tuple[Browser, int]]:
+def console_process(settings: Path, environment: Mapping[str, str], tls: Tls | None) -> Iterator[tuple[Browser, int]]:
     """A console, and the number of its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "benchmarks.console_downloads", "--serve", str(settings), "--port", str(port)]
+    if tls is not None:
+        command += ["--certificate", str(tls.certificate), "--key", str(tls.key)]
     process = subprocess.Popen(command, env=dict(environment), cwd=Path(__file__).parents[1])
     try:
-        browser = Browser(port)
+        browser = Browser(port, tls)
         for _ in range(600):
             try:
                 browser.ask("GET", "/").read()
@@ -137,14 +164,14 @@ def compare(archive: Path, source: Path) -> None:
                         raise SystemExit(f"{name} is not what the source has")
 
 
-def several(port: int, people: int) -> None:
+def several(one: Browser, people: int) -> None:
     """Everything by each of them at once. Raises what one of them met."""
     with ThreadPoolExecutor(people) as pool:
-        browsers = [Browser(port, f"person-{number}") for number in range(people)]
+        browsers = [Browser(one.port, one.tls, f"person-{number}") for number in range(people)]
         list(pool.map(lambda browser: browser.download(Path(os.devnull)), browsers))
 
 
-def measured(data: Dataset, rounds: int, people: int, work: Path) -> bool:
+def measured(data: Dataset, rounds: int, people: int, work: Path, tls: Tls | None) -> bool:
     """Prints a line; gives whether the limits hold."""
     program = require_program("strongroom")
     with empty_folder(work / "home") as home:
@@ -159,7 +186,7 @@ def measured(data: Dataset, rounds: int, people: int, work: Path) -> bool:
         restores: list[measure.Cost] = []
         cpu: list[float] = []
         downloads: list[Download] = []
-        with console_process(home / "strongroom.toml", environment) as (browser, process):
+        with console_process(home / "strongroom.toml", environment, tls) as (browser, process):
             idle = largest_memory(process)
             for number in range(rounds):
                 say(f"{data.name}: round {number + 1}")
@@ -172,7 +199,7 @@ def measured(data: Dataset, rounds: int, people: int, work: Path) -> bool:
                     cpu.append(processor_time(process) - before)
                     compare(target / "data.zip", data.path)
             memory = largest_memory(process)
-            several(browser.port, people)
+            several(browser, people)
             memory_of_several = largest_memory(process)
     restore, restore_cpu = min(one.wall for one in restores), statistics.median(one.cpu for one in restores)
     download = min(one.wall for one in downloads)
@@ -189,7 +216,14 @@ def measured(data: Dataset, rounds: int, people: int, work: Path) -> bool:
     return fine
 
 
-def serve(settings: Path, port: int) -> None:
+def certified(folder: Path) -> Tls:
+    """A new certificate for this machine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trusted = authority(folder, "an authority")
+    return Tls(*trusted.issue(folder, "127.0.0.1"), trusted.file)
+
+
+def serve(settings: Path, port: int, tls: tuple[Path, Path] | None) -> None:
     """The console's process: one person, who may everything."""
     from starlette.requests import Request
 
@@ -218,7 +252,7 @@ def serve(settings: Path, port: int) -> None:
     state = ConsoleState(settings.parent / "console" / "console.sqlite")
     people = accounts.opened(state, ConsoleSettings.model_construct, clock, SystemRandomness())
     console = Console(pool, state, people, Everybody(), templates(), clock, SystemRandomness())
-    serve_console(console, Listening(("127.0.0.1", port), f"http://127.0.0.1:{port}", None), lambda _url, _address: None)
+    serve_console(console, Listening(("127.0.0.1", port), f"http://127.0.0.1:{port}", tls), lambda _url, _address: None)
 
 
 def main() -> int:
@@ -228,13 +262,16 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--only", choices=SETS)
+    parser.add_argument("--https", action="store_true")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "strongroom-console-downloads")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--certificate", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--key", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve is not None:
         runtime.set_up()  # as the command does
-        serve(options.serve, options.port)
+        serve(options.serve, options.port, (options.certificate, options.key) if options.certificate else None)
         return 0
     work = options.work.resolve()
     titles = (
@@ -244,7 +281,8 @@ def main() -> int:
         print(f"| {' | '.join(row)} |")
     names = [options.only] if options.only else SETS
     sets = [dataset(name, work / "data", scale=SCALES[name] * options.scale) for name in names]
-    results = [measured(one, options.rounds, options.at_once, work) for one in sets]
+    tls = certified(work / "certificates") if options.https else None
+    results = [measured(one, options.rounds, options.at_once, work, tls) for one in sets]
     return int(not all(results))
 
 

@@ -29,9 +29,10 @@ from console.gateway.approvals import expire
 from console.gateway.looks import LookWriter
 from console.gateway.working import carry_out
 from console.hosts import records as host_records
+from console.incidents import Unexpected, asked, noted
 from console.pages import PAGES
 from console.questions import records as question_records
-from console.responses import Headers, Hosts, error_page, failure_page
+from console.responses import Headers, Hosts, error_page
 from console.tasks import records as task_records
 from console.tasks.runner import TaskRunner
 from console.visit import Caller, Console, Visit
@@ -60,11 +61,7 @@ def application(console: Console) -> Starlette:
             Middleware(Hosts, hosts=console.hosts),
             Middleware(RequestsByAddress, settings=console.accounts.settings, refused=_crowded),
         ],
-        exception_handlers={
-            StrongroomError: _handler(console, lambda visit, error: error_page(visit, _expected(error))),
-            HTTPException: _handler(console, lambda visit, error: error_page(visit, _of_http(error))),
-            Exception: _handler(console, lambda visit, error: failure_page(visit, visit.request, error)),
-        },
+        exception_handlers={one: _handler(console) for one in (StrongroomError, HTTPException, Exception)},
         lifespan=_closing(console),
     )
 
@@ -100,7 +97,16 @@ def templates() -> Mapping[str, Environment]:
 
 def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            async with parts():
+                yield
+        except Exception as error:
+            app.state.failure = error  # the server raises it, which hears of it as text only
+            raise
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[None]:
         await run_in_threadpool(files.sweep, console)
         console.known.warm_up(console.repositories)
         runner = TaskRunner(console, carry_out, expire)
@@ -118,12 +124,12 @@ def _closing(console: Console) -> Callable[[Starlette], AbstractAsyncContextMana
     return lifespan
 
 
-def _handler(console: Console, show: Callable[[Visit, Exception], Response]) -> Callable[..., Awaitable[Response]]:
+def _handler(console: Console) -> Callable[..., Awaitable[Response]]:
     def answer(request: Request, error: Exception) -> Response:
-        if api_routing.is_below(request.url.path):
-            return _of_api(request, error)
         caller = _caller_anyhow(console, request)
-        return show(Visit(console, request, caller, routing.texts_of(console, request, caller), FormData()), error)
+        visit = Visit(console, request, caller, routing.texts_of(console, request, caller), FormData())
+        shown = _shown(visit, error)
+        return api_routing.refused(shown) if api_routing.is_below(request.url.path) else error_page(visit, shown)
 
     async def handler(request: Request, error: Exception) -> Response:
         found = await run_in_threadpool(answer, request, error)
@@ -156,23 +162,21 @@ def _crowded(request: Request) -> Response:
     return PlainTextResponse(f"{error}: {error.hint}\n", 429)
 
 
-def _of_api(request: Request, error: Exception) -> Response:
-    if isinstance(error, HTTPException):
-        return api_routing.refused(_of_http(error))
+def _shown(visit: Visit, error: Exception) -> StrongroomError:
+    """What whoever asks is told of it; what nobody expected is written into the log first."""
     if isinstance(error, StrongroomError):
-        return api_routing.refused(error)
-    return api_routing.failed(request, error)
+        return error
+    if isinstance(error, HTTPException):
+        return _of_http(error)
+    if isinstance(error.__cause__, StrongroomError):  # met by an answer that had begun, and breaks off
+        return error.__cause__
+    return Unexpected(noted(error, asked(visit.request, visit.known_as), visit.console.randomness))
 
 
-def _expected(error: Exception) -> StrongroomError:
-    return error if isinstance(error, StrongroomError) else StrongroomError(str(error))
-
-
-def _of_http(error: Exception) -> StrongroomError:
+def _of_http(error: HTTPException) -> StrongroomError:
     """What the framework itself refuses, as an error of the tree."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    if status == 404:
+    if error.status_code == 404:
         return NotThere("there is no such page", hint="go back to the beginning")
-    if status == 405:
+    if error.status_code == 405:
         return WrongMethod("this page is not asked for in this way", hint="go back to the beginning")
-    return UsageError(str(getattr(error, "detail", error)))
+    return UsageError(str(error.detail))

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import h11
 
+from console.tls import TlsTransport
 from vault.errors import Interrupted
 
 if sys.platform == "linux":
@@ -44,11 +45,13 @@ GONE = "whoever was downloading is gone"
 
 class DirectConnection:
     """A connection to a browser, for the body of one answer. chunked: of a length that nobody knows before, and in HTTP's
-    chunks therefore."""
+    chunks therefore · tls: what encrypts, where it is not plain HTTP."""
 
-    def __init__(self, connection: socket.socket, *, chunked: bool) -> None:
+    def __init__(self, connection: socket.socket, *, chunked: bool, tls: TlsTransport | None = None) -> None:
         self._socket = connection
         self._chunked = chunked
+        self._tls = tls
+        self._encrypted = None if tls is None else tls.begin_direct()
         self._lock = threading.Lock()
         self._closed = False
         self.sent = 0
@@ -61,7 +64,8 @@ class DirectConnection:
             return
         if len(pieces) > MOST_BUFFERS:
             pieces = [b"".join(pieces)]
-        self._push([b"%x\r\n" % size, *pieces, b"\r\n"] if self._chunked else pieces, stall)
+        buffers = [b"%x\r\n" % size, *pieces, b"\r\n"] if self._chunked else pieces
+        self._push(buffers if self._encrypted is None else [self._encrypted(buffers)], stall)
         self.sent += size
 
     def shut_down(self) -> None:
@@ -73,6 +77,8 @@ class DirectConnection:
     def close(self) -> None:
         """Nothing more is sent here; the event loop's own hold on the connection stays."""
         with self._lock:
+            if self._tls is not None and not self._closed:
+                self._tls.end_direct()
             self._closed = True
             self._socket.close()
 
@@ -118,16 +124,17 @@ class DirectOffer:
         self._connection = connection
 
     def take(self, *, chunked: bool) -> DirectConnection | None:
-        """Once the header is sent. None where it must go through the event loop: it is encrypted there, or has not sent all
-        that waits for it, or the system is another one."""
+        """Once the header is sent. None where it must go through the event loop: that has not sent all that waits for it, or
+        encrypts in a way that belongs to it alone."""
         transport = self._transport
         found: socket.socket | None = transport.get_extra_info("socket")
-        encrypted = transport.get_extra_info("sslcontext") is not None
-        if encrypted or found is None or transport.is_closing() or transport.get_write_buffer_size():
+        tls = transport if isinstance(transport, TlsTransport) else None
+        is_encrypted = tls is None and transport.get_extra_info("sslcontext") is not None
+        if is_encrypted or found is None or transport.is_closing() or transport.get_write_buffer_size():
             return None
         own = socket.socket(found.family, found.type, found.proto, fileno=os.dup(found.fileno()))  # not counted as another one
         own.settimeout(0)
-        return DirectConnection(own, chunked=chunked)
+        return DirectConnection(own, chunked=chunked, tls=tls)
 
     def count(self, size: int) -> None:
         """So many bytes of a body of known length were sent: the protocol must know before it may end the answer."""

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from console.access.rights import ACTION_TITLES
 from console.post import Letter
 from console.texts import marked
+from console.words import Words
 from vault.wording import quoted
 
 if TYPE_CHECKING:
@@ -173,8 +174,8 @@ _SUBJECTS = {"erasure": _erased, "export": _exported, "bag": _verified}
 def _outcome(texts: Texts, task: Task) -> list[str]:
     done = task.outcome
     if task.state not in ("done", "partly"):
-        lines = [texts.gettext("It was cancelled.")] if task.state == "cancelled" else [f"{task.error} {task.hint}".strip()]
-        return [*lines, _asked(texts, task)]
+        why = [Words(texts).sentence(one) for one in (task.error, task.hint) if one]
+        return [*([texts.gettext("It was cancelled.")] if task.state == "cancelled" else why), _asked(texts, task)]
     size = texts.size(done.bytes)
     if task.kind == "erasure":
         deleted = texts.ngettext(

@@ -6,7 +6,6 @@ import logging
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +23,7 @@ from console.errors import (
     TooManyTries,
     WrongMethod,
 )
+from console.incidents import Unexpected, asked
 from console.visit import Visit
 from vault.errors import (
     Busy,
@@ -145,8 +145,8 @@ def error_page(visit: Visit, error: StrongroomError) -> Response:
         back = visit.path + (f"?{visit.request.url.query}" if visit.request.url.query else "")
         return visit.redirect(visit.path_to("login", back=back))
     status = status_of(error)
-    if status >= 500:
-        _log.error("%s %s: %s", visit.request.method, visit.request.url.path, error)
+    if status >= 500 and not isinstance(error, Unexpected):
+        _log.error("%s: %s", asked(visit.request, visit.known_as), error)
     lacks = "content" if isinstance(error, LacksContent) else "key" if isinstance(error, LacksKey) else ""
     away = isinstance(error, NoRepository)  # its hint is to make one, which helps nobody who looks at a page
     page = visit.render("error.html", status, error=error, number=status, lacks=lacks, away=away)
@@ -159,9 +159,3 @@ def session_over_page(visit: Visit) -> Response:
     """What somebody sent from a page of a session that is over: nothing was done, and they can send it again."""
     fields = [(name, value) for name, value in visit.form.multi_items() if isinstance(value, str) and name != "csrf"]
     return visit.render("session_over.html", 403 if visit.is_signed_in else 401, fields=fields)
-
-
-def failure_page(visit: Visit, request: Request, error: Exception) -> Response:
-    """Of an error that nobody expected: its words may hold content, so they are in the log alone."""
-    _log.exception("%s %s", request.method, request.url.path, exc_info=error)
-    return visit.render("error.html", 500, error=None, number=500, lacks="", away=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 import strongroom
-from console import direct
+from console import direct, incidents
 from console.accounts import accounts
 from console.accounts.authenticator import RequestAuthenticator
 from console.app import application, templates
@@ -35,6 +34,7 @@ from console.recording import AccountRecorder
 from console.repositories import RepositoryPool
 from console.state import alone
 from console.texts import Texts, chosen
+from console.tls import TlsTransport
 from console.visit import Console
 from strongroom import local_state
 from strongroom.settings.console import listens
@@ -53,8 +53,8 @@ HEADER_WITHIN = 15.0
 READ_WITHIN = 120.0
 """Seconds in which a client takes something of what waits for it."""
 LARGEST_HEADER = 64 << 10
-GRACE = 20
-"""Seconds for requests to end when the console is stopped."""
+GRACE = 4
+"""Seconds for requests to come to their end once the console is told to end: a client that takes nothing never comes to it."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -141,9 +141,10 @@ def serve(console: Console, where: Listening, ready: Callable[[str, str], None])
     `StrongroomError` where it cannot listen, `SettingsError` for a certificate that cannot be used."""
     doors = Doors(console.accounts.settings, console.clock)
     with _socket(where) as bound, LimitedListener(bound, doors, plain=where.tls is None) as listener:
+        app = application(console)
         config = uvicorn.Config(
-            application(console),
-            http=_Bounded,
+            app,
+            http=_Bounded if where.tls is None else _encrypted(LiveCertificate(*where.tls)),
             loop="asyncio",
             ws="none",
             lifespan="on",
@@ -154,14 +155,25 @@ def serve(console: Console, where: Listening, ready: Callable[[str, str], None])
             timeout_keep_alive=10,
             timeout_graceful_shutdown=GRACE,
             h11_max_incomplete_event_size=LARGEST_HEADER,
-            ssl_context_factory=None if where.tls is None else _with(LiveCertificate(*where.tls)),
-            ssl_certfile=None if where.tls is None else where.tls[0],
-            ssl_keyfile=None if where.tls is None else where.tls[1],
         )
         config.load()
         host, port = listener.getsockname()[:2]
         ready(where.url.removesuffix(":0") + (f":{port}" if where.url.endswith(":0") else ""), f"{host}:{port}")
-        _Server(config).run([listener])
+        with incidents.told(console.randomness):
+            _Server(config).run([listener])
+        failure = getattr(app.state, "failure", None)
+        if failure is not None:
+            raise _named(failure, console.randomness) from None
+
+
+def _named(failure: Exception, randomness: Randomness) -> StrongroomError:
+    """What kept the console from beginning, or from ending in order."""
+    if isinstance(failure, StrongroomError):
+        return failure
+    number = incidents.noted(failure, "the console could not begin, or end in order", randomness)
+    return StrongroomError(
+        "the console met an error that nobody expected", hint=f"its log has under {number} where this happened"
+    )
 
 
 class _Server(uvicorn.Server):
@@ -261,5 +273,6 @@ def _socket(where: Listening) -> Iterator[socket.socket]:
         yield made
 
 
-def _with(certificate: LiveCertificate) -> Callable[..., ssl.SSLContext]:
-    return lambda _config, _default: certificate.context
+def _encrypted(certificate: LiveCertificate) -> Any:  # noqa: ANN401 (uvicorn asks for a class, and calls it)
+    """What makes the protocol of a connection."""
+    return lambda **named: TlsTransport(_Bounded(**named), certificate.context)

@@ -170,6 +170,11 @@ class Visit:
         return self.caller.person
 
     @property
+    def known_as(self) -> str:
+        """The name of who asks; "" where nobody has signed in."""
+        return self._caller.person.name if self._caller is not None else ""
+
+    @property
     def who(self) -> str:
         """Whose turn it is to be worked for: a person, or an address where nobody has signed in."""
         return self._caller.person.name if self._caller is not None else f"at {proxy.counted_as(self.address)}"

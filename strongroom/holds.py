@@ -33,6 +33,14 @@ class ProjectHold(Struct, frozen=True):
         """Whether it has neither been released nor run out."""
         return self.hold.binds(self.at)
 
+    @property
+    def flagged(self) -> tuple[str, ...]:
+        """Ids of the snapshots that wait for acceptance, of a hold that was placed because of them: accepting them ends it
+        (see `strongroom.snapshot_review`). Empty for all other holds."""
+        from policies.monitoring import retention_freeze
+
+        return retention_freeze.flagged(self.hold)
+
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         released = self.hold.release

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from strongroom.repository import Repository
     from strongroom.settings import Settings
 
-NEEDED = ("argon2", "babel", "jinja2", "joserfc", "python_multipart", "starlette", "uvicorn", "webauthn")
+NEEDED = (
+    *("anyio", "argon2", "babel", "h11", "jinja2", "joserfc"),
+    *("markupsafe", "python_multipart", "starlette", "uvicorn", "webauthn"),
+)
 """Modules of the extra."""
 LONGEST_PASSWORD_FILE = 4096
 

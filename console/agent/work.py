@@ -19,6 +19,7 @@ from console.basket import LONGEST_NAME, Entry
 from console.errors import BadAnswer, ConsoleAway, LeaseLost
 from console.gateway.planning import MoreReplaced, destination_of, outcome_of, planned_restore
 from console.hosts.messages import FinishBody, HostOutcome, HostPlan, HostTrouble, ReportBody, Work
+from console.incidents import noted
 from console.return_options import ReturnOptions
 from console.tasks.signals import RunningTask
 from strongroom import command_log
@@ -33,6 +34,7 @@ from vault.errors import (
     UsageError,
 )
 from vault.problems import printable
+from vault.randomness import SystemRandomness
 
 if TYPE_CHECKING:
     from console.agent.client import ConsoleClient
@@ -128,8 +130,9 @@ def carry_out(repositories: RepositoryPool, host: HostRules, work: Work, running
             hint=(error.hint or "")[:LONGEST_TEXT],
         )
     except Exception as error:  # noqa: BLE001 (the task says that it failed, and the log says why)
-        _log.exception("task %s", work.task, exc_info=error)
-        return FinishBody(work.lease, "failed", error="something went wrong on the host that nobody expected")
+        number = noted(error, f"task {work.task}", SystemRandomness())
+        words = "something went wrong on the host that nobody expected"
+        return FinishBody(work.lease, "failed", error=words, hint=f"the log of the host has under {number} where this happened")
     return FinishBody(work.lease, "restored", _host_outcome(outcome))
 
 

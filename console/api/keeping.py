@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from console.api.routing import PROJECT, Call, Operation, Parameter
 from console.api.tasks import Nothing
+from console.approvals.records import Request
 from console.gateway import approved, copy_retention, erasing, proofs, retention, watching
 from console.gateway.copy_retention import CopyLine, ShownCopy, WantedCopyRules
 from console.gateway.proofs import HoldLine
@@ -196,8 +197,7 @@ def _try(call: Call) -> ChangedRules:
 def _change(call: Call) -> DoneAnswer:
     body: RulesBody = call.body
     wanted = WantedRules(body.keep, body.item_retention)
-    waits = retention.change(call.visit, call.project, wanted, body.reason, body.confirm)
-    return DoneAnswer(waits is None, "" if waits is None else waits.id)
+    return _done_or(retention.change(call.visit, call.project, wanted, body.reason, body.confirm))
 
 
 def _copies(call: Call) -> CopyList:
@@ -233,8 +233,7 @@ def _shown_copy(found: ShownCopy) -> CopyRetention:
 def _change_copy(call: Call) -> DoneAnswer:
     body: CopyRulesBody = call.body
     wanted = WantedCopyRules(body.own, body.keep)
-    waits = copy_retention.change(call.visit, call.visit.value("copy"), wanted, body.reason, body.confirm)
-    return DoneAnswer(waits is None, "" if waits is None else waits.id)
+    return _done_or(copy_retention.change(call.visit, call.visit.value("copy"), wanted, body.reason, body.confirm))
 
 
 def _holds(call: Call) -> HoldList:
@@ -282,10 +281,18 @@ def _erase(call: Call) -> DoneAnswer:
         return DoneAnswer(done=True)
     if body.step == "erase":
         return DoneAnswer(done=False, task=erasing.begin(call.visit, call.project, body.confirm).id)
-    begun = erasing.ask(call.visit, call.project, body.reason, body.confirm)
-    if begun is None:
-        return DoneAnswer(done=True)
-    return DoneAnswer(done=False, task=begun.id) if isinstance(begun, Task) else DoneAnswer(done=False, request=begun.id)
+    return _done_or(erasing.ask(call.visit, call.project, body.reason, body.confirm))
+
+
+def _done_or(waits: Request | Task | None) -> DoneAnswer:
+    """waits: what was made in the place of doing it at once."""
+    match waits:
+        case None:
+            return DoneAnswer(done=True)
+        case Task():
+            return DoneAnswer(done=False, task=waits.id)
+        case Request():
+            return DoneAnswer(done=False, request=waits.id)
 
 
 def _act(call: Call) -> object:

@@ -24,6 +24,7 @@ from console.access.rights import Action
 from console.errors import ForgedRequest, NotAllowed, NotSignedIn, TooLarge
 from console.gateway import checks
 from console.hosts.records import Host, Hosts
+from console.incidents import Unexpected
 from console.responses import status_of
 from console.visit import Caller, Console, Visit
 from vault.errors import StrongroomError, UsageError
@@ -103,12 +104,6 @@ def route(console: Console, one: Operation) -> Route:
     return Route(PREFIX + one.path, _endpoint(console, one), methods=[one.method], name=f"api_{one.name}")
 
 
-def failed(request: Request, error: Exception) -> Response:
-    """Of an error that nobody expected: its words may hold content, so they are in the log alone."""
-    _log.exception("%s %s", request.method, request.url.path, exc_info=error)
-    return refused(StrongroomError("something went wrong that nobody expected", hint="see the log of the console"))
-
-
 def answered(value: object) -> Response:
     """A value as JSON."""
     return Response(msgspec.json.encode(value, enc_hook=_plain), media_type="application/json")
@@ -122,7 +117,7 @@ def is_below(path: str) -> bool:
 def refused(error: StrongroomError) -> Response:
     """An error as JSON."""
     status = status_of(error)
-    if status >= 500:
+    if status >= 500 and not isinstance(error, Unexpected):
         _log.error("%s", error)
     document = {"error": {"what": error.what, "message": str(error), "hint": error.hint or ""}}
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from console.api.routing import Call, Operation
 from console.approvals.records import Request
-from console.gateway import approvals, downloads, exporting, hosting, tasks
+from console.gateway import approvals, hosting, tasks
 from console.hosts.messages import AskAnswer, AskBody, FinishAnswer, FinishBody, ReportAnswer, ReportBody
 from console.tasks.records import FoundPlan, Outcome, Task
 from console.visit import Visit
@@ -88,11 +88,6 @@ class RequestList(Struct, frozen=True):
 
 def task_answer(call: Call, task: Task) -> TaskAnswer:
     """A task, with the address of what it has made."""
-    address = ""
-    ready = task.is_download and task.state in ("ready", "running", "done", "partly")
-    if ready or exporting.is_there(call.visit.console, task):
-        made = downloads.address_of(call.visit, task)
-        address = call.visit.path_to("downloads", made.task, made.name or "download", until=made.until, key=made.key)
     return TaskAnswer(
         id=task.id,
         project=task.project,
@@ -106,7 +101,7 @@ def task_answer(call: Call, task: Task) -> TaskAnswer:
         hint=task.hint,
         approved_by=task.approved_by,
         outcome=task.outcome,
-        address=address,
+        address=tasks.made_at(call.visit, task),
         hosted=task.hosted,
         host=task.host,
         to_confirm=task.found if task.state == "confirm" else None,

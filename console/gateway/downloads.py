@@ -19,6 +19,7 @@ from console.errors import NotAllowed, NotThere
 from console.gateway import checks, picking
 from console.gateway.planning import outcome_of, restore_options
 from console.gateway.restoring import WhileAllowed
+from console.incidents import Unexpected, noted
 from console.pipes import Pipe
 from console.tasks.records import State, Task, Tasks
 from console.tasks.signals import RunningTask
@@ -124,14 +125,17 @@ class _Sender(Struct, frozen=True):
             if self.running.ended_by == "cancelled":
                 after = replace(begun, state="cancelled", ended=now())
             else:
-                words = str(met) if isinstance(met, StrongroomError) else "something went wrong that nobody expected"
-                after = replace(begun, state="ready", error=words, hint=getattr(met, "hint", None) or "")
+                told = met if isinstance(met, StrongroomError) else self._unexpected(met)
+                after = replace(begun, state="ready", error=str(told), hint=told.hint or "")
         finally:
             self.console.tasks.ended(self.task.id, self.running)
             try:
                 tasks.change(after, unless=("cancelled",))
             finally:
                 self.pipe.end(error)
+
+    def _unexpected(self, met: BaseException) -> Unexpected:
+        return Unexpected(noted(met, f"download {self.task.id} of {self.task.person}", self.console.randomness))
 
     def _sent(self) -> RestoreResult:
         task, console, running = self.task, self.console, self.running

@@ -86,7 +86,8 @@ class ShownLog(Struct, frozen=True):
 
 
 class HoldLine(Struct, frozen=True):
-    """A hold. on: in words · binds: whether it still does · released_by, release_reason: "" while nobody did."""
+    """A hold. on: in words · binds: whether it still does · released_by, release_reason: "" while nobody did · flagged: ids of
+    snapshots because of which the program itself placed it; it ends when they are accepted."""
 
     id: str
     on: str
@@ -98,6 +99,7 @@ class HoldLine(Struct, frozen=True):
     released_by: str = ""
     released_at: datetime | None = None
     release_reason: str = ""
+    flagged: tuple[str, ...] = ()
 
 
 def auditable(visit: Visit) -> list[str]:
@@ -277,12 +279,10 @@ def _words(value: Any) -> str:  # noqa: ANN401 (what JSON holds)
 def hold_line(one: ProjectHold) -> HoldLine:
     """For people."""
     hold, release = one.hold, one.hold.release
-    line = HoldLine(hold.id, hold.scope.as_text(), hold.reason, hold.who, hold.placed_at, hold.until, one.binds)
-    if release is None:
-        return line
     return HoldLine(
-        *(line.id, line.on, line.reason, line.who, line.placed_at, line.until, line.binds),
-        released_by=release.who,
-        released_at=release.released_at,
-        release_reason=release.reason,
+        *(hold.id, hold.scope.as_text(), hold.reason, hold.who, hold.placed_at, hold.until, one.binds),
+        released_by="" if release is None else release.who,
+        released_at=None if release is None else release.released_at,
+        release_reason="" if release is None else release.reason,
+        flagged=one.flagged,
     )

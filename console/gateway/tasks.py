@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from console.approvals.records import Requests
-from console.gateway import approvals, checks, hosting
+from console.gateway import approvals, checks, downloads, exporting, hosting
 from console.tasks.records import ErasureWork, State, Task, Tasks, begun_anew
 from console.tasks.signals import Progress
 from console.visit import Visit
@@ -33,6 +33,15 @@ def get(visit: Visit, task: str) -> Task:
 def progress(visit: Visit, task: Task) -> Progress | None:
     """How far it is; None where it does not run."""
     return hosting.progress(visit, task) if task.hosted else visit.console.tasks.progress(task.id)
+
+
+def made_at(visit: Visit, task: Task) -> str:
+    """The address of what a task has made, good for some minutes; "" where there is nothing to be taken."""
+    ready = task.is_download and task.state in ("ready", "running", "done", "partly")
+    if not ready and not exporting.is_there(visit.console, task):
+        return ""
+    made = downloads.address_of(visit, task)
+    return visit.path_to("downloads", made.task, made.name or "download", until=made.until, key=made.key)
 
 
 def cancel(visit: Visit, task: str) -> Task:

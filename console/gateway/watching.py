@@ -246,13 +246,17 @@ def holdable(visit: Visit, name: str, snapshot: str) -> HoldableSnapshot:
 def release_hold(visit: Visit, name: str, hold: str, reason: str) -> Request | None:
     """Release a hold, in the name of whoever asks; where the settings want a second person, and nobody has approved it yet,
     gives the request that was made for that instead. Raises `NotThere`, `NotAllowed`, `UsageError` where no such hold binds,
-    `StorageError`."""
+    or it ends with the acceptance of a snapshot; `StorageError`."""
     checks.allowed_whole(visit, Action.RELEASE_HOLD, name)
     reason = said_reason(reason)
     with checks.opened(visit, name) as (repository, project):
-        binding = [one.hold.id for one in holds.list_holds(project.stored).holds]
-        if hold not in binding:
+        found = next((one for one in holds.list_holds(project.stored).holds if one.hold.id == hold), None)
+        if found is None:
             raise UsageError("there is no such hold that binds", hint="look at the list of holds again")
+        if found.flagged:
+            raise UsageError(
+                "this hold is there because a snapshot waits for acceptance", hint="accept the snapshot, and the hold ends"
+            )
         with approvals.approved(visit, Action.RELEASE_HOLD, name, {"hold": hold}, reason) as waits:
             if waits is None:
                 holds.release_hold(repository.context, project.stored, hold, reason=reason)

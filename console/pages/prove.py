@@ -78,6 +78,7 @@ def holds(visit: Visit) -> Response:
         problems=problems,
         may_release=visit.may(Action.RELEASE_HOLD, project),
         may_hold=visit.may(Action.HOLD, project),
+        may_watch=visit.person.scope(Action.WATCH, project, visit.now).is_everything,
         placed=visit.asked("placed"),
         items=int(items) if items.isascii() and items.isdigit() and len(items) < 10 else None,
         snapshot=watching.holdable(visit, project, snapshot) if snapshot else None,

@@ -20,17 +20,12 @@ def my_tasks(visit: Visit) -> Response:
 def task(visit: Visit) -> Response:
     """One; asked for again and again while it runs."""
     found = tasks.get(visit, visit.value("task"))
-    address = None
-    ready = found.is_download and found.state in ("ready", "running", "done", "partly")
-    if ready or exporting.is_there(visit.console, found):
-        made = downloads.address_of(visit, found)
-        address = visit.path_to("downloads", made.task, made.name or "download", until=made.until, key=made.key)
     template = "getting_back/task_state.html" if visit.is_fragment else "getting_back/task.html"
     return visit.render(
         template,
         task=found,
         progress=tasks.progress(visit, found),
-        address=address,
+        address=tasks.made_at(visit, found),
         hosting=hosting.hosting(visit, found),
         needs_approval=approvals.is_needed(visit, found.action),
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from console.errors import NotAllowed
+from console.incidents import Unexpected, noted
 from console.letters import task_is_over
 from console.tasks.records import Outcome, State, Task, Tasks
 from console.tasks.signals import RunningTask
@@ -121,8 +122,8 @@ class TaskRunner:
             state: State = "refused" if isinstance(error, NotAllowed) else "failed"
             return replace(task, state=state, ended=now(), error=str(error), hint=error.hint or "")
         except Exception as error:  # noqa: BLE001 (the task says that it failed, and the log says why)
-            _log.exception("task %s of %s", task.id, task.person, exc_info=error)
-            return replace(task, state="failed", ended=now(), error="something went wrong that nobody expected")
+            told = Unexpected(noted(error, f"task {task.id} of {task.person}", self._console.randomness))
+            return replace(task, state="failed", ended=now(), error=str(told), hint=told.hint or "")
 
     def _finish(self, task: Task) -> None:
         self._tasks.change(task, unless=("cancelled",))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,9 @@ _LINE = re.compile(r"^ *(?:\$ |[\d*/ ]+)?(strongroom [a-z](?:\"[^\"\n]*\"|'[^'\n
 """A command in a block: as it is, behind a prompt, or behind the times of a crontab."""
 
 _INLINE = re.compile(r"`(strongroom [a-z][^`]*)`")
+_IMPORT = re.compile(r"^\s*(?:from (\w+)[\w.]* import|import (\w+))", re.MULTILINE)
+_COMPANIONS = frozenset({"_typeshed", "adbc_driver_manager", "botocore", "urllib3", "werkzeug"})
+"""Which the driver of PostgreSQL, boto3 and moto are made of and document as their own; the first is of type checkers alone."""
 
 
 def named(page: Path) -> Iterator[str]:
@@ -125,6 +131,28 @@ def test_every_dependency_is_explained_and_every_explained_one_is_there() -> Non
     ):
         needed = {re.split(r"[\[>=<~ ]", line)[0] for line in lines}
         assert table_rows(section(DOCS / "dependencies.md", heading)).keys() - {"package", "---"} == needed
+
+
+def test_what_the_packages_import_is_among_the_dependencies() -> None:
+    """What comes with a dependency only by chance may be gone, or another one, with its next version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    declared = {re.split(r"[\[>=<~ ]", line)[0].lower() for line in (*project["dependencies"], *extras)}
+    own = {path.parent.name for path in ROOT.glob("*/py.typed")}
+    known = sys.stdlib_module_names | own | _COMPANIONS
+    known |= {name for name, given_by in packages_distributions().items() if {one.lower() for one in given_by} & declared}
+    for package in sorted(own):
+        for file in (ROOT / package).rglob("*.py"):
+            text = file.read_text("utf-8")
+            if {one or other for one, other in _IMPORT.findall(text)} - known:  # some stand in examples only
+                assert not _imported(text) - known, f"{file.relative_to(ROOT)} imports what is not among the dependencies"
+
+
+def _imported(text: str) -> set[str]:
+    nodes = [*ast.walk(ast.parse(text))]
+    names = [one.name for node in nodes if isinstance(node, ast.Import) for one in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.partition(".")[0] for name in names}
 
 
 def test_each_command_has_a_line_about_the_console_which_has_it_or_says_why_not() -> None:

@@ -10,7 +10,6 @@ import contextlib
 import http.client
 import io
 import re
-import socket
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -21,12 +20,22 @@ from time import monotonic, sleep
 import httpx2 as httpx
 import pytest
 
-from tests.support.console_login import CSRF, FORM, PASSWORD
+from tests.e2e.console.raw_clients import (
+    LARGE,
+    PATIENCE,
+    SMALL,
+    ask,
+    connected,
+    csrf_of,
+    desk_with_downloads,
+    download,
+    fetched,
+    signed_in,
+)
+from tests.support.console_login import CSRF
 from tests.support.console_process import Running, running
-from tests.support.desk import Desk, Place
-from tests.support.trees import text, write_tree
+from tests.support.desk import Desk
 from vault.clock import SystemClock
-from vault.randomness import SystemRandomness
 
 IMPATIENT = """
 import functools
@@ -39,49 +48,25 @@ from cli.start import run
 sys.argv = ["strongroom", *sys.argv[1:]]
 sys.exit(run())
 """
-ROLES = """
-[[console.roles]]
-role = "exporter"
-people = ["anna"]
-"""
-SMALL = {f"notes/{number}.txt": text(number, 40 * number) for number in range(60)}
-SMALL["recording.bin"] = bytes(range(256)) * (5 << 12)
-PATIENCE = 60.0
 THREADS = 40
 """That the console has for its pages."""
 
 
 @pytest.fixture(scope="module")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    desk = Desk(tmp_path_factory.mktemp("slow") / "desk", Place("repository"))
-    desk.init()
-    source = write_tree(desk.folder / "raw", {**SMALL, "large.bin": SystemRandomness().token(24 << 20)})
-    desk.add("acme", f"raw={source}")
-    desk.call("backup")
-    desk.settings.write_text(desk.settings.read_text() + ROLES)
-    password = desk.folder / "password"
-    password.write_text(f"{PASSWORD}\n")
-    desk.call("console", "user", "add", "anna", "--password-file", str(password))
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return desk_with_downloads(tmp_path_factory.mktemp("slow"))
+
+
+@pytest.fixture(scope="module")
+def console(desk: Desk) -> Iterator[Running]:
     with running(desk, program=[sys.executable, "-c", IMPATIENT]) as made:
         yield made
 
 
 @pytest.fixture
 def anna(console: Running) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=console.url, timeout=PATIENCE) as client:
-        found = FORM.search(client.get("/login").text)
-        assert found is not None
-        client.post("/login", data={"form": found[1], "name": "anna", "password": PASSWORD, "back": "/"})
+    with signed_in(console) as client:
         yield client
-
-
-def connected(console: Running) -> socket.socket:
-    """With little room for what comes."""
-    made = socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    made.settimeout(PATIENCE)
-    made.connect(("127.0.0.1", console.port))
-    return made
 
 
 def test_bodies_that_do_not_come_take_no_thread_and_are_given_up(console: Running) -> None:
@@ -145,7 +130,7 @@ def test_an_archive_is_whole_over_a_connection_that_then_serves_other_pages(cons
         with zipfile.ZipFile(io.BytesIO(answer.read())) as archive:
             assert archive.testzip() is None
             found = {one.filename.removeprefix("raw/"): archive.read(one) for one in archive.infolist() if not one.is_dir()}
-        assert len(found.pop("large.bin")) == 24 << 20
+        assert len(found.pop("large.bin")) == LARGE
         assert found == SMALL
         ask(connection, anna, task)
         page = http.client.HTTPResponse(connection)
@@ -171,39 +156,3 @@ def test_a_download_that_is_cancelled_in_the_middle_is_broken_off(
         except (http.client.IncompleteRead, ConnectionResetError):
             broken = True
         assert broken or answer.length, "of a known length, `read` ends without a word"
-
-
-def ask(connection: socket.socket, anna: httpx.Client, address: str) -> None:
-    """Send a request as her."""
-    cookies = "; ".join(f"{name}={value}" for name, value in anna.cookies.items())
-    connection.sendall(f"GET {address} HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: {cookies}\r\n\r\n".encode())
-
-
-def csrf_of(anna: httpx.Client) -> str:
-    """What her forms hold."""
-    token = CSRF.search(anna.get("/account").text)
-    assert token is not None
-    return unescape(token[1])
-
-
-def download(anna: httpx.Client, **what: str) -> tuple[str, str]:
-    """Of the file, or something else. Gives the address of the task, and that of the download."""
-    csrf = csrf_of(anna)
-    anna.post("/projects/acme/basket", data={"csrf": csrf, **(what or {"item": "raw/large.bin"})})
-    page = anna.get("/projects/acme/get-back?goal=download").text
-    moment = re.search(r'name="moment" value="([^"]*)"', page)
-    assert moment is not None, page
-    form = {"csrf": csrf, "goal": "download", "moment": unescape(moment[1])}
-    task = anna.post("/projects/acme/get-back", data=form).headers["location"]
-    found = re.search(r'class="button" href="([^"]*)" download', anna.get(task).text)
-    assert found is not None
-    return task, unescape(found[1])
-
-
-def fetched(anna: httpx.Client, address: str) -> bool:
-    """Whether there was room for a download; then it came whole."""
-    with anna.stream("GET", address) as answer:
-        if answer.status_code == 409:
-            return False
-        assert answer.status_code == 200 and sum(map(len, answer.iter_bytes())) == 24 << 20
-        return True

@@ -44,8 +44,9 @@ def console(desk: Desk) -> Iterator[ConsoleClient]:
     olga = person("olga", Role.OPERATOR, projects=["acme"])
     chief = person("boris", Role.OPERATOR)
     viewer = person("anna", Role.VIEWER)
+    vera = person("vera", Role.AUDITOR, projects=["acme"])
     narrow = Person("ivan", assignments=(Assignment(Role.OPERATOR, ("acme",), kinds=("reports",)),))
-    with console_of(desk, olga, chief, viewer, narrow) as made:
+    with console_of(desk, olga, chief, viewer, vera, narrow) as made:
         yield made
 
 
@@ -131,11 +132,28 @@ def test_a_flagged_snapshot_is_looked_at_and_accepted_with_a_reason(console: Con
     text = text_of(page)
     assert "reports/2024 20 0 0 12" in text
     snapshot = page.text.partition('name="snapshot" value="')[2].partition('"')[0]
+    _its_hold_is_not_one_to_be_released(console, snapshot)
     assert console.post("/projects/acme/flagged", {"snapshot": snapshot, "reason": " "}).status_code == 400
     assert console.post("/projects/acme/flagged", {"reason": "moved"}).status_code == 400
     assert console.post("/projects/acme/flagged", {"snapshot": "nothing", "reason": "moved"}).status_code == 400
     assert console.post("/projects/acme/flagged", {"snapshot": snapshot, "reason": "moved"}).status_code == 303
     assert "No snapshot waits for acceptance." in text_of(console.get("/projects/acme/flagged"))
+    ended = text_of(console.get("/projects/acme/holds"))
+    assert f"ended the whole project the snapshot {snapshot} waits" in ended and "olga (console)" in ended and "moved" in ended
+
+
+def _its_hold_is_not_one_to_be_released(console: ConsoleClient, snapshot: str) -> None:
+    page = console.get("/projects/acme/holds")
+    text = text_of(page)
+    assert f"the snapshot {snapshot} waits for acceptance" in text and "It ends when the snapshot is accepted" in text
+    assert links_of(page)["See here what changed, and accept it"] == "/projects/acme/flagged"
+    (hold,) = (one for one in console.call("/projects/acme/holds").json()["holds"] if one["flagged"])
+    assert hold["flagged"] == [snapshot] and hold["binds"] and f'name="hold" value="{hold["id"]}"' not in page.text
+    refused = console.post("/projects/acme/holds/release", {"hold": hold["id"], "reason": "over"})
+    assert refused.status_code == 400 and "accept the snapshot, and the hold ends" in text_of(refused)
+    console.person = "vera"
+    assert "See here what changed" not in console.get("/projects/acme/holds").text, "an auditor does not watch"
+    console.person = "olga"
 
 
 @pytest.mark.parametrize("path", ["watch", "runs", "flagged", "retention"])

@@ -176,7 +176,9 @@ def test_what_does_not_pass_ends_it_in_words_without_content(
         raise error
 
     with running(console, work):
-        assert reached(console, "one", state).error == words
+        task = reached(console, "one", state)
+        assert task.error == words and "olena" not in task.hint
+        assert ("its log has under it" in task.hint) == isinstance(error, ZeroDivisionError)
 
 
 def until_ended(began: threading.Event) -> Work:

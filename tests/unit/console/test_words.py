@@ -19,7 +19,8 @@ from console import vocabulary
 from console.accounts import account_log
 from console.gateway.proofs import RESULTS
 from console.texts import Texts
-from console.words import DELETED, OLDER, SPANS, WHY, Words
+from console.words import DELETED, Words
+from console.words.retention import OLDER, SPANS, WHY
 from policies.daemon.job_config import Kind
 from policies.retention.calendar_span import UNITS
 from policies.retention.rules import ItemRule, Keep

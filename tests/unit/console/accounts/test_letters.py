@@ -18,6 +18,7 @@ from console.accounts.accounts import Accounts
 from console.accounts.passkeys import Passkey
 from console.approvals import records
 from console.approvals.records import Request, Requests
+from console.incidents import Unexpected
 from console.post import ChannelPost, Letter, Write
 from console.return_options import ReturnOptions
 from console.state import ConsoleState
@@ -50,6 +51,9 @@ def request(**more: object) -> Request:
 ALL: dict[str, Write] = {
     **{state: letters.task_is_over(task(state, problems=1)) for state in ("done", "partly", "cancelled", "failed")},
     **{f"erasing {state}": letters.task_is_over(task(state, work=ErasureWork())) for state in ("done", "partly", "failed")},
+    "unexpected": letters.task_is_over(
+        replace(task("failed"), error=str(Unexpected("3f9a61c2")), hint=Unexpected("3f9a61c2").hint or "")
+    ),
     "waits": letters.task_waits_to_be_confirmed(task("confirm"), 2),
     "erasing is asked": letters.erasing_is_asked("anna", "acme", "the client asks"),
     "asked": letters.approval_is_asked(request(what={"files": 2, "bytes": 2000})),
@@ -70,6 +74,7 @@ def test_a_letter_is_wholly_in_one_language(what: str) -> None:
         latin = {word.lower() for word in f"{letter.subject} {letter.text}".split() if word.isascii() and word.isalpha()}
         assert latin <= known, (language, latin - known)
     assert read(ALL[what], "en").subject.isascii()
+    assert (what == "unexpected") == ("3f9a61c2" in read(ALL[what], "uk").text)
 
 
 @pytest.mark.parametrize(
