@@ -11,9 +11,11 @@ All frames of a pack use the same dictionary, or none, so that `zstd -d -D dicti
 from __future__ import annotations
 
 import itertools
+import os
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from io import FileIO
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -55,11 +57,28 @@ class PackMemory(Struct):
     - `view`: the age file will begin where it does, the plain stream lies at `PLAIN_AT`
     - `release`: to be called once nobody needs the pack any more; then another one is made there
     - `place`: of the view in shared memory; -1 where it is not shared
+    - `file`: that the shared memory is, without a name
     """
 
     view: memoryview
     release: Callable[[], None]
     place: int = -1
+    file: FileIO | None = None
+
+    def put(self, at: int, data: Buffer) -> None:
+        """Bytes into the view, from `at` on. Raises MemoryError where the system has no room."""
+        if self.file is None:
+            self.view[at : at + len(data)] = data
+            return
+        rest = memoryview(
+            data
+        )  # not copied: pages that are cleared before, and mapped one by one, take half a millisecond a MB
+        try:
+            while rest:
+                count = os.pwrite(self.file.fileno(), rest, self.place + at)
+                rest, at = rest[count:], at + count
+        except OSError as error:
+            raise MemoryError from error
 
 
 @cache
@@ -134,7 +153,7 @@ class PackBuilder(Struct):
             self.lent.release()
             self.lent = None
         if self.lent is not None:
-            self.lent.view[start:end] = data
+            self.lent.put(start, data)
         else:
             if not self._own:
                 self._own += bytes(PLAIN_AT)
