@@ -238,6 +238,7 @@ class WorkerProcesses:
             array("q", pack.plain_sizes).tobytes(),
             next(iter(different)),
             dict(pack.forms),
+            pack.proofs,
         )
         try:
             sealed, sha256 = _result(self._least_busy().ask((SEAL, *request), 1 + pack.size // SEALED_AS_A_BATCH))

@@ -104,6 +104,7 @@ class PackBuilder(Struct):
     - `lent`: memory for the pack; without it, or where it is too small, the builder has its own
     - `size`: bytes of the plain stream so far
     - `forms`: BLAKE3 of inflated forms that were found to be right, by chunk
+    - `proofs`: of frames that were found to be right: the first one's place, how many they are, and what they were then
     """
 
     dictionary: bytes | None = None
@@ -114,6 +115,7 @@ class PackBuilder(Struct):
     stored_sizes: list[int] = field(default_factory=list)
     plain_sizes: list[int] = field(default_factory=list)
     forms: dict[bytes, bytes] = field(default_factory=dict)
+    proofs: list[tuple[int, int, bytes]] = field(default_factory=list)
     _own: bytearray = field(default_factory=bytearray)
 
     @property
@@ -138,8 +140,13 @@ class PackBuilder(Struct):
         self.stored_sizes.append(len(frame))
         self.plain_sizes.append(plain_size)
 
-    def add_many(self, chunks: Sequence[bytes], frames: Buffer, sizes: Iterable[int], plain_sizes: Iterable[int]) -> None:
-        """Frames that lie one after another, with the builder's own dictionary or none. sizes: of each in bytes."""
+    def add_many(
+        self, chunks: Sequence[bytes], frames: Buffer, sizes: Iterable[int], plain_sizes: Iterable[int], proof: bytes = b""
+    ) -> None:
+        """Frames that lie one after another, with the builder's own dictionary or none. sizes: of each in bytes · proof: see
+        `proofs`; b"" where they have none."""
+        if proof:
+            self.proofs.append((len(self.chunks), len(chunks), proof))
         self._append(frames)
         self.chunks += chunks
         self.dictionaries += [self.dictionary] * len(chunks)

@@ -1,6 +1,6 @@
 """Packs on their way out: seal, read back, store, remember the index rows.
 
-    builder -> table of contents -> age file -> opened, expanded and re-hashed again -> SHA-256 is the name -> PUT
+    builder -> table of contents -> age file -> opened again and compared -> SHA-256 is the name -> PUT
 
 Several packs are on their way at once, so that sealing and uploading one overlaps with compressing the next; their number
 bounds the memory that they take. See `pack_sealing` for what is done to each.
