@@ -17,7 +17,6 @@ import hashlib
 import mmap
 import os
 import signal
-import traceback
 from array import array
 from typing import NoReturn
 
@@ -92,6 +91,8 @@ class Worker:
         except MemoryError:
             return (worker_messages.NO_MEMORY,)
         except Exception:  # noqa: BLE001 (the other end raises it)
+            import traceback
+
             return worker_messages.FAULT, traceback.format_exc()
         return worker_messages.DONE, result
 

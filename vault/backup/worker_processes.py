@@ -60,7 +60,7 @@ START_UP = 20.0
 """Seconds that a worker may take to start."""
 
 _PROGRAM = (
-    "import sys; numbers = list(map(int, sys.argv[1:6])); sys.path[:] = sys.argv[6:]; "
+    "import gc, sys; gc.set_threshold(50_000); numbers = list(map(int, sys.argv[1:6])); sys.path[:] = sys.argv[6:]; "
     "from vault.backup.worker_process import serve; serve(*numbers)"
 )
 _ALLOCATOR = {
