@@ -20,6 +20,7 @@ counts as its day.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
@@ -62,8 +63,7 @@ class PeriodRecognizer:
         self._calendar = ZoneCalendar(zone)
         self._day_first = day_first
         self._folders: dict[bytes, NameReading | None] = {b"": None}
-        self._wordless: set[str] = set()
-        self._plain: set[str] = set()
+        self._shapes: dict[str, _Shape] = {}
 
     def find(self, path: bytes) -> PeriodColumns | None:
         """The period that a path speaks of, and whether the file's name or only its folders do."""
@@ -109,7 +109,8 @@ class PeriodRecognizer:
             found = []
         if not found and above is None and _SHORT_YEAR.search(text) is None:
             return None
-        worded = self._in_words(text, found, above, is_file=is_file)
+        shape = self._shape(text)
+        worded = _in_words(text, found, above, is_file=is_file) if shape.is_worded else []
         if worded:
             outside = (one for one in found if not any(word.begin <= one.begin and one.end <= word.end for word in worded))
             found = [*outside, *worded]
@@ -118,7 +119,7 @@ class PeriodRecognizer:
             reading = None if above is None else _next_finer(text, above.span, is_file=is_file, day_first=self._day_first)
         bare = len(found) == 1 and found[0].bare
         own = reading if above is None or (reading is not None and not (bare and above.span.within(reading.span))) else above
-        if self._may_widen(text):
+        if shape.may_widen:
             wider = widening_words.by_words(text, own, min([one.begin for one in found], default=0))
             if wider is not own:
                 return wider
@@ -128,37 +129,36 @@ class PeriodRecognizer:
             return reading
         return above if above.span == reading.span else reading._replace(doubtful=True)
 
-    def _may_widen(self, text: str) -> bool:
-        """Whether a name has a word by which its date stands for more than itself."""
-        shape = text.translate(_FIGURES_ALIKE)
-        if shape in self._plain:
-            return False
-        if widening_words.any_in(shape):
-            return True
-        if len(self._plain) > _REMEMBERED:
-            self._plain.clear()
-        self._plain.add(shape)
-        return False
+    def _shape(self, text: str) -> _Shape:
+        """Names that differ in their figures alone have the same words, or none."""
+        alike = text.translate(_FIGURES_ALIKE)
+        shape = self._shapes.get(alike)
+        if shape is None:
+            if len(self._shapes) > _REMEMBERED:
+                self._shapes.clear()
+            shape = self._shapes[alike] = _Shape(worded_dates.any_in(alike), widening_words.any_in(alike))
+        return shape
 
-    def _in_words(
-        self, text: str, found: list[name_dates.DateMark], above: NameReading | None, *, is_file: bool
-    ) -> list[name_dates.DateMark]:
-        """What words say beside the figures of a name, below what its folder says."""
-        shape = text.translate(_FIGURES_ALIKE)  # names of one shape have the same words, or none
-        if shape in self._wordless:
-            return []
-        if not worded_dates.any_in(shape):
-            if len(self._wordless) > _REMEMBERED:
-                self._wordless.clear()
-            self._wordless.add(shape)
-            return []
-        stem = _stem(text, is_file=is_file)
-        if not found:
-            years = () if above is None or above.span.unit not in _IN_A_YEAR else (above.span.start.year,)
-            return worded_dates.find(stem, years, named=False)
-        first, last = found[0].span.start.year, found[-1].span.start.year
-        ends = [one.end for one in found if one.span.unit is not Unit.YEAR]
-        return worded_dates.find(stem, (first,) if first == last else (first, last), named=True, dates=ends)
+
+class _Shape(NamedTuple):
+    """is_worded: whether a name may have dates in words · may_widen: whether it has a word by which its date stands for more
+    than itself."""
+
+    is_worded: bool
+    may_widen: bool
+
+
+def _in_words(
+    text: str, found: list[name_dates.DateMark], above: NameReading | None, *, is_file: bool
+) -> list[name_dates.DateMark]:
+    """What words say beside the figures of a name, below what its folder says."""
+    stem = _stem(text, is_file=is_file)
+    if not found:
+        years = () if above is None or above.span.unit not in _IN_A_YEAR else (above.span.start.year,)
+        return worded_dates.find(stem, years, named=False)
+    first, last = found[0].span.start.year, found[-1].span.start.year
+    ends = [one.end for one in found if one.span.unit is not Unit.YEAR]
+    return worded_dates.find(stem, (first,) if first == last else (first, last), named=True, dates=ends)
 
 
 def _is_time(text: str, found: list[name_dates.DateMark], above: Span) -> bool:

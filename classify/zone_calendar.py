@@ -22,6 +22,7 @@ class ZoneCalendar:
         self._zone = zone
         self._midnights: dict[int, int | None] = {}
         self._periods: dict[Span, Period] = {}
+        self._last: tuple[Span | None, Period] = None, Period(0, 1)
 
     def period(self, span: Span) -> Period:
         """Raises ValueError where clocks left all of the span out."""
@@ -30,11 +31,15 @@ class ZoneCalendar:
             if midnight is not None:
                 start = midnight + span.start.hour * HOUR
                 return Period(start, start + HOUR)
+        last, period = self._last
+        if span is last:  # neighbours in a folder often speak of one day, and to hash that takes longer than to know it
+            return period
         found = self._periods.get(span)
         if found is None:
             if len(self._periods) >= _REMEMBERED:
                 self._periods.clear()
             found = self._periods[span] = in_zone(span, self._zone)
+        self._last = span, found
         return found
 
     def _ordinary_midnight(self, start: datetime) -> int | None:

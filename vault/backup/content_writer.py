@@ -23,9 +23,9 @@ from msgspec import Struct, field
 
 from vault.backup.delta_bases import DeltaBases
 from vault.backup.dictionaries import TrainedDictionary
-from vault.backup.small_files import BatchColumns, Delta, DeltaBase, InflatedIn, SmallFileReader
+from vault.backup.small_files import BatchColumns, Delta, DeltaBase, FrameRun, InflatedIn, SmallFileReader
 from vault.backup.worker_processes import BatchAnswer, WorkerProcesses
-from vault.format.chunks import ID_SIZE, chunk_id, cut
+from vault.format.chunks import chunk_id, cut
 from vault.format.descriptor import INFLATED
 from vault.format.frames import Compression, Compressor
 from vault.format.layout import CONTENT_TIER
@@ -64,20 +64,11 @@ class Frame(NamedTuple):
     plain_size: int
 
 
-class _Run(NamedTuple):
-    """Frames of one group that lie one after another in `data`. chunks: each once · sizes: of each frame."""
-
-    group: str | InflatedIn | Delta
-    chunks: list[bytes]
-    data: memoryview
-    sizes: Sequence[int]
-    plain_sizes: list[int]
-
-    def frames(self) -> Iterator[Frame]:
-        at = 0
-        for chunk, size, plain_size in zip(self.chunks, self.sizes, self.plain_sizes, strict=True):
-            yield Frame(self.group, chunk, self.data[at : at + size], plain_size)
-            at += size
+def _each(run: FrameRun) -> Iterator[Frame]:
+    at = 0
+    for chunk, size, plain_size in zip(run.chunks, run.sizes, run.plain_sizes, strict=True):
+        yield Frame(run.group, chunk, run.frames[at : at + size], plain_size)
+        at += size
 
 
 class Frames(Struct):
@@ -200,42 +191,34 @@ class ContentWriter:
         for base in batch.bases:
             self._bases.add(base)
             self._add(Frame("", base.chunk, base.frame, base.size), {})
-        ids = [bytes(batch.chunk_ids[at : at + ID_SIZE]) for at in range(0, len(batch.chunk_ids), ID_SIZE)]
-        start, at, data, end = 0, 0, memoryview(batch.frames), len(batch.frame_groups)
-        while start < end:
-            code, stop = batch.frame_groups[start], start + 1
-            while stop < end and batch.frame_groups[stop] == code:
-                stop += 1
-            places, sizes = batch.frame_chunks[start:stop], batch.frame_sizes[start:stop]
-            run = _Run(
-                batch.groups[code],
-                [ids[place] for place in places],
-                data[at : at + sum(sizes)],
-                sizes,
-                [batch.chunk_lengths[place] for place in places],
-            )
+        for run in batch.runs():
             if not self._add_run(run):
-                for frame in run.frames():
+                for frame in _each(run):
                     self._add(frame, known)
-            start, at = stop, at + len(run.data)
 
-    def _add_run(self, run: _Run) -> bool:
+    def _add_run(self, run: FrameRun) -> bool:
         """All frames of a run at once, into the builder of their group; False where each must be looked at by itself."""
         if not isinstance(run.group, str):
             return False
         builder, limit = self._builders.get(run.group), self._session.project.descriptor.limits.pack
         if (
-            builder is None
-            or builder.size + len(run.data) > limit
-            or len(builder.chunks) + len(run.chunks) > MAX_CHUNKS_IN_PACK
+            (builder is None and not self._has_packs(run.group))
+            or (0 if builder is None else builder.size) + len(run.frames) > limit
+            or (0 if builder is None else len(builder.chunks)) + len(run.chunks) > MAX_CHUNKS_IN_PACK
         ):
             return False
         with self._claims:
             if any(chunk in self._claimed or chunk in self._known for chunk in run.chunks):
                 return False
             self._known.add(run.chunks)
-        builder.add_many(run.chunks, run.data, run.sizes, run.plain_sizes)
+        builder = builder or self._builder(run.group, len(run.frames))
+        builder.add_many(run.chunks, run.frames, run.sizes, run.plain_sizes, run.proven)
         return True
+
+    def _has_packs(self, group: str) -> bool:
+        """Whether the frames of a group lie in packs of their own."""
+        trained = self._trained.get(group)
+        return trained is None or trained.has_packs
 
     def cut(self, content: memoryview) -> list[memoryview]:
         """Cut a piece of a large file, in the calling thread."""
@@ -317,11 +300,11 @@ class ContentWriter:
     def _add_to_group(self, group: str, frame: Frame) -> PackBuilder:
         """With the first that needs it, a small group's dictionary. Should that be lost with its pack, whoever looks what is
         stored passes over the frames that need it."""
-        trained = self._trained.get(group)
-        if trained is None or trained.has_packs:
+        if self._has_packs(group):
             builder = self._builder(group, len(frame.data))
             builder.add(*frame[1:])
             return builder
+        trained = self._trained[group]
         if trained.chunk not in self._known:
             self._known.add((trained.chunk,))
             stored = self._compressor.frame(trained.data)

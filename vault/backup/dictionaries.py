@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from blake3 import blake3
@@ -22,8 +21,11 @@ from vault.errors import Damaged
 from vault.format import frames
 from vault.format.chunks import chunk_id
 from vault.format.inflated import inflated
-from vault.repository.project import Project
-from vault.repository.state_files import StateFiles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vault.repository.project import Project
 
 SMALL = 128 * 1024
 """Bytes up to which a file may gain from a dictionary; above, its own content teaches the compressor enough."""
@@ -165,6 +167,8 @@ class KeptDictionaries:
     def __init__(
         self, project: Project, source: str, folder: Path, compression: frames.Compression = frames.Compression.FAST
     ) -> None:
+        from vault.repository.state_files import StateFiles  # worker processes, which need what is above, keep nothing
+
         self._project = project
         self._files = StateFiles(folder, project.services.randomness)
         about = f"{compression.value} {source}".encode()

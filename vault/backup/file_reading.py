@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SLICE = 4096
-RELEASED_EVERY = 32 * SLICE
-"""Files after which free memory goes back to the kernel: of a million files 200 MB would wait for the end."""
 """Rows of a table that are Python objects at once."""
 
+RELEASED_EVERY = 32 * SLICE
+"""Files after which free memory goes back to the kernel: of a million files 200 MB would wait for the end."""
+
+STOP_EVERY = 32
+"""Small files after which the run looks whether it should stop: to look takes as long as to put a file into its batch."""
 
 DELTA_WEIGHT = 8
 """Files that one counts for which may be stored as a delta: to inflate it and to try zlib takes 2 ms. An hour of 200 workbooks
@@ -72,10 +75,12 @@ class FileReading(Struct):
         batch: list[FileToRead] = []
         size, weight, most = 0, 0, BATCH_FILES if self.journal is None else read_journal.BATCH_FILES
         for number, one in enumerate(wanted, 1):
-            self.stop()
+            if number % STOP_EVERY == 0:
+                self.stop()
             if self.journal is not None and number % read_journal.STORED_EVERY == 0:
                 self.writer.finish()
             if one.size > SMALL or one.size == UNKNOWN_SIZE:
+                self.stop()
                 self._large(one)
                 continue
             batch.append(one)

@@ -66,6 +66,7 @@ def store_manifest(
     """
     release_memory()
     table, facts = build()
+    target.session.packs.finish_sealing()
     target.session.packs.drain()
     release_memory()
     writer = ManifestWriter(target, table["chunks"])

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+MOST_BESIDE = 1 << 17
+"""Rows of a manifest that is made while worker processes seal the last packs; a larger one needs their memory."""
+
+
 class Grown(NamedTuple):
     """A file that grew while it was read. size: of its first bytes, which the snapshot has."""
 
@@ -95,7 +99,7 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
     """Read rows of a scan. fresh: their numbers · marked: those of which only the attributes are asked for. The scan keeps
     `path`, `type` and `size` alone: its other columns would take memory while files are read. Raises `StorageError`, and what
     `stop` raises."""
-    results = ReadResults()
+    results, beside = ReadResults(), False
     remembered = {} if tools.journal is None else tools.journal.matching(scan, fresh, tools.known)
     files = _without(fresh, remembered)
     profiling = table_profiles.TableProfiling(tools.reader, scan.table, files, tools.profiler, tools.stop)
@@ -128,9 +132,10 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
             tools.reader, scan.table["path"], results, tools.options, tools.stop
         )
         profiles = profiling.finish(results)
+        beside = len(results) <= MOST_BESIDE
     finally:
         profiling.close()
-        if processes is not None:  # without them, the manifest is made while the last packs are sealed
+        if processes is not None and not beside:
             tools.session.packs.finish_sealing()
             processes.close()
     failed = frozenset(one.path for one in work.problems if one.what not in unreadable_items.READ_WITH_PROBLEM)

@@ -11,7 +11,7 @@ however many readers there are.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from blake3 import blake3
@@ -21,10 +21,12 @@ from vault.backup.dictionaries import group_of, inflated_group
 from vault.errors import Damaged
 from vault.format import frames as zstd
 from vault.format import manifest
-from vault.format.chunks import ChunkerParams, cut
-from vault.format.frames import Compression, Compressor, Dictionary
+from vault.format.chunks import ID_SIZE, ChunkerParams, cut
+from vault.format.frames import Compression, Compressor, Dictionary, Expander
 from vault.format.inflated import Inflater
 from vault.problems import Problem
+from vault.repository import pack_sealing
+from vault.repository.pack_sealing import FAILING_MACHINE
 from vault.source.attributes import Extended
 from vault.source.contract import Consistency, Content, SourceReader
 from vault.source.scan_columns import pack_status
@@ -82,6 +84,25 @@ InflatedIn = tuple[str, bytes]
 """The group of an inflated form that is no delta, "" for none, and its BLAKE3."""
 
 
+class FrameRun(NamedTuple):
+    """Frames of one group that lie one after another in `frames`.
+
+    - `chunks`: each once; `sizes`: of each frame, `plain_sizes`: of its content
+    - `proven`: `proof` as it was when each frame was expanded and compared with its content; b"" where none was
+    """
+
+    group: str | InflatedIn | Delta
+    chunks: list[bytes]
+    frames: memoryview
+    sizes: array[int]
+    plain_sizes: array[int]
+    proven: bytes = b""
+
+    def proof(self) -> bytes:
+        """Other frames, or frames of other chunks, have another one."""
+        return pack_sealing.proof([self.frames], self.chunks, self.sizes, self.plain_sizes)
+
+
 class BatchColumns(NamedTuple):
     """What reading a batch gave. A row is a file that was read.
 
@@ -95,6 +116,7 @@ class BatchColumns(NamedTuple):
     - `groups`: the name of a group of files that share a dictionary; of an inflated form its group and its BLAKE3; of a delta
       its base's chunk and the BLAKE3 of the inflated form in it
     - `frames`: one after another
+    - `proofs`: of each run of frames of one group that are of contents as they are, see `FrameRun`
     - `bases`: new ones, to which deltas among the frames refer
     - `notes`: what few files have
     - `others`: what became of files that were not read, by their place in the batch
@@ -118,6 +140,25 @@ class BatchColumns(NamedTuple):
     notes: tuple[FileNote, ...] = ()
     others: tuple[tuple[int, Problem | None], ...] = ()
     """None: it is too large for a batch, or has holes."""
+
+    proofs: bytes = b""
+
+    def runs(self) -> Iterator[FrameRun]:
+        """The frames, group by group."""
+        ids, codes, proofs = self.chunk_ids, self.frame_groups, memoryview(self.proofs)
+        start, at, data, end = 0, 0, memoryview(self.frames), len(self.frame_groups)
+        while start < end:
+            code, stop = codes[start], start + 1
+            while stop < end and codes[stop] == code:
+                stop += 1
+            group, places, sizes = self.groups[code], self.frame_chunks[start:stop], self.frame_sizes[start:stop]
+            chunks = [bytes(ids[place * ID_SIZE : (place + 1) * ID_SIZE]) for place in places]
+            frames = data[at : at + sum(sizes)]
+            run = FrameRun(group, chunks, frames, sizes, array("q", [self.chunk_lengths[place] for place in places]))
+            if isinstance(group, str) and proofs:
+                run, proofs = run._replace(proven=bytes(proofs[:ID_SIZE])), proofs[ID_SIZE:]
+            yield run
+            start, at = stop, at + len(frames)
 
 
 class SmallFileReader:
@@ -145,9 +186,10 @@ class SmallFileReader:
         self._key = key
         self._cutter = chunker.cutter()
         self._smallest = chunker.smallest
-        self._compressors = {name: Compressor(one, compression) for name, one in dictionaries.items()}
+        self._tools = {name: (Compressor(one, compression), Expander(one)) for name, one in dictionaries.items()}
         self._plain = Compressor(compression=compression)
-        self._expander, self._inflater = zstd.Expander(), Inflater()
+        self._tools[""] = self._plain, Expander()
+        self._expander, self._inflater = Expander(), Inflater()
         self._inflates = inflates
         self._is_stored = is_stored
         self._seen: set[bytes] = set()
@@ -160,7 +202,7 @@ class SmallFileReader:
         frames, frame_chunks, frame_groups = list[bytes](), array("i"), array("h")
         notes, others, new_bases = list[FileNote](), list[tuple[int, Problem | None]](), list[DeltaBase]()
         format_codes, group_codes = dict[str | None, int](), dict[str | InflatedIn | Delta, int]()
-        key, smallest, cutter, plain = self._key, self._smallest, self._cutter, self._plain
+        key, smallest, cutter = self._key, self._smallest, self._cutter
         room = MOST_BYTES
         for place, answer in enumerate(self._reader.contents(paths)):
             if not isinstance(answer, Content) or len(answer.data) > room:
@@ -186,17 +228,13 @@ class SmallFileReader:
             form = self._inflater.form(data) if (base is not None or self._inflates) and not again else None
             whole = size <= smallest or form is not None or again
             name = group_of(path) if whole else ""
-            compressor = self._compressors.get(name)
-            if compressor is None:
-                name, compressor = "", plain
-            group: str | InflatedIn | Delta = name
             before = len(lengths)
             for piece in (data,) if whole else cut(cutter, data):
                 chunk = blake3(piece, key=key).digest()
                 chunk_ids += chunk
                 if self._is_new(chunk):
                     if form is None:
-                        frame = compressor.frame(piece)
+                        group, frame = self._frame(name, piece)
                     elif base is None:
                         group, frame = self._inflated(form, path)
                     else:
@@ -207,19 +245,30 @@ class SmallFileReader:
                 lengths.append(len(piece))
             counts.append(len(lengths) - before)
         frames, frame_chunks, frame_groups = _by_group(frames, frame_chunks, frame_groups)
-        return BatchColumns(
+        batch = BatchColumns(
             places, statuses, sizes, digests, formats, tuple(format_codes), counts, chunk_ids, lengths,
             frame_chunks, frame_groups, tuple(group_codes), array("i", map(len, frames)), b"".join(frames),
             tuple(new_bases), tuple(notes), tuple(others),
         )  # fmt: skip
+        return batch._replace(proofs=b"".join(run.proof() for run in batch.runs() if isinstance(run.group, str)))
+
+    def _frame(self, group: str, piece: bytes | memoryview) -> tuple[str | InflatedIn | Delta, bytes]:
+        """The group of a content, and its frame. What that gives is compared at once: it is in the processor's cache, and the
+        content at hand. Raises `Damaged`."""
+        if group not in self._tools:
+            group = ""
+        compressor, expander = self._tools[group]
+        frame = compressor.frame(piece)
+        if expander.expand(frame, len(piece)) != bytes(piece):  # which copies none but a part
+            raise Damaged("content changed while it was being compressed; it was not stored", hint=FAILING_MACHINE)
+        return group, frame
 
     def _inflated(self, form: bytes, path: bytes) -> tuple[InflatedIn, bytes]:
         """The group of a form that is no delta, and its frame."""
         name = inflated_group(group_of(path))
-        compressor = self._compressors.get(name)
-        if compressor is None:
-            name, compressor = "", self._plain
-        return (name, blake3(form).digest()), compressor.form_frame(form)
+        if name not in self._tools:
+            name = ""
+        return (name, blake3(form).digest()), self._tools[name][0].form_frame(form)
 
     def _delta(self, form: bytes, base: DeltaBase, new: list[DeltaBase]) -> tuple[Delta, bytes]:
         """A delta and its frame: to the given base, or where too little is left of that, to the form itself, which is added to

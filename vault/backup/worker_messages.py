@@ -64,7 +64,7 @@ class SealRequest(NamedTuple):
     - `front`, `file_key`: of the age file
     - `chunks`: ids, one after another; `stored_sizes`, `plain_sizes`: as 64-bit numbers
     - `dictionary`: the chunk that holds it
-    - `forms`: as in `UnsealedPack`
+    - `forms`, `proofs`: as in `UnsealedPack`
     """
 
     at: int
@@ -76,6 +76,7 @@ class SealRequest(NamedTuple):
     plain_sizes: bytes
     dictionary: bytes | None
     forms: dict[bytes, bytes]
+    proofs: Sequence[tuple[int, int, bytes]]
 
 
 Message = tuple[Any, ...]
@@ -123,15 +124,15 @@ def pack_batch(batch: BatchColumns, slot: memoryview) -> Message:
     for column in columns if fits else ():
         slot[at : at + len(column)] = column
         at += len(column)
-    passed = [len(column) if fits else bytes(column) for column in columns]
+    passed: list[int | bytes] = [len(column) if fits else bytes(column) for column in columns]
     notes = [tuple(note) for note in batch.notes]
     others = [(place, problem and (problem.path, problem.what, problem.message)) for place, problem in batch.others]
-    return passed, batch.format_names, batch.groups, [tuple(base) for base in batch.bases], notes, others
+    return passed, batch.format_names, batch.groups, [tuple(base) for base in batch.bases], notes, others, batch.proofs
 
 
 def unpack_batch(reply: Sequence[Any], slot: memoryview) -> BatchColumns:
     """A batch's columns out of a slot. Its frames stay there, everything else is copied."""
-    passed, format_names, groups, bases, notes, others = reply
+    passed, format_names, groups, bases, notes, others, proofs = reply
     columns: list[Any] = []
     at = 0
     for kind, one in zip(_COLUMNS, passed, strict=True):
@@ -153,7 +154,7 @@ def unpack_batch(reply: Sequence[Any], slot: memoryview) -> BatchColumns:
         places, statuses, file_sizes, digests, formats, tuple(format_names), counts, ids, lengths, frame_chunks, frame_groups,
         tuple(groups), frame_sizes, frames, tuple(DeltaBase(*base) for base in bases),
         tuple(FileNote(*note) for note in notes),
-        tuple((place, None if problem is None else Problem(*problem)) for place, problem in others),
+        tuple((place, None if problem is None else Problem(*problem)) for place, problem in others), proofs,
     )  # fmt: skip
 
 

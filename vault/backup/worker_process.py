@@ -17,9 +17,7 @@ import hashlib
 import mmap
 import os
 import signal
-import traceback
 from array import array
-from itertools import repeat
 from typing import NoReturn
 
 from vault.age.sealing import FileStart
@@ -30,7 +28,7 @@ from vault.errors import Damaged
 from vault.format import frames
 from vault.format.chunks import ID_SIZE, ChunkerParams
 from vault.repository.flat_ids import FlatIds
-from vault.repository.pack_sealing import rows_of, seal_in_place, verify
+from vault.repository.pack_sealing import PackRows, seal_in_place, verify
 from vault.source.reader import Reader
 
 COLLECT_EVERY = 50_000
@@ -93,6 +91,8 @@ class Worker:
         except MemoryError:
             return (worker_messages.NO_MEMORY,)
         except Exception:  # noqa: BLE001 (the other end raises it)
+            import traceback
+
             return worker_messages.FAULT, traceback.format_exc()
         return worker_messages.DONE, result
 
@@ -108,6 +108,6 @@ class Worker:
         data = slot[:size]
         chunks = [request.chunks[at : at + ID_SIZE] for at in range(0, len(request.chunks), ID_SIZE)]
         stored, plain = array("q", request.stored_sizes), array("q", request.plain_sizes)
-        rows = rows_of(chunks, stored, plain, repeat(request.dictionary, len(chunks)))
-        verify(start.reader(data), data, rows, self._key, self._expanders, request.forms)
+        rows = PackRows(chunks, stored, plain, [request.dictionary] * len(chunks), request.forms, request.proofs)
+        verify(start.reader(data), data, rows, self._key, self._expanders)
         return size, hashlib.sha256(data).digest()

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from io import FileIO
 from mmap import mmap
 from pathlib import Path
 from select import select
@@ -52,11 +53,14 @@ MOST_FILLED = 6
 """Packs that are filled in shared memory at once, one a group of files; further ones are sealed in this process. Memory that
 nothing is written to costs nothing."""
 
+SEALED_AS_A_BATCH = 8 * 1024 * 1024
+"""Bytes of a pack whose sealing takes as long as reading a batch: while one worker seals a whole one, others read."""
+
 START_UP = 20.0
 """Seconds that a worker may take to start."""
 
 _PROGRAM = (
-    "import sys; numbers = list(map(int, sys.argv[1:6])); sys.path[:] = sys.argv[6:]; "
+    "import gc, sys; gc.set_threshold(50_000); numbers = list(map(int, sys.argv[1:6])); sys.path[:] = sys.argv[6:]; "
     "from vault.backup.worker_process import serve; serve(*numbers)"
 )
 _ALLOCATOR = {
@@ -83,24 +87,27 @@ class BatchAnswer(NamedTuple):
 
 
 class _Process(Struct):
-    """One worker. waiting: for its replies, in the order in which it was asked · lost: what ended it."""
+    """One worker. waiting: for its replies, in the order in which it was asked, with what each weighs · load: of all of them ·
+    lost: what ended it."""
 
     process: subprocess.Popen[bytes]
     requests: int
     replies: int
-    waiting: deque[Future[Message]] = field(default_factory=deque)
+    waiting: deque[tuple[Future[Message], int]] = field(default_factory=deque)
+    load: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     lost: StrongroomError | None = None
     reader: threading.Thread | None = None
 
-    def ask(self, message: Message) -> Future[Message]:
-        """Send a request; its reply comes in the future."""
+    def ask(self, message: Message, weight: int = 1) -> Future[Message]:
+        """Send a request; its reply comes in the future. weight: as of so many batches."""
         answer: Future[Message] = Future()
         with self.lock:
             if self.lost is not None:
                 answer.set_exception(self.lost)
                 return answer
-            self.waiting.append(answer)
+            self.waiting.append((answer, weight))
+            self.load += weight
             with suppress(OSError):  # it is gone: whoever reads its replies finds that out, and says so
                 worker_messages.send(self.requests, message)
         return answer
@@ -114,12 +121,15 @@ class _Process(Struct):
                 reply = None
             if reply is None:
                 break
-            self.waiting.popleft().set_result(reply)
+            with self.lock:
+                answer, weight = self.waiting.popleft()
+                self.load -= weight
+            answer.set_result(reply)
         lost = _lost(self.process.wait())
         with self.lock:
             self.lost = lost
             waiting, self.waiting = self.waiting, deque()
-        for answer in waiting:
+        for answer, _ in waiting:
             answer.set_exception(lost)
 
 
@@ -141,20 +151,17 @@ class WorkerProcesses:
         self._own_sealer = OwnSealer()
         self._dictionaries: set[bytes | None] = {None}
         self._workers: list[_Process] = []
-        memory = os.memfd_create("strongroom batches and packs")
-        stored = os.memfd_create("strongroom stored chunks")
+        self._file = FileIO(os.memfd_create("strongroom batches and packs"), "r+")
         try:
-            os.ftruncate(memory, self._size)
-            self._memory = memoryview(mmap(memory, self._size))
-            _write(stored, known.stored_ids)
-            for _ in range(workers):
-                self._workers.append(_start(reader.descriptor, memory, stored))
+            self._file.truncate(self._size)
+            self._memory = memoryview(mmap(self._file.fileno(), self._size))
+            with FileIO(os.memfd_create("strongroom stored chunks"), "r+") as stored:
+                _write(stored.fileno(), known.stored_ids)
+                for _ in range(workers):
+                    self._workers.append(_start(reader.descriptor, self._file.fileno(), stored.fileno()))
         except BaseException:
             self.close()
             raise
-        finally:
-            os.close(memory)
-            os.close(stored)
 
     def equip(self, trained: dict[str, TrainedDictionary], compression: Compression, *, inflates: bool) -> bool:
         """Give them their tools; returns whether all of them work. Where a program has its interpreter built in, none may start
@@ -212,7 +219,7 @@ class WorkerProcesses:
             with self._room:
                 self._pack_slots.append(at)
 
-        return PackMemory(self._memory[at : at + self._pack_slot], release, at)
+        return PackMemory(self._memory[at : at + self._pack_slot], release, at, self._file)
 
     def seal(self, pack: UnsealedPack, key: bytes) -> SealedPack:
         """See `vault.repository.pack_sealing.Sealer`."""
@@ -231,9 +238,10 @@ class WorkerProcesses:
             array("q", pack.plain_sizes).tobytes(),
             next(iter(different)),
             dict(pack.forms),
+            pack.proofs,
         )
         try:
-            sealed, sha256 = _result(self._least_busy().ask((SEAL, *request)))
+            sealed, sha256 = _result(self._least_busy().ask((SEAL, *request), 1 + pack.size // SEALED_AS_A_BATCH))
         except BaseException:
             pack.release()
             raise
@@ -251,9 +259,10 @@ class WorkerProcesses:
             for descriptor in (one.requests, one.replies):
                 os.close(descriptor)
         self._workers = []
+        self._file.close()
 
     def _least_busy(self) -> _Process:
-        return min(self._workers, key=lambda one: len(one.waiting))
+        return min(self._workers, key=lambda one: one.load)
 
 
 def _start(root: int, memory: int, stored: int) -> _Process:

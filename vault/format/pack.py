@@ -11,9 +11,11 @@ All frames of a pack use the same dictionary, or none, so that `zstd -d -D dicti
 from __future__ import annotations
 
 import itertools
+import os
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from io import FileIO
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -55,11 +57,28 @@ class PackMemory(Struct):
     - `view`: the age file will begin where it does, the plain stream lies at `PLAIN_AT`
     - `release`: to be called once nobody needs the pack any more; then another one is made there
     - `place`: of the view in shared memory; -1 where it is not shared
+    - `file`: that the shared memory is, without a name
     """
 
     view: memoryview
     release: Callable[[], None]
     place: int = -1
+    file: FileIO | None = None
+
+    def put(self, at: int, data: Buffer) -> None:
+        """Bytes into the view, from `at` on. Raises MemoryError where the system has no room."""
+        if self.file is None:
+            self.view[at : at + len(data)] = data
+            return
+        rest = memoryview(
+            data
+        )  # not copied: pages that are cleared before, and mapped one by one, take half a millisecond a MB
+        try:
+            while rest:
+                count = os.pwrite(self.file.fileno(), rest, self.place + at)
+                rest, at = rest[count:], at + count
+        except OSError as error:
+            raise MemoryError from error
 
 
 @cache
@@ -85,6 +104,7 @@ class PackBuilder(Struct):
     - `lent`: memory for the pack; without it, or where it is too small, the builder has its own
     - `size`: bytes of the plain stream so far
     - `forms`: BLAKE3 of inflated forms that were found to be right, by chunk
+    - `proofs`: of frames that were found to be right: the first one's place, how many they are, and what they were then
     """
 
     dictionary: bytes | None = None
@@ -95,6 +115,7 @@ class PackBuilder(Struct):
     stored_sizes: list[int] = field(default_factory=list)
     plain_sizes: list[int] = field(default_factory=list)
     forms: dict[bytes, bytes] = field(default_factory=dict)
+    proofs: list[tuple[int, int, bytes]] = field(default_factory=list)
     _own: bytearray = field(default_factory=bytearray)
 
     @property
@@ -119,8 +140,13 @@ class PackBuilder(Struct):
         self.stored_sizes.append(len(frame))
         self.plain_sizes.append(plain_size)
 
-    def add_many(self, chunks: Sequence[bytes], frames: Buffer, sizes: Iterable[int], plain_sizes: Iterable[int]) -> None:
-        """Frames that lie one after another, with the builder's own dictionary or none. sizes: of each in bytes."""
+    def add_many(
+        self, chunks: Sequence[bytes], frames: Buffer, sizes: Iterable[int], plain_sizes: Iterable[int], proof: bytes = b""
+    ) -> None:
+        """Frames that lie one after another, with the builder's own dictionary or none. sizes: of each in bytes · proof: see
+        `proofs`; b"" where they have none."""
+        if proof:
+            self.proofs.append((len(self.chunks), len(chunks), proof))
         self._append(frames)
         self.chunks += chunks
         self.dictionaries += [self.dictionary] * len(chunks)
@@ -134,7 +160,7 @@ class PackBuilder(Struct):
             self.lent.release()
             self.lent = None
         if self.lent is not None:
-            self.lent.view[start:end] = data
+            self.lent.put(start, data)
         else:
             if not self._own:
                 self._own += bytes(PLAIN_AT)

@@ -1,4 +1,4 @@
-"""A pack's plain stream becomes an age file, which is opened, expanded and compared again before it is stored.
+"""A pack's plain stream becomes an age file, which is opened and compared again before it is stored.
 
 Reading back is not an option that can be turned off: bad memory and our own bugs are part of the threat model, and a pack
 that does not open is found now, while the source still has its content.
@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import mmap
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from blake3 import blake3
@@ -32,6 +33,42 @@ Buffer = bytes | bytearray | memoryview
 Row = tuple[bytes, int, int, int, bytes | None]
 """A chunk's id, offset, stored length, plain length and dictionary."""
 
+FAILING_MACHINE = "this machine's memory or processor may be failing: test them before you rely on it"
+
+
+class PackRows(NamedTuple):
+    """The frames of a pack, in the order in which they lie. forms, proofs: as in `UnsealedPack`."""
+
+    chunks: Sequence[bytes]
+    stored_sizes: Sequence[int]
+    plain_sizes: Sequence[int]
+    dictionaries: Sequence[bytes | None]
+    forms: Mapping[bytes, bytes]
+    proofs: Sequence[tuple[int, int, bytes]]
+
+    def rows(self, start: int, stop: int, offset: int) -> Iterator[Row]:
+        """Some of them, of which the first one lies at `offset`."""
+        some = slice(start, stop)
+        for chunk, stored, plain, dictionary in zip(
+            self.chunks[some], self.stored_sizes[some], self.plain_sizes[some], self.dictionaries[some], strict=True
+        ):
+            yield chunk, offset, stored, plain, dictionary
+            offset += stored
+
+    def proof(self, frames: Iterable[Buffer], start: int, stop: int) -> bytes:
+        """What `proof` makes of some of them. frames: as they are found."""
+        some = slice(start, stop)
+        return proof(frames, self.chunks[some], self.stored_sizes[some], self.plain_sizes[some])
+
+
+def proof(frames: Iterable[Buffer], chunks: Iterable[bytes], stored_sizes: Iterable[int], plain_sizes: Iterable[int]) -> bytes:
+    """A BLAKE3 over frames, whose chunks they hold, and their sizes. frames: pieces of what they are together."""
+    digest = blake3()
+    for piece in frames:
+        digest.update(piece)
+    digest.update(b"".join(chunks)).update(array("q", stored_sizes).tobytes()).update(array("q", plain_sizes).tobytes())
+    return digest.digest()
+
 
 def no_dictionary(_chunk: bytes) -> Dictionary:
     """Where every frame is without one."""
@@ -47,6 +84,7 @@ class UnsealedPack(Struct):
     - `chunks`, `stored_sizes`, `plain_sizes`, `dictionaries`: of each frame, in the order in which they lie
     - `dictionary_of`: the dictionary that a chunk holds
     - `forms`: BLAKE3 of inflated forms, by chunk, that gave their content when they were made
+    - `proofs`: of frames that gave their content when they were made: the first one's place, how many, and their `proof`
     """
 
     memory: bytearray | PackMemory
@@ -58,6 +96,7 @@ class UnsealedPack(Struct):
     dictionaries: list[bytes | None]
     dictionary_of: Callable[[bytes], Dictionary]
     forms: Mapping[bytes, bytes] = field(default_factory=dict)
+    proofs: Sequence[tuple[int, int, bytes]] = ()
 
     @classmethod
     def of(cls, builder: PackBuilder, start: FileStart, dictionary_of: Callable[[bytes], Dictionary]) -> UnsealedPack:
@@ -73,6 +112,7 @@ class UnsealedPack(Struct):
             builder.dictionaries,
             dictionary_of,
             builder.forms,
+            builder.proofs,
         )
 
     def release(self) -> None:
@@ -138,8 +178,8 @@ class OwnSealer:
         try:
             whole = pack.memory.view if isinstance(pack.memory, PackMemory) else memoryview(pack.memory)
             data = whole[: seal_in_place(pack.start, whole, pack.size)]
-            rows = rows_of(pack.chunks, pack.stored_sizes, pack.plain_sizes, pack.dictionaries)
-            verify(pack.start.reader(data), data, rows, key, Expanders(pack.dictionary_of), pack.forms)
+            rows = PackRows(pack.chunks, pack.stored_sizes, pack.plain_sizes, pack.dictionaries, pack.forms, pack.proofs)
+            verify(pack.start.reader(data), data, rows, key, Expanders(pack.dictionary_of))
             return SealedPack(data, hashlib.sha256(data).digest(), pack.release)
         except BaseException:
             pack.release()
@@ -164,44 +204,60 @@ def seal_in_place(start: FileStart, view: memoryview, plain_size: int) -> int:
     return front + sealed
 
 
-def rows_of(
-    chunks: Iterable[bytes], stored_sizes: Iterable[int], plain_sizes: Iterable[int], dictionaries: Iterable[bytes | None]
-) -> Iterator[Row]:
-    """The rows of frames that lie one after another."""
-    offset = 0
-    for chunk, stored, plain, dictionary in zip(chunks, stored_sizes, plain_sizes, dictionaries, strict=True):
-        yield chunk, offset, stored, plain, dictionary
-        offset += stored
-
-
-def verify(
-    reader: PayloadReader,
-    sealed: Buffer,
-    rows: Iterable[Row],
-    key: bytes,
-    expanders: Expanders,
-    forms: Mapping[bytes, bytes],
-) -> None:
-    """Open a pack that was just made and compare every chunk with its name, or its inflated form with `forms`: to deflate it
-    once more would take as long as everything else that is done to it. Raises `Damaged`; then nothing may be stored."""
+def verify(reader: PayloadReader, sealed: Buffer, rows: PackRows, key: bytes, expanders: Expanders) -> None:
+    """Open a pack that was just made and compare every chunk with its name, or its inflated form with its BLAKE3: to deflate it
+    once more would take as long as everything else that is done to it. Frames with a proof gave their content when they were
+    made: they must be the same bytes, and the first of them is expanded, too. Raises `Damaged`; then nothing may be stored."""
+    at, offset = 0, 0
     with memoryview(sealed) as stored:
-        for group in _groups(rows):
-            start = group[0][1]
-            length = group[-1][1] + group[-1][2] - start
-            place, size = reader.sealed_span(start, length)
-            with stored[place : place + size] as span:
-                plain = reader.open_span(span, start, length)
-            for chunk, offset, frame_size, plain_size, dictionary in group:
-                frame, expander = plain[offset - start : offset - start + frame_size], expanders.of(dictionary)
-                if chunk in forms:
-                    same = blake3(expander.form(frame)).digest() == forms[chunk]
-                else:
-                    same = chunk_id(key, expander.expand(frame, plain_size)) == chunk
-                if not same:
-                    raise Damaged(
-                        f"chunk {chunk.hex()} changed while it was being encrypted; the pack was not stored",
-                        hint="this machine's memory or processor may be failing: test them before you rely on it",
-                    )
+        opened = _Opened(reader, stored)
+        for first, count, expected in (*rows.proofs, (len(rows.chunks), 0, b"")):
+            _verify_each(opened, rows.rows(at, first, offset), rows.forms, key, expanders)
+            offset += sum(rows.stored_sizes[at:first])
+            at, end = first + count, offset + sum(rows.stored_sizes[first : first + count])
+            if count:
+                _verify_each(opened, rows.rows(first, first + 1, offset), rows.forms, key, expanders)
+                if rows.proof(opened.pieces(offset, end), first, at) != expected:
+                    raise _changed(rows.chunks[first])
+            offset = end
+
+
+class _Opened(NamedTuple):
+    """A sealed pack that is read back."""
+
+    reader: PayloadReader
+    sealed: memoryview
+
+    def span(self, start: int, end: int) -> memoryview:
+        """Bytes of the plain stream. Raises `Damaged`."""
+        place, size = self.reader.sealed_span(start, end - start)
+        with self.sealed[place : place + size] as span:
+            return self.reader.open_span(span, start, end - start)
+
+    def pieces(self, start: int, end: int) -> Iterator[memoryview]:
+        """The same, in pieces that stay in the processor's cache."""
+        while start < end:
+            stop = min(end, start // OPENED_AT_ONCE * OPENED_AT_ONCE + OPENED_AT_ONCE)  # at the bounds of segments
+            yield self.span(start, stop)
+            start = stop
+
+
+def _verify_each(opened: _Opened, rows: Iterable[Row], forms: Mapping[bytes, bytes], key: bytes, expanders: Expanders) -> None:
+    for group in _groups(rows):
+        start = group[0][1]
+        plain = opened.span(start, group[-1][1] + group[-1][2])
+        for chunk, offset, frame_size, plain_size, dictionary in group:
+            frame, expander = plain[offset - start : offset - start + frame_size], expanders.of(dictionary)
+            if chunk in forms:
+                same = blake3(expander.form(frame)).digest() == forms[chunk]
+            else:
+                same = chunk_id(key, expander.expand(frame, plain_size)) == chunk
+            if not same:
+                raise _changed(chunk)
+
+
+def _changed(chunk: bytes) -> Damaged:
+    return Damaged(f"chunk {chunk.hex()} changed while it was being encrypted; the pack was not stored", hint=FAILING_MACHINE)
 
 
 def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:

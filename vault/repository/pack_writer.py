@@ -1,6 +1,6 @@
 """Packs on their way out: seal, read back, store, remember the index rows.
 
-    builder -> table of contents -> age file -> opened, expanded and re-hashed again -> SHA-256 is the name -> PUT
+    builder -> table of contents -> age file -> opened again and compared -> SHA-256 is the name -> PUT
 
 Several packs are on their way at once, so that sealing and uploading one overlaps with compressing the next; their number
 bounds the memory that they take. See `pack_sealing` for what is done to each.
@@ -59,6 +59,8 @@ class PackWriter:
 
     def finish_sealing(self) -> None:
         """Wait until all packs are sealed, not until they are stored, and let the sealer go. Raises nothing."""
+        if self._sealer is self._own_sealer:
+            return
         for one in self._running:
             one.sealed.wait()
         self._sealer.close()
@@ -87,6 +89,7 @@ class PackWriter:
     def close(self) -> None:
         """Let the packs that are on their way arrive, whatever becomes of the run; errors were raised before or are moot."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._sealer.close()
 
     def _collect(self, *, wait: bool) -> None:
         for one in [one for one in self._running if wait or one.stored.done()]:

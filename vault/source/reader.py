@@ -25,7 +25,6 @@ from vault.problems import Problem
 from vault.source.attributes import NOTHING, Extended, extended
 from vault.source.contract import SMALL, Consistency, Content, Extent, Status, TooLarge
 from vault.source.folder_descent import Descent
-from vault.source.scan import open_root
 
 TRIES = 3
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -43,7 +42,7 @@ class Reader:
         """root: the folder, or its descriptor, which is then this reader's."""
         self.prefix = prefix
         self._cut = len(prefix) + 1
-        self._root = root if isinstance(root, int) else open_root(root)
+        self._root = root if isinstance(root, int) else _opened(root)
         self._owner_only = _NO_ATIME
 
     @property
@@ -134,6 +133,12 @@ class Reader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+def _opened(root: bytes) -> int:
+    from vault.source.scan import open_root  # which worker processes do not need, nor what it brings
+
+    return open_root(root)
 
 
 class LargeFile:

@@ -26,7 +26,7 @@ from vault.backup.run import BackupOptions
 from vault.backup.small_files import BatchColumns, DeltaBase, FileNote
 from vault.errors import Damaged, StorageFull, StrongroomError
 from vault.format.chunks import ChunkerParams
-from vault.format.frames import Dictionary
+from vault.format.frames import Compressor, Dictionary
 from vault.format.layout import CONTENT_TIER
 from vault.format.pack import PackBuilder
 from vault.problems import Problem
@@ -305,6 +305,25 @@ def a_batch() -> BatchColumns:
         array("i", [1, 2]), b"c" * 96, array("q", [5, 7, 8]), array("i", [0, 2]), array("h", [1, 0]), ("", delta),
         array("i", [3, 4]), b"fffgggg", (DeltaBase(b"b" * 32, 9, b"frame"),), notes, others,
     )  # fmt: skip
+
+
+def test_content_that_its_frame_does_not_give_ends_the_backup_before_it_is_stored(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    """In threads: what runs in a worker cannot be changed from here."""
+    monkeypatch.setattr(worker_processes, "count", lambda _files, _size: 0)
+    frame, made = Compressor.frame, []
+
+    def wrong_once(self: Compressor, plain: bytes) -> bytes:
+        made.append(plain)
+        return frame(self, plain[:-1] + b"!" if len(made) == 20 else plain)
+
+    monkeypatch.setattr(Compressor, "frame", wrong_once)
+    project = project_on(MemoryStore())
+    with pytest.raises(Damaged, match="changed while it was being compressed") as error:
+        back_up(project, folder)
+    assert "memory or processor" in (error.value.hint or "")
+    assert list(project.store.list(project.folder("snapshots"))) == []
 
 
 def same(one: BatchColumns, other: BatchColumns) -> bool:

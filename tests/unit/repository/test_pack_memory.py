@@ -13,9 +13,9 @@ from vault.age.sealing import FileStart
 from vault.age.stream import SEGMENT, PayloadKey, room_for_tags, room_in_place, sealed_length
 from vault.errors import Damaged
 from vault.format.chunks import chunk_id
-from vault.format.frames import Compressor
+from vault.format.frames import Compressor, Dictionary, train
 from vault.format.pack import PLAIN_AT, PackBuilder, PackMemory, read_contents
-from vault.repository.pack_sealing import OwnSealer, UnsealedPack, no_dictionary, pack_memory_size
+from vault.repository.pack_sealing import OwnSealer, UnsealedPack, no_dictionary, pack_memory_size, proof
 
 KEY = b"k" * 32
 START = FileStart.new([identity().recipient], SeededChance("seal"))
@@ -92,6 +92,69 @@ def test_memory_of_a_pack_that_may_not_be_stored_is_given_back() -> None:
     with pytest.raises(Damaged):
         sealed(sealer, builder)
     assert sealer.lend() is not None
+
+
+def proven(builder: PackBuilder, pieces: list[bytes], dictionary: Dictionary | None = None) -> None:
+    """Frames with the proof that they gave their content."""
+    compressor = Compressor(dictionary)
+    frames, ids = [compressor.frame(piece) for piece in pieces], [chunk_id(KEY, piece) for piece in pieces]
+    sizes, plain_sizes = [len(frame) for frame in frames], [len(piece) for piece in pieces]
+    found = proof(frames, ids, sizes, plain_sizes)
+    builder.add_many(ids, b"".join(frames), sizes, plain_sizes, found)
+
+
+def of_several_segments() -> tuple[OwnSealer, PackBuilder]:
+    """A pack with frames that have a proof, between others that have none."""
+    sealer = OwnSealer(4_000_000, 1)
+    builder = filled(PackBuilder(lent=sealer.lend()), contents(3))
+    for number in range(4, 7):
+        proven(builder, contents(number, 90_000))
+    return sealer, filled(builder, contents(7))
+
+
+def test_frames_with_a_proof_are_sealed_as_others_are() -> None:
+    sealer, builder = of_several_segments()
+    assert len(builder.proofs) == 3
+    assert sum(builder.stored_sizes) > 30 * SEGMENT
+    plain = PackBuilder()
+    for chunks in (contents(3), *(contents(number, 90_000) for number in range(4, 7)), contents(7)):
+        filled(plain, chunks)
+    assert sealed(sealer, builder)[:2] == sealed(OwnSealer(), plain)[:2]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_frame_that_changes_after_its_proof_is_not_stored(seed: int) -> None:
+    sealer, builder = of_several_segments()
+    assert builder.lent is not None
+    at = PLAIN_AT + random.Random(seed).randrange(builder.size)
+    builder.lent.view[at] ^= 1 << seed % 8
+    with pytest.raises(Damaged):
+        sealed(sealer, builder)
+
+
+@pytest.mark.parametrize("column", ["chunks", "stored_sizes", "plain_sizes"])
+def test_frames_with_a_proof_are_not_stored_as_others_than_they_are(column: str) -> None:
+    sealer, builder = of_several_segments()
+    values = getattr(builder, column)
+    values[30], values[31] = values[31], values[30]
+    with pytest.raises(Damaged):
+        sealed(sealer, builder)
+
+
+def test_a_proof_is_not_enough_where_the_dictionary_is_another_one() -> None:
+    made = [train([b"%d,a row of a table,%d\n" % (n, n * k) * 30 for n in range(300)], 4000) for k in (1, 7)]
+    used, other = [one for one in made if one is not None]
+    for dictionary in (used, other):
+        name = chunk_id(KEY, dictionary.as_bytes())
+        builder = PackBuilder(name)
+        proven(builder, [b"some,a row of a table,more\n" * 9], used)
+        builder.finish()
+        unsealed = UnsealedPack.of(builder, START, {name: dictionary}.__getitem__)
+        if dictionary is used:
+            OwnSealer().seal(unsealed, KEY)
+        else:
+            with pytest.raises(Damaged):
+                OwnSealer().seal(unsealed, KEY)
 
 
 @pytest.mark.parametrize("size", [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 5 * SEGMENT, 5 * SEGMENT + 7])
