@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import msgspec
 from msgspec import Struct
@@ -91,18 +91,7 @@ class RequestListener(Protocol):
 
 
 def make_client(options: S3Options, listener: RequestListener | None = None) -> S3Client:
-    """A client that may be used from many threads. Raises `StorageError` where the SDK's configuration is unusable."""
-    known = options.direct
-    own_way = options.profile is not None or options.path_style is False or listener is not None
-    if known is None or options.endpoint is None or own_way or not s3_direct.is_plain(options.endpoint):
-        return _made(options, listener)
-    region = options.region or known.region or _NO_REGION
-    whole = partial(_made, options)
-    return cast(S3Client, s3_direct.DirectClient(options.endpoint, region, known, options.timeout, whole))
-
-
-def _made(options: S3Options, listener: RequestListener | None = None) -> S3Client:
-    """The SDK's client."""
+    """The SDK's client, which may be used from many threads. Raises `StorageError` where its configuration is unusable."""
     with _without_collector(), s3_errors("use", "the S3 settings"):
         try:
             plain = (options.endpoint or "").lower().startswith("http:")
@@ -119,6 +108,25 @@ def _made(options: S3Options, listener: RequestListener | None = None) -> S3Clie
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=partial(_let_go_of_connections, weakref.ref(client)))
     return cast(S3Client, client)
+
+
+class StoreClients(NamedTuple):
+    """plain: for a repository's five requests, and what a `Store` wants to know of their answers · whole: for all others."""
+
+    plain: S3Client
+    whole: S3Client
+
+
+def make_store_clients(options: S3Options) -> StoreClients:
+    """As `make_client`, for a store of ours: without the SDK while all that it would find out is known, and all goes well."""
+    known = options.direct
+    own_way = options.profile is not None or options.path_style is False
+    if known is None or options.endpoint is None or own_way or not s3_direct.is_plain(options.endpoint):
+        client = make_client(options)
+        return StoreClients(client, client)
+    region = options.region or known.region or _NO_REGION
+    direct = s3_direct.DirectClient(options.endpoint, region, known, options.timeout, partial(make_client, options))
+    return StoreClients(cast(S3Client, direct), cast(S3Client, s3_direct.Whole(direct)))
 
 
 def _before(listener: RequestListener, **_: object) -> None:

@@ -88,8 +88,8 @@ class _Odd(Exception):
 
 
 class DirectClient:
-    """A `vault.storage.s3_client.S3Client`. whole: makes the SDK's, which has all other requests · authorities: a file of
-    certificates; None: those that the SDK trusts."""
+    """Requests as a `vault.storage.s3_client.S3Client` has them; of their answers it knows what `S3Store` asks of them. whole:
+    makes the SDK's client · authorities: a file of certificates; None: those that the SDK trusts."""
 
     def __init__(
         self,
@@ -113,12 +113,6 @@ class DirectClient:
         self._idle: list[http.client.HTTPConnection] = []
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_forgetting(weakref.ref(self)))
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (the SDK's own)
-        """Any other request."""
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.sdk(), name)
 
     def sdk(self) -> Any:  # noqa: ANN401
         """The SDK's client, made when it is needed."""
@@ -276,6 +270,17 @@ class DirectClient:
         else:
             answer.close()
             connection.close()
+
+
+class Whole:
+    """The SDK's client, made at its first request."""
+
+    def __init__(self, direct: DirectClient) -> None:
+        self._direct = direct
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (the SDK's own)
+        """Any request."""
+        return getattr(self._direct.sdk(), name)
 
 
 def _forgetting(client: weakref.ref[DirectClient]) -> Callable[[], None]:

@@ -298,9 +298,9 @@ def test_a_hostile_listing_is_bounded(server: Server, store: S3Store, monkeypatc
     ],
 )
 def test_a_server_that_is_named_and_reached_plainly_needs_no_sdk(options: S3Options, *, direct: bool) -> None:
-    client = s3_client.make_client(options)
-    assert isinstance(client, DirectClient) is direct
-    client.close()
+    plain, whole = s3_client.make_store_clients(options)
+    assert isinstance(plain, DirectClient) is direct and not isinstance(whole, DirectClient)
+    plain.close()
 
 
 def test_credentials_are_taken_where_the_environment_alone_says_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
