@@ -113,9 +113,10 @@ def test_it_is_given_once(folder: Path) -> None:
 def test_one_that_was_not_asked_for_soon_is_not_used(folder: Path) -> None:
     clock = StillClock()
     ahead = begun(source_of(folder), clock)
+    child = child_of(ahead)
     clock.sleep(STALE_AFTER + 1)
     assert ahead.take(never) is None
-    assert_no_child()
+    assert_gone(child)
 
 
 def test_a_source_that_is_not_there_is_told_by_the_scan_that_follows(tmp_path: Path) -> None:
@@ -157,27 +158,34 @@ def test_what_is_not_whole_is_no_scan(folder: Path, monkeypatch: pytest.MonkeyPa
 def test_who_is_interrupted_waits_no_more_and_leaves_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan_ahead, "walk", lambda *_arguments, **_named: time.sleep(60))
     ahead = begun(source_of(folder))
+    child = child_of(ahead)
 
     def stop() -> None:
         raise Interrupted("by a test")
 
     with pytest.raises(Interrupted):
         ahead.take(stop)
-    assert_no_child()
+    assert_gone(child)
 
 
 def test_one_that_nobody_wants_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan_ahead, "walk", lambda *_arguments, **_named: time.sleep(60))
     ahead = begun(source_of(folder))
+    child = child_of(ahead)
     ahead.close()
     ahead.close()
     assert ahead.take(never) is None
-    assert_no_child()
+    assert_gone(child)
 
 
-def assert_no_child() -> None:
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+def child_of(ahead: ScanAhead) -> int:
+    assert ahead._stream is not None
+    return ahead._stream._child
+
+
+def assert_gone(child: int) -> None:
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
 
 
 def test_where_no_process_can_be_had_nothing_is_ahead(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
