@@ -32,6 +32,7 @@ import sys
 from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, cast
 
+from cli import late_arrow
 from cli.start import COLLECT_EVERY
 from strongroom import environment
 
@@ -64,12 +65,14 @@ NOT_NEEDED = frozenset(
 
 class WithoutModules:
     """Knows of `NOT_NEEDED` that they are not installed. None in `sys.modules` would not do: Cython takes that for the module.
-    Of what reads or writes documentation it knows that there is nothing to it."""
+    Of what reads or writes documentation it knows that there is nothing to it, and of Arrow's functions that they can wait."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, _target: ModuleType | None = None) -> ModuleSpec | None:
         """Raises `ModuleNotFoundError` for these, knows nothing of others."""
         if name in NOT_NEEDED:
             raise ModuleNotFoundError(f"{name} is not used by Strongroom's commands", name=name)
+        if name == late_arrow.COMPUTE:
+            return late_arrow.spec_of_compute(path)
         if name not in _DOCUMENTATION:
             return None
         found = ModuleSpec(name, cast("Loader", _NoDocumentation()), is_package=name == _PACKAGE)

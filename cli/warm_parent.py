@@ -43,10 +43,15 @@ MODULES = (
     "vault.repository.audit.writer", "vault.repository.audit.draft", "vault.format.log_entry",
     "strongroom.copies", "strongroom.copy_repository", "strongroom.reading", "vault.copying.run", "vault.storage.fallback",
     "strongroom.settings.value_readers", "dateutil.relativedelta", "pyfastcdc",
+    "vault.backup.scan_ahead", "vault.backup.attribute_changes", "vault.backup.delta_bases", "vault.backup.dictionaries",
+    "vault.backup.new_content", "vault.backup.new_manifest", "classify.period_recognizer",
 )  # fmt: skip
 """What the runs of a daemon import."""
 
-FOR_S3 = ("vault.storage.s3", "vault.storage.s3_client", "botocore.session", "boto3.session")
+FOR_S3 = (
+    "vault.storage.s3", "vault.storage.s3_client", "vault.storage.s3_direct", "http.client", "xml.etree.ElementTree",
+    "botocore.session", "boto3.session",
+)  # fmt: skip
 _TASKS = Path("/proc/self/task")
 
 

@@ -89,12 +89,14 @@ class SourceBackup(Struct, frozen=True):
 
 class BackupRunOptions(Struct, frozen=True):
     """allow_empty: a source that is empty now is meant to be · progress: hears how far it is · committed: hears of the snapshot
-    as soon as it is committed, before what follows from it · stop: called often; what it raises ends the run."""
+    as soon as it is committed, before what follows from it · stop: called often; what it raises ends the run · ahead: a scan
+    that has begun."""
 
     allow_empty: bool = False
     progress: Progress = field(default_factory=NoProgress)
     committed: Callable[[BackupReport], None] | None = None
     stop: Stop = never
+    ahead: sources.BegunScan | None = None
 
 
 def sources_of(context: Context, names: Sequence[str], source: str | None = None) -> Iterator[tuple[Project, SourceSettings]]:
@@ -252,6 +254,8 @@ def _commit(
 
     settings = context.settings
     wanted_source = sources.backup_source(settings.project(project.name), source, sources.context_of(settings, project.name))
+    if options.ahead is not None and options.ahead.settings is source:
+        wanted_source = replace(wanted_source, ahead=options.ahead.scan)
     retire = retention.retiring(settings, project)
     if retire is not None and context.holds_gone(project):
         retire = None  # nobody knows what they were on

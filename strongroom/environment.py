@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from strongroom import __version__
@@ -17,6 +18,9 @@ from vault.errors import SettingsError
 from vault.process import LinuxProcesses
 from vault.randomness import SystemRandomness
 from vault.repository.services import Services
+
+if TYPE_CHECKING:
+    from vault.storage.s3_direct import Credentials
 
 LOCALTIME = Path("/etc/localtime")
 PARENT = "STRONGROOM_PARENT"
@@ -35,6 +39,11 @@ _CREDENTIALS = {
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 }
+_SAID_BY_SDK = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"}
+_SAYS_NOTHING = {"AWS_EC2_METADATA_DISABLED", "AWS_REGION"}
+"""To the SDK, of a server that is named with credentials that are there."""
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+_CERTIFICATES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 PROGRESS = "STRONGROOM_PROGRESS"
 
 
@@ -57,6 +66,22 @@ def switched_on(name: str) -> bool:
 def own_variables() -> list[str]:
     """The names of the variables that are set and speak to Strongroom."""
     return sorted(name for name in os.environ if name.startswith("STRONGROOM_"))
+
+
+def s3_credentials(endpoint: str | None) -> Credentials | None:
+    """Those that the AWS SDK would take for any server that is named to it, if the environment alone says that, and nothing of
+    how to reach this one; None where the SDK has more to look at: its files, proxies, certificates, other variables."""
+    from vault.storage.s3_direct import Credentials
+
+    ignored = {*_SAYS_NOTHING, *(_CERTIFICATES if (endpoint or "").startswith("http:") else ())}
+    own = {name: value for name, value in os.environ.items() if name.startswith("AWS_") and name not in ignored}
+    others = any(variable(name) or variable(name.lower()) for name in (*_PROXIES, *_CERTIFICATES) if name not in ignored)
+    files = any(_expanded(Path("~/.aws", name)).exists() for name in ("config", "credentials"))
+    odd = [one for one in own.values() if not one or not one.isascii() or not one.isprintable() or " " in one]
+    if not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= own.keys() <= _SAID_BY_SDK or others or files or odd:
+        return None
+    token, region = own.get("AWS_SESSION_TOKEN"), own.get("AWS_DEFAULT_REGION")
+    return Credentials(own["AWS_ACCESS_KEY_ID"], own["AWS_SECRET_ACCESS_KEY"], token, region)
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from strongroom.settings import resolve
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from strongroom.source_kinds.context import SourceContext
     from vault.backup.item_classification import ClassifyOptions, OfContent
     from vault.backup.run import Source
+    from vault.backup.scan_ahead import ScanAhead
     from vault.backup.table_profiles import Profiler
     from vault.source import contract
     from vault.source.contract import ScanColumn
@@ -45,6 +48,42 @@ def context_of(settings: Settings, project: str) -> SourceContext:
     state = local_state.of_sources(settings, project)
     own = own_paths.paths(settings)
     return SourceContext(folder, own, settings.zone(project), services.clock, services.randomness, state)
+
+
+class BegunScan(NamedTuple):
+    """A scan that goes on beside this process. settings: those of its source, the very object."""
+
+    settings: SourceSettings
+    scan: ScanAhead
+
+
+@contextmanager
+def scanning_ahead(settings: Settings, projects: Sequence[str], source: str | None) -> Iterator[BegunScan | None]:
+    """Begin to look at the folder that is backed up first, before anything else of a backup is imported; None where that is no
+    folder, a command comes before it, or nothing can be done beside this process. projects: empty for all of the settings ·
+    source: only the one of that name. What is wrong with it is told when its turn comes."""
+    begun = None
+    with suppress(StrongroomError):
+        begun = _begun(settings, projects, source)
+    try:
+        yield begun
+    finally:
+        if begun is not None:
+            begun.scan.close()
+
+
+def _begun(settings: Settings, projects: Sequence[str], name: str | None) -> BegunScan | None:
+    from vault.backup import scan_ahead
+
+    project = next(iter(projects or settings.projects), "")
+    found = next((one for one in settings.projects.get(project, ()) if name in (None, one.name)), None)
+    if found is None or found.url is not None or settings.project(project).hooks.before:
+        return None
+    if found.hooks is not None and found.hooks.before:
+        return None
+    context = context_of(settings, project)
+    scan = scan_ahead.begin(_folder(found, context), context.clock)
+    return None if scan is None else BegunScan(found, scan)
 
 
 def origin(source: SourceSettings, context: SourceContext | None = None) -> contract.Source:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from strongroom import environment, notices
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def store_options(repository: RepositorySettings, *, brief: bool = False, hurrie
 
     timeout = ANSWER_WITHIN if brief else LONGEST_SILENCE
     s3 = S3Options(repository.endpoint, repository.region, repository.path_style, repository.profile, timeout)
+    s3 = replace(s3, direct=environment.s3_credentials(repository.endpoint))
     unattended = environment.parent() is not None
     total = BRIEF if brief or hurried else MINUTES
     return StoreOptions(s3=s3, patience=RetryPolicy.network(FOR_UNATTENDED if unattended and not hurried else total))

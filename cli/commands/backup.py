@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from cli import output, progress
 from cli.options import Config, Identity, Json, Quiet, Source
-from strongroom import cached_copies, command_log, context, local_state
+from strongroom import cached_copies, command_log, context, local_state, sources
 from strongroom import settings as settings_of
 from vault import wording
 from vault.errors import Interrupted, StrongroomError, TargetError, UsageError
@@ -45,17 +45,20 @@ def backup(
     last good versions, if there are any, and the exit code is 3. Of a file that grows while it is read, what it had at
     first is kept; of one that changes otherwise and has no good version, the last reading, marked as inconsistent.
     """
-    from strongroom import backup as backups
-    from strongroom import settings_copy
+    with _noted_if_it_cannot_begin(config, projects, source), ExitStack() as stack:
+        found = settings_of.load(settings_of.find(config))
+        ahead = stack.enter_context(sources.scanning_ahead(found, projects or [], source))
+        opened = stack.enter_context(context.opened_by(found, identity, commits=True))
+        from strongroom import backup as backups
+        from strongroom import settings_copy
 
-    with _noted_if_it_cannot_begin(config, projects, source), context.opened(config, identity, commits=True) as opened:
         work = list(backups.sources_of(opened, projects or [], source))
         kept = settings_copy.of_context(opened, [project.capability for project, _ in work])
         concerned = {project.id: project for project, _ in work}.values()
         put_back = [name for project in concerned for name in cached_copies.put_back(opened, project)]
         what = {"source": source, "allow_empty": allow_empty}
         with command_log.recorded(opened, "backup", list(concerned), what):
-            done = [_one(opened, *one, quiet=quiet, as_json=as_json, allow_empty=allow_empty) for one in work]
+            done = [_one(opened, *one, ahead, quiet=quiet, as_json=as_json, allow_empty=allow_empty) for one in work]
         missing = [one for project in concerned for one in opened.missing(project)]
         traffic = opened.traffic.snapshot()
     if as_json:
@@ -81,19 +84,26 @@ def backup(
 @contextmanager
 def _noted_if_it_cannot_begin(config: Path | None, projects: list[str] | None, source: str | None) -> Iterator[None]:
     """A store that is away or a key that is refused ends the command before any source has its turn."""
-    from strongroom.backup import note_failure
-
     try:
         yield
     except (UsageError, Interrupted):
         raise
     except StrongroomError as error:
+        from strongroom.backup import note_failure
+
         note_failure(settings_of.load(settings_of.find(config)), projects or [], source, error)
         raise
 
 
 def _one(
-    opened: context.Context, project: Project, source: SourceSettings, *, quiet: bool, as_json: bool, allow_empty: bool
+    opened: context.Context,
+    project: Project,
+    source: SourceSettings,
+    ahead: sources.BegunScan | None,
+    *,
+    quiet: bool,
+    as_json: bool,
+    allow_empty: bool,
 ) -> SourceBackup:
     from strongroom.backup import BackupRunOptions, back_up
 
@@ -107,7 +117,7 @@ def _one(
                 unwritten.extend(_report(report))
             output.problems(report.problems)
 
-        done = back_up(opened, project, source, BackupRunOptions(allow_empty, listener, committed))
+        done = back_up(opened, project, source, BackupRunOptions(allow_empty, listener, committed, ahead=ahead))
     if done.error is None and unwritten:
         done = replace(done, error=unwritten[0])
         local_state.note_run(opened.settings, project.name, f"backup {source.name}", unwritten[0])

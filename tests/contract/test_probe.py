@@ -11,7 +11,7 @@ import pytest
 from tests.support.clock import StillClock
 from tests.support.faulty import FaultyStore, faults
 from tests.support.randomness import SeededChance
-from tests.support.store_fixtures import LOCAL, MOTO, WEED
+from tests.support.store_fixtures import DIRECT, LOCAL, MOTO, WEED
 from tests.support.stores import StorePlace
 from vault.clock import SystemClock
 from vault.errors import ObjectNotFound, StorageDenied, StorageError, TransientStorageError
@@ -20,7 +20,7 @@ from vault.storage.counting import CountingStore
 from vault.storage.memory import MemoryStore
 from vault.storage.probe import probe, probe_quickly
 
-CHECKED = {LOCAL: "none", MOTO: "none", WEED: "sha256"}
+CHECKED = {LOCAL: "none", MOTO: "none", WEED: "sha256", DIRECT: "sha256"}
 
 
 def test_every_store_of_ours_passes(store_factory: StorePlace) -> None:
@@ -32,7 +32,7 @@ def test_every_store_of_ours_passes(store_factory: StorePlace) -> None:
     assert report.left_behind == 0
     assert report.checksum == CHECKED.get(store_factory.kind, "none")
     assert list(store_factory.open().list("")) == []
-    if store_factory.kind in {MOTO, WEED}:
+    if store_factory.kind in {MOTO, WEED, DIRECT}:
         assert report.clock_skew is not None
         assert abs(report.clock_skew) < 60
         assert report.versioning == "off"

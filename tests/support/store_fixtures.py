@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from strongroom import environment
 from tests.support.coverage_notes import not_covered
 from tests.support.mariadb_server import MariadbServer, MariadbUnavailableError, mariadb_server
 from tests.support.moto_server import moto_server
@@ -30,13 +31,14 @@ from vault.storage.memory import MemoryStore
 from vault.storage.retrying import RetryingStore, RetryPolicy
 from vault.storage.s3 import S3Store
 from vault.storage.s3_client import S3Options
+from vault.storage.s3_direct import Credentials
 
 BUCKET = "strongroom-tests"
 _numbers = count(1)  # prefixes within one run's servers
 
-MEMORY, LOCAL, MOTO, WEED = "memory", "local", "s3-moto", "s3-weed"
+MEMORY, LOCAL, MOTO, WEED, DIRECT = "memory", "local", "s3-moto", "s3-weed", "s3-direct"
 RETRYING, COUNTING, CACHING = "retrying", "counting", "caching"
-KINDS = (MEMORY, LOCAL, MOTO, WEED, RETRYING, COUNTING, CACHING)
+KINDS = (MEMORY, LOCAL, MOTO, WEED, DIRECT, RETRYING, COUNTING, CACHING)
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +98,9 @@ def store_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[St
             yield request.getfixturevalue("moto_place")
         case "s3-weed":
             yield request.getfixturevalue("weed_place")
+        case "s3-direct":
+            endpoint = request.getfixturevalue("weed_endpoint")
+            yield from _in_bucket(DIRECT, endpoint, environment.s3_credentials(endpoint))
         case "local":
             yield from _closing(StorePlace(LOCAL, lambda: local_store(tmp_path / "store")))
         case kind:
@@ -124,9 +129,9 @@ def _in_memory(kind: str, folder: Path) -> StorePlace:
     return StorePlace(kind, lambda: inner)
 
 
-def _in_bucket(kind: str, endpoint: str) -> Iterator[StorePlace]:
+def _in_bucket(kind: str, endpoint: str, direct: Credentials | None = None) -> Iterator[StorePlace]:
     prefix = f"test-{next(_numbers)}"
-    return _closing(StorePlace(kind, lambda: S3Store(BUCKET, prefix, S3Options(endpoint=endpoint))))
+    return _closing(StorePlace(kind, lambda: S3Store(BUCKET, prefix, S3Options(endpoint=endpoint, direct=direct))))
 
 
 def _closing(place: StorePlace) -> Iterator[StorePlace]:

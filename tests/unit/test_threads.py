@@ -121,6 +121,19 @@ def test_several_are_done_by_threads_of_that_name_and_one_by_whoever_asks() -> N
     assert parallel_map([], thread, most=4, name="x") == []
 
 
+def test_what_is_at_hand_is_done_by_whoever_asks_in_its_place() -> None:
+    def thread(number: int) -> tuple[int, str]:
+        return number, threading.current_thread().name.partition("_")[0]
+
+    here = threading.current_thread().name.partition("_")[0]
+    found = parallel_map(range(6), thread, most=2, name="x", at_hand=lambda number: number % 2 == 0)
+    assert found == [(0, here), (1, "x"), (2, here), (3, "x"), (4, here), (5, "x")]
+    alone = parallel_map(range(4), thread, most=2, name="x", at_hand=lambda number: number != 2)
+    assert alone == [(n, here) for n in range(4)]
+    with pytest.raises(ZeroDivisionError):
+        parallel_map([1, 0, 2, 3], lambda number: 1 / number, most=2, name="x", at_hand=lambda number: number < 2)
+
+
 def test_an_error_is_raised() -> None:
     for things in ([0], [1, 0, 2]):
         with pytest.raises(ZeroDivisionError):

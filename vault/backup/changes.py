@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from classify.format import BINARY
 from classify.period_columns import MTIME
 from vault.backup.table_profiles import TableProfile, from_row, remaining_share
 from vault.format.changes import LONGEST_NAME, MOST_EXAMPLES, MOST_GROUPS, Changes, VanishedGroup
@@ -150,6 +149,8 @@ def _share(looked: int, went: int) -> float:
 
 def _count_formats(found: _Rewritten, old: pa.Table, new: pa.Table) -> None:
     import pyarrow.compute as pc
+
+    from classify.format import BINARY  # with all that tells formats
 
     formed = pc.fill_null(pc.not_equal(_whole(old, "format"), BINARY), fill_value=False)
     unformed = pc.and_(formed, pc.fill_null(pc.equal(_whole(new, "format"), BINARY), fill_value=False))

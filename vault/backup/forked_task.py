@@ -16,7 +16,7 @@ import select
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from posix import _exit as end_process  # the system's own: `os._exit` may be something else in a test
 from threading import current_thread, main_thread
@@ -32,7 +32,11 @@ its own at the moment of the fork."""
 HARMLESS = frozenset({"progress"})
 """Threads of this program, by name, that may go on at the moment of a fork."""
 
+Send = Callable[[bytes | bytearray | memoryview], None]
+"""Gives away a piece of a result."""
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_F_SETPIPE_SZ = 1031  # linux/fcntl.h
 _PIECE = 1 << 20
 _WHOLE = b"\x00whole"
 
@@ -44,12 +48,17 @@ def is_possible() -> bool:
     return all(one is main_thread() or one.name in HARMLESS for one in all_threads())
 
 
-class ForkedTask:
-    """Begins with the object. work: gives the result. Raises OSError where the system gives no process."""
+class ForkedStream:
+    """Begins with the object. work: gives its result away piece by piece, with the function that it is called with; it waits
+    there while nobody reads. Raises OSError where the system gives no process."""
 
-    def __init__(self, work: Callable[[], bytes]) -> None:
+    def __init__(self, work: Callable[[Send], None]) -> None:
         self._answer, theirs = os.pipe()
         parent = os.getpid()
+        with suppress(ImportError, OSError):  # a person may have but so much of these
+            from fcntl import fcntl
+
+            fcntl(theirs, _F_SETPIPE_SZ, _PIECE)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # Python counts Arrow's threads, too
@@ -62,23 +71,22 @@ class ForkedTask:
             _serve(work, parent, theirs)
         os.close(theirs)
 
-    def result(self, stop: Callable[[], None]) -> bytes | None:
-        """What the task gives; None where its process ended before it, or does nothing any more. stop: called often; what it
-        raises comes out."""
-        data, waited = bytearray(), 0
+    def pieces(self, stop: Callable[[], None]) -> Iterator[bytes]:
+        """What the task gives, cut anyhow; it ends where its process does, or does nothing any more. stop: called often; what
+        it raises comes out."""
+        waited = 0
         try:
             while waited < PATIENCE:
                 if not select.select([self._answer], [], [], POLL)[0]:
                     stop()
                     waited += 1
                     continue
-                piece = os.read(self._answer, _PIECE)
+                piece, waited = os.read(self._answer, _PIECE), 0
                 if not piece:
                     break
-                data += piece
+                yield piece
         finally:
             self.close()
-        return bytes(data[: -len(_WHOLE)]) if data.endswith(_WHOLE) else None
 
     def close(self) -> None:
         """End the process, if it has not ended, and let go of it."""
@@ -91,9 +99,30 @@ class ForkedTask:
             self._child = 0
 
 
-def _serve(work: Callable[[], bytes], parent: int, theirs: int) -> None:
+class ForkedTask(ForkedStream):
+    """A task that gives its result in one piece. Begins and raises as a stream does."""
+
+    def __init__(self, work: Callable[[], bytes]) -> None:
+        super().__init__(lambda send: send(work() + _WHOLE))
+
+    def result(self, stop: Callable[[], None]) -> bytes | None:
+        """What the task gives; None where its process ended before it, or does nothing any more. stop: called often; what it
+        raises comes out."""
+        data = bytearray()
+        for piece in self.pieces(stop):
+            data += piece
+        return bytes(data[: -len(_WHOLE)]) if data.endswith(_WHOLE) else None
+
+
+def _serve(work: Callable[[Send], None], parent: int, theirs: int) -> None:
     """In the child. It ends with its parent, and leaves without tidying up what is the parent's."""
     code = 1
+
+    def send(data: bytes | bytearray | memoryview) -> None:
+        left = memoryview(data).cast("B")
+        while left:
+            left = left[os.write(theirs, left) :]
+
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:  # it was over before this process had asked
@@ -101,9 +130,7 @@ def _serve(work: Callable[[], bytes], parent: int, theirs: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         sys.stderr = sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-        data = memoryview(work() + _WHOLE)
-        while data:
-            data = data[os.write(theirs, data) :]
+        work(send)
         code = 0
     finally:
         end_process(code)

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from vault.backup import item_classification, manifest_rows, table_profiles
 from vault.backup.comparison import Comparison
 from vault.backup.manifest_rows import SharedColumns, Unvanished
-from vault.backup.read_results import ReadResults
 from vault.progress import release_memory, run_phase
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from classify.period import Period
     from vault.backup.base_snapshots import BaseSnapshots
+    from vault.backup.read_results import ReadResults
 
 
 class ItemRetirement(Struct, frozen=True):

@@ -14,21 +14,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from vault.backup import (
-    attribute_changes,
     changes,
     comparison,
-    delta_bases,
     item_classification,
     lost_content,
     manifest_rows,
     manifest_writer,
     unreadable_items,
 )
-from vault.backup.attribute_changes import AttributeChanges
 from vault.backup.base_snapshots import BaseSnapshots
 from vault.backup.comparison import Comparison
-from vault.backup.delta_bases import BaseFile, DeltaBases
-from vault.backup.dictionaries import KeptDictionaries
 from vault.backup.lost_content import LostContent
 from vault.backup.manifest_writer import ManifestTarget, StoredManifest
 from vault.backup.options import BackupOptions, Source
@@ -51,6 +46,9 @@ from vault.wording import counted
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from vault.backup.attribute_changes import AttributeChanges
+    from vault.backup.delta_bases import DeltaBases
+    from vault.backup.dictionaries import KeptDictionaries
     from vault.backup.new_content import Grown, NewContent
     from vault.backup.read_journal import ReadJournal
 
@@ -206,6 +204,9 @@ class NewSnapshot:
         manifest."""
         import pyarrow.compute as pc
 
+        from vault.backup import attribute_changes
+        from vault.backup.attribute_changes import AttributeChanges
+
         scan, fresh, wanted = self._scan, reading.difference.fresh, attribute_changes.CONTENT
         if not scan.attribute_tokens:
             return AttributeChanges(fresh.slice(0, 0))
@@ -222,7 +223,7 @@ class NewSnapshot:
     def _read(self, reading: _Reading, last: pa.Table, index: UsableIndex) -> NewContent:
         import pyarrow.compute as pc
 
-        from vault.backup import new_content  # most backups of every hour read nothing
+        from vault.backup import attribute_changes, new_content  # most backups of every hour read nothing
 
         source, options, marked = self._source, self._options, self._marked(reading, last)
         fresh = attribute_changes.without(reading.difference.fresh, marked)
@@ -254,12 +255,17 @@ class NewSnapshot:
         project = self._session.project
         if self._options.cache is None:
             return None
+        from vault.backup.dictionaries import KeptDictionaries
+
         return KeptDictionaries(project, self._source.name, self._options.cache, self._options.compression)
 
     @contextmanager
     def _delta_bases(self, fresh: pa.Array, index: ChunkIndex) -> Iterator[DeltaBases]:
         """The bases of files that are read again; those that were used are kept for the next run. index: of content that may be
         referred to."""
+        from vault.backup import delta_bases
+        from vault.backup.delta_bases import BaseFile, DeltaBases
+
         project, cache = self._session.project, self._options.cache
         if INFLATED not in project.descriptor.features or self._base.last is None:
             yield DeltaBases({}, {})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from vault.backup import item_classification, table_profiles
-from vault.backup.new_manifest import ItemRetirement
 from vault.format.frames import Compression
 from vault.format.log_head import LogHead
 from vault.progress import NoProgress, Progress
@@ -17,6 +17,10 @@ from vault.source import contract
 from vault.source.contract import Scan
 from vault.source.folder import FolderSource
 from vault.source.patterns import Rules
+
+if TYPE_CHECKING:
+    from vault.backup.new_manifest import ItemRetirement
+    from vault.backup.scan_ahead import ScanAhead
 
 
 class Source(Struct, frozen=True):
@@ -27,6 +31,7 @@ class Source(Struct, frozen=True):
     - `origin`: where its items come from
     - `classify_options`: how the periods of its items are found
     - `profiler`: profiles tables; None where none can be read
+    - `ahead`: a scan of it that has begun; None where none has
     """
 
     name: str
@@ -34,6 +39,7 @@ class Source(Struct, frozen=True):
     origin: contract.Source
     classify_options: item_classification.ClassifyOptions = item_classification.UTC_OPTIONS
     profiler: table_profiles.Profiler | None = None
+    ahead: ScanAhead | None = None
 
     @classmethod
     def of_folder(
@@ -49,7 +55,8 @@ class Source(Struct, frozen=True):
 
     def scan(self, stop: Callable[[], None]) -> Scan:
         """All of its items. stop: called often, raises to end the scan. Raises `SourceError`."""
-        return self.origin.scan(stop)
+        found = self.ahead.take(stop) if self.ahead is not None else None
+        return self.origin.scan(stop) if found is None else found
 
 
 class BackupOptions(Struct, frozen=True):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from vault.backup.new_content import Grown
 from vault.format.snapshot_record import Record
 from vault.problems import Problem, printable
 from vault.source.contract import Skipped
+
+if TYPE_CHECKING:
+    from vault.backup.new_content import Grown  # most backups read nothing
 
 MOST_DOUBTFUL = 1000
 """Paths of doubtful periods that a report names."""

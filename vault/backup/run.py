@@ -102,6 +102,7 @@ def _back_up(project: Project, source: Source, options: BackupOptions, known: _T
         options.locking.begin()
     options.progress.phase(f"looking at {source.name}")
     scan = source.scan(options.stop)
+    taken_at = scan.began or taken_at
     session = Session.begin(project, source.name, not_before=known.not_before)
     options = replace(options, stop=session.refreshing_claim(options.stop))
     try:

@@ -16,6 +16,7 @@ from vault.format import layout
 from vault.format.forget_note import ForgetNote, ForgottenSnapshot
 from vault.problems import Problem
 from vault.repository.project import Project
+from vault.storage.caching import is_kept
 from vault.threads import parallel_map
 from vault.wording import quoted
 
@@ -77,7 +78,13 @@ def read_notes(project: Project) -> tuple[list[ForgetNote], list[Problem]]:
     """Every note, oldest first, and a problem for each that cannot be read."""
     names = [info.name for info in project.store.list(project.folder("forgotten"))]
     wanted = [name for name in names if layout.is_id(name.rpartition("/")[2])]
-    found = parallel_map(wanted, lambda name: _note_or_problem(project, name), most=READERS, name="forgotten")
+    found = parallel_map(
+        wanted,
+        lambda name: _note_or_problem(project, name),
+        most=READERS,
+        name="forgotten",
+        at_hand=lambda name: is_kept(project.store, name),
+    )
     notes = sorted((one for one in found if isinstance(one, ForgetNote)), key=lambda one: (one.forgotten_at, one.id))
     return notes, [one for one in found if isinstance(one, Problem)]
 

@@ -26,6 +26,7 @@ from vault.repository.forget_notes import ForgetNotes
 from vault.repository.lazy_records import COLUMNS, LazyMoves, LazyRecords, Outline, as_columns, outline_of
 from vault.repository.project import Project
 from vault.repository.record_tables import RecordTables
+from vault.storage.caching import is_kept
 from vault.threads import parallel_map
 
 if TYPE_CHECKING:
@@ -212,7 +213,13 @@ def _in_rollups(project: Project, wanted: Collection[str]) -> dict[str, Record]:
 
 def read_records(project: Project, wanted: Sequence[str]) -> Committed:
     """The committed snapshots of these ids, forgotten ones included; damaged records as for `committed`."""
-    found = parallel_map(wanted, lambda snapshot: _record_or_problem(project, snapshot), most=READERS, name="records")
+
+    def at_hand(snapshot: str) -> bool:
+        return is_kept(project.store, layout.snapshot_name(project.id, snapshot))
+
+    found = parallel_map(
+        wanted, lambda snapshot: _record_or_problem(project, snapshot), most=READERS, name="records", at_hand=at_hand
+    )
     records = sorted((one for one in found if isinstance(one, Record)), key=lambda one: (one.taken_at, one.id))
     moves = tuple(one for one in found if isinstance(one, MovedPacks))
     return Committed(records, tuple(one for one in found if isinstance(one, Problem)), moves)

@@ -40,6 +40,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from enum import Enum
 from hashlib import blake2b
 from types import TracebackType
@@ -145,6 +146,7 @@ class Scan(Struct):
     - `owners`: names of users and groups where their numbers are those of a server; None where they are this machine's
     - `notes`: what else there is to know of the source, for people who test it
     - `attribute_tokens`: whether `ctime_ns` holds no moments, but tokens of attributes
+    - `began`: when it began, where that was before it was asked for
     """
 
     table: pa.Table
@@ -163,6 +165,7 @@ class Scan(Struct):
     owners: OwnerNames | None = None
     notes: tuple[str, ...] = ()
     attribute_tokens: bool = False
+    began: datetime | None = None
 
     def keep_columns(self, *names: str) -> None:
         """Drop the other columns of the table."""

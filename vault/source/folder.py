@@ -36,7 +36,10 @@ class FolderSource(Struct, frozen=True):
 
     def scan(self, stop: Stop) -> Scan:
         """See `vault.source.scan.scan`."""
-        found = scan(self.path, self.prefix, self.rules, stop=stop, bounds=self.bounds)
+        return self.described(scan(self.path, self.prefix, self.rules, stop=stop, bounds=self.bounds))
+
+    def described(self, found: Scan) -> Scan:
+        """A scan of this folder, with what the source says of itself."""
         found.ignored = self.ignored
         found.coverage = Coverage("folder", ENTITIES, tuple(self._gaps(found)))
         return found

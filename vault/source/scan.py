@@ -60,6 +60,33 @@ def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Stop, bounds: ScanBo
     `stop` is called once a folder and once in 65,536 items; what it raises ends the scan. Raises SourceError where root
     is missing, no folder, out of bounds, or cannot be listed, UsageError for a prefix that is empty or ends in "/".
     """
+    columns = Columns()
+    return table_of(columns, walk(root, prefix, rules, columns, stop=stop, bounds=bounds))
+
+
+class Walked(Struct, frozen=True):
+    """What a walk has found beside rows: see `Scan`."""
+
+    skipped: list[Skipped]
+    problems: list[Problem]
+    unlisted: list[bytes]
+    excluded: int
+    by_default: dict[str, int]
+    missing_rights: list[MissingRight]
+
+
+def table_of(columns: Columns, walked: Walked) -> Scan:
+    """The rows that a walk has collected as a table, with all else that it found. columns: spent afterwards."""
+    table = columns.table()
+    release_memory()
+    by_default = Counter(walked.by_default)
+    found = Scan(table, walked.skipped, walked.problems, walked.unlisted, walked.excluded, by_default)
+    found.missing_rights = walked.missing_rights
+    return found
+
+
+def walk(root: bytes, prefix: bytes, rules: Rules, columns: Columns, *, stop: Stop, bounds: ScanBounds = NOWHERE) -> Walked:
+    """The part of `scan` that looks at the tree, and needs nothing of Arrow. columns: collects the rows."""
     if not prefix or prefix.endswith(b"/"):
         raise UsageError(
             f"{printable(prefix)!r} is not a valid prefix for paths: use a relative path without a slash at its end"
@@ -71,15 +98,13 @@ def scan(root: bytes, prefix: bytes, rules: Rules, *, stop: Stop, bounds: ScanBo
         _refuse_own(root, own)
         device = status.st_dev if bounds.one_file_system else None
         with Descent(descriptor) as descent:
-            walk = _Walk(descent, prefix, rules, stop, own, device)
-            walk.run(status)
-        if walk.problems and prefix in walk.unlisted:
-            raise SourceError(f"the source {printable(root)} cannot be listed", hint=walk.problems[0].message)
-        table = walk.columns.table()
-        release_memory()
-        found = Scan(table, walk.skipped, walk.problems, walk.unlisted, walk.excluded, walk.by_default)
-        found.missing_rights = walk.missing_rights
-        return found
+            steps = _Walk(descent, prefix, rules, columns, stop, own, device)
+            steps.run(status)
+        if steps.problems and prefix in steps.unlisted:
+            raise SourceError(f"the source {printable(root)} cannot be listed", hint=steps.problems[0].message)
+        return Walked(
+            steps.skipped, steps.problems, steps.unlisted, steps.excluded, dict(steps.by_default), steps.missing_rights
+        )
     finally:
         os.close(descriptor)
 
@@ -128,10 +153,10 @@ class _Walk(Struct):
     descent: Descent
     prefix: bytes
     rules: Rules
+    columns: Columns
     stop: Stop
     own: frozenset[Identity] = frozenset()
     device: int | None = None
-    columns: Columns = field(default_factory=Columns)
     skipped: list[Skipped] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unlisted: list[bytes] = field(default_factory=list)

@@ -80,7 +80,7 @@ class Columns:
         self.paths = bytearray()
         self.ends = array("i", [0])
         self.rows = bytearray()
-        self._chunks: dict[str, list[pa.Array]] = {field.name: [] for field in list(schema())[1:]}
+        self._chunks: dict[str, list[pa.Array]] = {}
 
     def add(self, path: bytes, status: os.stat_result | ScannedStatus) -> None:
         """One row: `path` as the table shall have it, and its lstat."""
@@ -94,17 +94,21 @@ class Columns:
         """Deal the packed rows out to columns. Raises SourceError where one table cannot hold them all."""
         import pyarrow as pa
 
-        if len(self.paths) > LONGEST:
-            raise SourceError(
-                "the source has more than 2 GiB of file names", hint="split it into several sources of the project"
-            )
+        self.refuse_too_long()
         count = len(self.rows) // _ROW.size
         numbers = array("q")
         numbers.frombytes(self.rows)
         fields = [pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(numbers[at::_FIELDS])]) for at in range(_FIELDS)]
         for name, column in _dealt(fields).items():
-            self._chunks[name].append(column)
+            self._chunks.setdefault(name, []).append(column)
         self.rows.clear()  # in place: the scan's loop holds on to this very object
+
+    def refuse_too_long(self) -> None:
+        """Raises `SourceError` where one table cannot hold all paths."""
+        if len(self.paths) > LONGEST:
+            raise SourceError(
+                "the source has more than 2 GiB of file names", hint="split it into several sources of the project"
+            )
 
     def table(self) -> pa.Table:
         """All rows sorted bytewise by path; the collector is spent afterwards."""

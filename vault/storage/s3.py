@@ -20,7 +20,7 @@ from vault.storage.bucket_facts import BucketFacts
 from vault.storage.contract import Buffer, Checksum, ObjectInfo
 from vault.storage.object_names import is_name, validate, validate_folder
 from vault.storage.s3_body import read_object, read_range
-from vault.storage.s3_client import Answer, S3Client, S3Options, ViewedBody, make_client
+from vault.storage.s3_client import Answer, S3Options, ViewedBody, make_store_clients
 from vault.storage.s3_errors import s3_errors, status_of
 from vault.storage.s3_locks import S3Locks, lock_errors
 from vault.storage.s3_requests import listing_pages, md5_checksum, sha256_checksum
@@ -48,9 +48,9 @@ class S3Store:
         self._checksum = checksum
         self._page = page
         self._wants_md5 = False
-        self._client: S3Client = make_client(options or S3Options())
-        self._locks = S3Locks(self._client, bucket, self._key)
-        self._versions = S3Versions(self._client, bucket, self._prefix, self._versioning)
+        self._client, self._whole = make_store_clients(options or S3Options())
+        self._locks = S3Locks(self._whole, bucket, self._key)
+        self._versions = S3Versions(self._whole, bucket, self._prefix, self._versioning)
 
     @property
     def locks(self) -> S3Locks:
@@ -183,7 +183,7 @@ class S3Store:
     def _versioning(self) -> str | None:
         try:
             with s3_errors("look at", self.describe()):
-                status = self._client.get_bucket_versioning(Bucket=self._bucket).get("Status")
+                status = self._whole.get_bucket_versioning(Bucket=self._bucket).get("Status")
         except StorageError:
             return None
         return status.lower() if isinstance(status, str) else "off"

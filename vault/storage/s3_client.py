@@ -17,18 +17,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 import msgspec
 from msgspec import Struct
 
 from vault.errors import StorageError
+from vault.storage import s3_direct
+from vault.storage.s3_direct import Credentials
 from vault.storage.s3_errors import s3_errors
 
 Answer = Mapping[str, Any]
 
 _SERVICES = ("s3", "sso", "sso-oidc", "sts", "signin")
 """S3, and what the credential chain may have to call."""
+
+_NO_REGION = "us-east-1"
+"""What stores other than AWS take for "no region"."""
 
 _WORTH_ASKING = 1024 * 1024
 _HINT = "check the endpoint (a URL such as https://s3.example.org), the region and the profile"
@@ -43,7 +48,7 @@ class S3Options(Struct, frozen=True):
 
     endpoint: a URL, for stores other than AWS · region · path_style: the bucket in the path, not in the host's name
     (None: where an endpoint is given) · profile: a section of the SDK's own configuration files · timeout: seconds without
-    a byte, after which a request has failed.
+    a byte, after which a request has failed · direct: with these, plain requests need no SDK; None: all go through it.
     """
 
     endpoint: str | None = None
@@ -51,6 +56,7 @@ class S3Options(Struct, frozen=True):
     path_style: bool | None = None
     profile: str | None = None
     timeout: float = LONGEST_SILENCE
+    direct: Credentials | None = None
 
 
 class S3Client(Protocol):
@@ -85,7 +91,7 @@ class RequestListener(Protocol):
 
 
 def make_client(options: S3Options, listener: RequestListener | None = None) -> S3Client:
-    """A client that may be used from many threads. Raises `StorageError` where the SDK's configuration is unusable."""
+    """The SDK's client, which may be used from many threads. Raises `StorageError` where its configuration is unusable."""
     with _without_collector(), s3_errors("use", "the S3 settings"):
         try:
             plain = (options.endpoint or "").lower().startswith("http:")
@@ -102,6 +108,25 @@ def make_client(options: S3Options, listener: RequestListener | None = None) -> 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=partial(_let_go_of_connections, weakref.ref(client)))
     return cast(S3Client, client)
+
+
+class StoreClients(NamedTuple):
+    """plain: for a repository's five requests, and what a `Store` wants to know of their answers · whole: for all others."""
+
+    plain: S3Client
+    whole: S3Client
+
+
+def make_store_clients(options: S3Options) -> StoreClients:
+    """As `make_client`, for a store of ours: without the SDK while all that it would find out is known, and all goes well."""
+    known = options.direct
+    own_way = options.profile is not None or options.path_style is False
+    if known is None or options.endpoint is None or own_way or not s3_direct.is_plain(options.endpoint):
+        client = make_client(options)
+        return StoreClients(client, client)
+    region = options.region or known.region or _NO_REGION
+    direct = s3_direct.DirectClient(options.endpoint, region, known, options.timeout, partial(make_client, options))
+    return StoreClients(cast(S3Client, direct), cast(S3Client, s3_direct.Whole(direct)))
 
 
 def _before(listener: RequestListener, **_: object) -> None:
@@ -151,7 +176,7 @@ def _create(options: S3Options, payload: Literal["signed", "unsigned"]) -> Any: 
     session.register_component("data_loader", _lean_loader())
     region = options.region or session.get_config_variable("region")
     if region is None and options.endpoint is not None:
-        region = "us-east-1"  # what stores other than AWS take for "no region"
+        region = _NO_REGION
     path_style = options.path_style if options.path_style is not None else options.endpoint is not None
     config = Config(
         request_checksum_calculation="when_required",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from classify.period import Period
-from strongroom import environment, sources
+from strongroom import environment, settings, sources
 from strongroom.settings.projects import ProjectSettings
 from tests.support.randomness import SeededChance
+from vault.backup import scan_ahead
 from vault.backup.item_classification import UTC_OPTIONS
 from vault.source.folder import FolderSource
 
@@ -101,6 +102,31 @@ def test_a_source_says_how_its_items_are_to_be_understood() -> None:
 def test_a_source_that_says_nothing_is_described_as_before() -> None:
     project = ProjectSettings.model_validate({"sources": [{"kind": "raw", "path": "/r"}]})
     assert sources.backup_source(project, project.sources[0]).classify_options.fingerprint == UTC_OPTIONS.fingerprint
+
+
+def test_only_a_folder_that_no_command_comes_before_is_looked_at_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan_ahead, "is_possible", lambda: True)
+    (tmp_path / "source").mkdir()
+    head = '[repository]\naddress = "repository"\n'
+    folder = '[[projects.one.sources]]\nkind = "reports"\nname = "first"\npath = "source"\n'
+    other = '[[projects.one.sources]]\nkind = "raw"\nname = "second"\npath = "source"\n'
+
+    def begun(text: str, projects: Sequence[str] = (), source: str | None = None) -> str | None:
+        file = tmp_path / "strongroom.toml"
+        file.write_text(head + text)
+        with sources.scanning_ahead(settings.load(file), projects, source) as found:
+            return None if found is None else found.settings.name
+
+    assert begun(folder + other) == "first"
+    assert begun(folder + other, ["one"], "second") == "second"
+    assert begun(folder + other, [], "third") is None and begun(folder, ["two"]) is None and begun("") is None
+    assert begun(folder + '[projects.one.hooks]\nbefore = ["dump"]\n') is None
+    assert begun(folder + 'hooks = { before = ["dump"] }\n') is None
+    assert begun(folder + 'hooks = { after = ["tidy"] }\n[projects.one.hooks]\nbefore = ["dump"]\n') is None
+    assert begun(folder + '[projects.one.hooks]\nafter = ["tidy"]\n') == "first"
+    assert begun('[[projects.one.sources]]\nkind = "raw"\nurl = "s3://bucket/prefix"\n') is None
+    monkeypatch.setattr(scan_ahead, "is_possible", lambda: False)
+    assert begun(folder) is None
 
 
 @pytest.mark.parametrize(
