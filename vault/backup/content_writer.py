@@ -220,6 +220,11 @@ class ContentWriter:
         trained = self._trained.get(group)
         return trained is None or trained.has_packs
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether as many batches are on their way as there may be."""
+        return len(self._queue) >= MAX_BATCHES
+
     def cut(self, content: memoryview) -> list[memoryview]:
         """Cut a piece of a large file, in the calling thread."""
         return list(cut(self._large_cutter, content))

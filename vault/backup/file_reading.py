@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from vault.backup import read_journal, unreadable_items
 from vault.backup.attribute_changes import AttributeChanges
 from vault.backup.content_writer import ContentWriter
+from vault.backup.item_classification import EarlyPeriods
 from vault.backup.large_files import PIECE, LargeFileStream
 from vault.backup.read_journal import JournalItem, ReadJournal
 from vault.backup.read_results import ContentFacts, ReadResults
@@ -64,6 +65,8 @@ class FileReading(Struct):
     report_progress: Callable[[int, int], None]
     journal: ReadJournal | None = None
     """Remembers what was read, should the run be killed."""
+    periods: EarlyPeriods | None = None
+    """Takes the paths of small files."""
     problems: list[Problem] = field(default_factory=list)
     grown: list[tuple[bytes, int]] = field(default_factory=list)
     """Files that grew while they were read: path, and how many of their first bytes were kept."""
@@ -90,6 +93,8 @@ class FileReading(Struct):
                 self._small(batch)
                 batch, size, weight = [], 0, 0
         self._small(batch)
+        if self.periods is not None:
+            self.periods.find()
         self.writer.finish()
 
     def remembered(self, row: int, item: JournalItem) -> None:
@@ -138,6 +143,10 @@ class FileReading(Struct):
             return
         paths = [one.path for one in batch]
         self.writer.submit_small(paths, lambda columns: self._small_done(batch, columns))
+        if self.periods is not None:
+            self.periods.add(paths)
+            if self.writer.is_busy:
+                self.periods.find()
 
     def _small_done(self, batch: list[FileToRead], columns: BatchColumns) -> None:
         self.results.add_batch([one.row for one in batch], columns)

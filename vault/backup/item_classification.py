@@ -120,6 +120,49 @@ def _columns(table: pa.Table, named: Sequence[pa.Array], days: _Days, of_content
     return [_or(column, other) for column, other in zip(columns, of_mtime, strict=True)]
 
 
+class EarlyPeriods:
+    """Periods in the names of what a run reads, found while worker processes read it. Names that can be read in several ways
+    are left to `with_periods`, which tells of those that are in the manifest."""
+
+    def __init__(self, options: ClassifyOptions) -> None:
+        self._options = options
+        self._finders: Sequence[period_columns.PeriodFinder] = ()
+        self._waiting: list[bytes] = []
+        self._parts: list[pa.Table] = []
+
+    def add(self, paths: Sequence[bytes]) -> None:
+        """Some more, to be looked at when there is time. paths: KIND/relative/path."""
+        self._waiting += paths
+
+    def find(self) -> None:
+        """Look at them. The first time takes 40 ms longer than others: imports."""
+        import pyarrow as pa
+
+        if not self._waiting:
+            return
+        paths, self._waiting = self._waiting, []
+        self._finders = self._finders or _finders(self._options)
+        doubtful: list[bytes] = []
+        found = pa.table([pa.array(paths, pa.binary()), *_named(paths, self._finders, doubtful)], names=BEFORE)
+        self._parts.append(_without(found, doubtful))
+
+    def joined(self, before: pa.Table | None) -> pa.Table | None:
+        """What was found, and `before` as for `with_periods`."""
+        import pyarrow as pa
+
+        if not self._parts:
+            return before
+        schema = self._parts[0].schema
+        return pa.concat_tables([*self._parts, *([] if before is None else [before.cast(schema)])])
+
+
+def _without(table: pa.Table, paths: list[bytes]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return table.filter(pc.invert(pc.is_in(table["path"], value_set=pa.array(paths, pa.binary())))) if paths else table
+
+
 def periods_of_contents(
     reader: SourceReader, paths: pa.ChunkedArray, results: ReadResults, options: ClassifyOptions, stop: Callable[[], None]
 ) -> dict[bytes, Period]:
@@ -166,10 +209,13 @@ def _finders(options: ClassifyOptions) -> Sequence[period_columns.PeriodFinder]:
 
 
 def _named(
-    paths: pa.Array | pa.ChunkedArray, finders: Sequence[period_columns.PeriodFinder], doubtful: list[bytes] | None = None
+    paths: pa.Array | pa.ChunkedArray | Sequence[bytes],
+    finders: Sequence[period_columns.PeriodFinder],
+    doubtful: list[bytes] | None = None,
 ) -> list[pa.Array]:
     """The periods in paths. A layout is of the part after KIND/."""
-    skip = len(paths[0].as_py().partition(b"/")[0]) + 1
+    first: bytes = paths[0] if isinstance(paths, Sequence) else paths[0].as_py()
+    skip = len(first.partition(b"/")[0]) + 1
     return list(period_columns.columns(paths, finders, skip=skip, doubtful=doubtful))
 
 

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 
 MOST_BESIDE = 1 << 17
-"""Rows of a manifest that is made while worker processes seal the last packs; a larger one needs their memory."""
+"""Rows of a manifest that is made while worker processes seal the last packs, with periods that were found while they read; a
+larger one needs the memory."""
 
 
 class Grown(NamedTuple):
@@ -57,6 +58,7 @@ class NewContent(Struct, frozen=True):
     - `profiles`: of tables, by path
     - `failed`: paths whose version in the last manifest may have to stay
     - `read_bytes`: of contents
+    - `periods`: in the names of files, if there was time to look for them meanwhile
     """
 
     results: ReadResults
@@ -66,6 +68,7 @@ class NewContent(Struct, frozen=True):
     failed: frozenset[bytes]
     grown: tuple[Grown, ...]
     read_bytes: int
+    periods: item_classification.EarlyPeriods | None = None
 
 
 class ReadTools(Struct, frozen=True):
@@ -99,7 +102,7 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
     """Read rows of a scan. fresh: their numbers · marked: those of which only the attributes are asked for. The scan keeps
     `path`, `type` and `size` alone: its other columns would take memory while files are read. Raises `StorageError`, and what
     `stop` raises."""
-    results, beside = ReadResults(), False
+    results, beside, periods = ReadResults(), False, None
     remembered = {} if tools.journal is None else tools.journal.matching(scan, fresh, tools.known)
     files = _without(fresh, remembered)
     profiling = table_profiles.TableProfiling(tools.reader, scan.table, files, tools.profiler, tools.stop)
@@ -116,8 +119,10 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
             tools.session, tools.known, trained, tools.reader, tools.bases, processes, tools.compression
         )
         try:
+            if processes is not None and len(fresh) <= MOST_BESIDE:
+                periods = item_classification.EarlyPeriods(tools.options)
             work = file_reading.FileReading(
-                tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress, tools.journal
+                tools.reader, writer, results, tools.progress, tools.stop, tools.session.report_progress, tools.journal, periods
             )
             if marked is not None:
                 work.attributes(scan.table, marked)
@@ -140,7 +145,7 @@ def read(tools: ReadTools, scan: Scan, fresh: pa.Array, marked: AttributeChanges
             processes.close()
     failed = frozenset(one.path for one in work.problems if one.what not in unreadable_items.READ_WITH_PROBLEM)
     grown = tuple(Grown(*one) for one in work.grown)
-    return NewContent(results, of_content, profiles, tuple(work.problems), failed, grown, work.read_bytes)
+    return NewContent(results, of_content, profiles, tuple(work.problems), failed, grown, work.read_bytes, periods)
 
 
 def _without(rows: pa.Array, remembered: Mapping[int, JournalItem]) -> pa.Array:

@@ -331,6 +331,7 @@ class NewSnapshot:
         from vault.backup import new_manifest
 
         source, last = self._source, self._base.last
+        before = None if self._described_anew else self._base.last_manifest(item_classification.BEFORE)
         last_seen = last.taken_at if last else None
         shared = manifest_rows.SharedColumns(source.name, source.kind, self._taken_at, last_seen, self._scan.owners)
         description = new_manifest.Description(
@@ -339,7 +340,7 @@ class NewSnapshot:
             new.profiles,
             anew=self._described_anew,
             doubtful=self.doubtful,
-            before=None if self._described_anew else self._base.last_manifest(item_classification.BEFORE),
+            before=before if new.periods is None else new.periods.joined(before),
         )
         rows = new_manifest.new_rows(new.results, self._scan.table, shared, description)
         young = self._scan.table["path"].combine_chunks().take(reading.difference.young)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
@@ -21,7 +22,7 @@ from tests.support.faulty import FaultyStore, faults
 from tests.support.places import back_up, checked, made_on, restore, through, tiny_descriptor
 from tests.support.trees import look_at, text, write_tree
 from tests.support.watchdog import no_hang
-from vault.backup import dictionaries, small_files, worker_messages, worker_processes
+from vault.backup import dictionaries, item_classification, small_files, worker_messages, worker_processes
 from vault.backup.run import BackupOptions
 from vault.backup.small_files import BatchColumns, DeltaBase, FileNote
 from vault.errors import Damaged, StorageFull, StrongroomError
@@ -324,6 +325,38 @@ def test_content_that_its_frame_does_not_give_ends_the_backup_before_it_is_store
         back_up(project, folder)
     assert "memory or processor" in (error.value.hint or "")
     assert list(project.store.list(project.folder("snapshots"))) == []
+
+
+def test_periods_in_names_that_are_read_while_workers_read_files_are_those_that_are_read_afterwards(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    days = {f"2026/05/{day:02}/report {day}.csv": text(day, 700) for day in range(1, 29)}
+    doubtful = "20260517_calls_20260603.csv"
+    early: list[int] = []
+    joined = item_classification.EarlyPeriods.joined
+
+    def noted(self: item_classification.EarlyPeriods, before: pa.Table | None) -> pa.Table | None:
+        table = joined(self, before)
+        early.append(0 if table is None else len(table))
+        return table
+
+    monkeypatch.setattr(item_classification.EarlyPeriods, "joined", noted)
+    found = []
+    for workers in (0, 2):
+        monkeypatch.setattr(worker_processes, "count", lambda _files, _size, number=workers: number)
+        folder = write_tree(tmp_path / f"source {workers}", {**days, doubtful: b"a", "no date.csv": b"b"})
+        project = project_on(MemoryStore())
+        first = back_up(project, folder)
+        write_tree(folder, {doubtful: b"changed", "2026/06/01/7.csv": b"new"})
+        second = back_up(project, folder)
+        told = {row["path"]: (row["period_start"], row["period_end"]) for row in items(project)}
+        origins = {row["path"]: row["period_origin"] for row in items(project)}
+        found.append((told, origins, first.doubtful, second.doubtful))
+    assert early[0] == 29, "all but the doubtful one"
+    assert early[1] > 29, "what is new, beside what was known before"
+    del found[0][0][b"reports/no date.csv"], found[1][0][b"reports/no date.csv"]  # by the day on which it was written
+    assert found[0] == found[1]
+    assert found[0][2:] == ((f"reports/{doubtful}".encode(),), ()), "what was known before is not looked at again"
 
 
 def same(one: BatchColumns, other: BatchColumns) -> bool:
