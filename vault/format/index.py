@@ -18,7 +18,7 @@ from vault.format import parquet
 from vault.format.chunks import ID_SIZE, LARGEST_CHUNK
 from vault.format.descriptor import LARGEST_PACK
 from vault.format.layout import CONTENT_TIER, META_TIER
-from vault.format.pack import LARGEST_FRAME, LEAST_IN_ROW
+from vault.format.pack import LARGEST_FRAME, LEAST_IN_ROW, PLACES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +69,7 @@ def encode(table: pa.Table, nonce: bytes) -> bytes:
     repeating = ["pack", "tier", "pack_size", "dictionary"]
     notes = {b"nonce": nonce.hex().encode()}
     options = {"compression": "zstd", "use_dictionary": repeating, "write_statistics": False}
-    return bytes(parquet.write(table, groups=groups, notes=notes, **options))
+    return bytes(parquet.write(table, groups=groups, notes=notes, column_encoding=PLACES, **options))
 
 
 def decode(data: bytes | bytearray, key: bytes, segment_id: bytes, *, tier: int | None = None) -> pa.Table:

@@ -45,6 +45,10 @@ LARGEST_FRAME = LARGEST_CHUNK + LARGEST_CHUNK // 128 + 1024
 """Bytes; zstd adds a little to what does not compress."""
 
 
+PLACES = dict.fromkeys(("offset", "stored", "plain"), "DELTA_BINARY_PACKED")
+"""How these columns are encoded, here and in the index: frames lie one behind another, so that offsets grow by the length of a
+frame. 20,000 files: 780 KB in place of 834, and as much less in the tables of contents."""
+
 PLAIN_AT = LARGEST_HEADER + NONCE_SIZE + room_in_place(1 << 26)
 """Bytes before the plain stream of a pack that is being made: it is sealed where it lies."""
 
@@ -178,7 +182,13 @@ class PackBuilder(Struct):
             [pa.array(values, type=kind.type) for values, kind in zip(columns, contents_schema(), strict=True)],
             schema=contents_schema(),
         )
-        table = parquet.write(contents, compression="zstd", use_dictionary=["dictionary"], write_statistics=False)
+        table = parquet.write(
+            contents,
+            compression="zstd",
+            use_dictionary=["dictionary"],
+            column_encoding=PLACES,
+            write_statistics=False,
+        )
         length = len(table) + TAIL_SIZE
         sizes = (max(sizes, default=0) for sizes in (self.stored_sizes, self.plain_sizes))
         most = zip(

@@ -8,6 +8,7 @@ from typing import Literal
 
 import pyarrow as pa
 import pytest
+import zstandard
 from msgspec.structs import replace
 
 from tests.support import independent_reader
@@ -31,7 +32,7 @@ from vault.backup.run import BackupOptions
 from vault.errors import Damaged
 from vault.format.chunks import ChunkerParams, chunk_id
 from vault.format.descriptor import INFLATED
-from vault.format.frames import Compressor
+from vault.format.frames import Compression, Compressor
 from vault.format.layout import CONTENT_TIER, pack_name
 from vault.format.pack import PackBuilder
 from vault.repository import snapshots
@@ -335,3 +336,33 @@ def _other_content(project: Project, kept: bytes) -> bytes:
     plain = bytearray(project.open_catalogue(kept))
     plain[len(plain) // 2] ^= 1
     return bytes(plain)
+
+
+def test_files_that_are_compressed_already_share_what_stands_before_and_behind_their_noise(
+    project: Project, tmp_path: Path
+) -> None:
+    """As archives do: the same first members and nearly the same list of them at the end, and between them noise."""
+    chance = SeededChance("packed")
+    first, last = chance.token(700), chance.token(300)
+    files = {f"{number}.zip": first + chance.token(5_000 + 10 * number) + b"%d" % number + last for number in range(COUNT)}
+    folder = write_tree(tmp_path / "archives", files)
+    back_up(project, folder)
+    dictionary = dictionary_of(project)
+    table = ChunkIndex.load(project, tier=CONTENT_TIER).table
+    stored = sum(one.stored for one in places(table) if one.dictionary == dictionary)
+    noise = sum(map(len, files.values())) - COUNT * (len(first) + len(last))
+    assert stored < noise + COUNT * 200
+    restore(project, tmp_path / "back")
+    assert look_at(tmp_path / "back/reports") == look_at(folder)
+
+
+def test_frames_do_not_name_their_dictionary_and_the_zstd_of_others_opens_them_with_it(project: Project) -> None:
+    reports = [report(number) for number in range(COUNT)]
+    trained = dictionaries.train(reports, project.capability.chunk_id_key)
+    assert trained is not None
+    for compression in Compression:
+        frame = Compressor(trained.dictionary, compression).frame(reports[0])
+        said = zstandard.get_frame_parameters(frame)
+        assert (said.dict_id, said.content_size, said.has_checksum) == (0, len(reports[0]), False)
+        opened = zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(trained.data)).decompress(frame)
+        assert opened == reports[0]
