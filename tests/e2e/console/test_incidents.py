@@ -45,14 +45,16 @@ ROLES = '\n[[console.roles]]\nrole = "viewer"\npeople = ["anna"]\n'
 def desk(two_projects: Desk) -> Iterator[Desk]:
     before = two_projects.settings.read_text()
     two_projects.settings.write_text(before + ROLES)
+    password = two_projects.folder / "password"
+    password.write_text(f"{PASSWORD}\n")
+    two_projects.call("console", "user", "add", "anna", "--password-file", str(password))
     yield two_projects
+    two_projects.call("console", "user", "remove", "anna", "--yes")
     two_projects.settings.write_text(before)
 
 
 def test_the_log_of_a_console_that_runs_has_the_traceback_under_the_number_that_the_page_shows(desk: Desk) -> None:
-    password, file = desk.folder / "password", desk.folder / "console.log"
-    password.write_text(f"{PASSWORD}\n")
-    desk.call("console", "user", "add", "anna", "--password-file", str(password))
+    file = desk.folder / "console.log"
     with running(desk, "--log-file", str(file), program=[sys.executable, "-c", BROKEN]) as console:
         with httpx.Client(base_url=console.url) as client:
             form = FORM.search(client.get("/login").text)
