@@ -100,7 +100,7 @@ def _words(error: BaseException) -> str:
 
 
 @contextmanager
-def told(randomness: Randomness) -> Iterator[None]:
+def logged(randomness: Randomness) -> Iterator[None]:
     """While the console serves: what nobody caught, in a thread, in the event loop or in the server, is in its log as all else
     is; Python's own way has the words of errors, and no number."""
     own = _OthersLog(randomness)

@@ -159,7 +159,7 @@ def serve(console: Console, where: Listening, ready: Callable[[str, str], None])
         config.load()
         host, port = listener.getsockname()[:2]
         ready(where.url.removesuffix(":0") + (f":{port}" if where.url.endswith(":0") else ""), f"{host}:{port}")
-        with incidents.told(console.randomness):
+        with incidents.logged(console.randomness):
             _Server(config).run([listener])
         failure = getattr(app.state, "failure", None)
         if failure is not None:

@@ -125,8 +125,8 @@ class _Sender(Struct, frozen=True):
             if self.running.ended_by == "cancelled":
                 after = replace(begun, state="cancelled", ended=now())
             else:
-                told = met if isinstance(met, StrongroomError) else self._unexpected(met)
-                after = replace(begun, state="ready", error=str(told), hint=told.hint or "")
+                shown = met if isinstance(met, StrongroomError) else self._unexpected(met)
+                after = replace(begun, state="ready", error=str(shown), hint=shown.hint or "")
         finally:
             self.console.tasks.ended(self.task.id, self.running)
             try:

@@ -122,8 +122,8 @@ class TaskRunner:
             state: State = "refused" if isinstance(error, NotAllowed) else "failed"
             return replace(task, state=state, ended=now(), error=str(error), hint=error.hint or "")
         except Exception as error:  # noqa: BLE001 (the task says that it failed, and the log says why)
-            told = Unexpected(noted(error, f"task {task.id} of {task.person}", self._console.randomness))
-            return replace(task, state="failed", ended=now(), error=str(told), hint=told.hint or "")
+            shown = Unexpected(noted(error, f"task {task.id} of {task.person}", self._console.randomness))
+            return replace(task, state="failed", ended=now(), error=str(shown), hint=shown.hint or "")
 
     def _finish(self, task: Task) -> None:
         self._tasks.change(task, unless=("cancelled",))
