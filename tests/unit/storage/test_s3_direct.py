@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import pytest
 
 from strongroom import environment
 from tests.support.clock import StillClock
+from tests.support.server_certificates import authority
 from vault.clock import SystemClock
 from vault.errors import ObjectExists, ObjectNotFound, StorageError, TransientStorageError
 from vault.randomness import SystemRandomness
@@ -31,7 +33,7 @@ class Server:
     """An S3 server of one bucket in memory, which can be told to answer otherwise. asked: method, path and whether the SDK
     asked, of each request."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
         self.objects: dict[str, bytes] = {}
         self.asked: list[tuple[str, str, bool]] = []
         self.connections: set[tuple[str, int]] = set()
@@ -60,9 +62,13 @@ class Server:
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self.url = f"{'http' if certificate is None else 'https'}://127.0.0.1:{self._http.server_address[1]}"
 
     def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
         key = urlsplit(request.path).path.removeprefix("/bucket").removeprefix("/")
@@ -340,6 +346,28 @@ def test_over_tls_the_server_is_verified(server: Server) -> None:
         store.get("a")
     assert server.asked == []
     store.close()
+
+
+def test_over_tls_a_server_that_is_trusted_is_asked_and_one_of_another_authority_or_name_is_not(tmp_path: Path) -> None:
+    trusted, other = (authority(tmp_path, name) for name in ("an authority", "another"))
+
+    def not_asked() -> None:
+        raise TransientStorageError("the SDK was asked")
+
+    for issuer, host, asked in ((trusted, "127.0.0.1", True), (other, "127.0.0.1", False), (trusted, "127.0.0.2", False)):
+        server = Server(issuer.issue(tmp_path, host))
+        client = DirectClient(server.url, "r", KEYS, 5.0, not_asked, authorities=trusted.file)
+        if asked:
+            client.put_object(Bucket="bucket", Key="a", Body=b"content")
+            body = client.get_object(Bucket="bucket", Key="a")["Body"]
+            assert body.read(100) == b"content"
+            body.close()
+        else:
+            with pytest.raises(TransientStorageError):
+                client.head_object(Bucket="bucket", Key="a")
+            assert server.asked == []
+        client.close()
+        server.close()
 
 
 def test_the_moment_is_that_of_the_clock() -> None:
