@@ -261,7 +261,7 @@ def opened(
     """
     if address is not None and copy is not None:
         raise UsageError("--repository and --from exclude each other", hint="leave one of them out")
-    found = _settings(config, address) if copy is None else _settings(config, address).of_copy(copy)
+    found = read_settings(config, address) if copy is None else read_settings(config, address).of_copy(copy)
     with opened_by(found, identity, brief=brief, commits=commits, wrap=wrap) as context:
         yield context
 
@@ -271,11 +271,12 @@ def opened_with(
     at_hand: Sequence[Identity], config: Path | None, *, brief: bool = False, address: str | None = None
 ) -> Iterator[Context]:
     """As `opened`, with identities that were loaded, such as those of a recovery kit; no other is."""
-    with opened_by(_settings(config, address), brief=brief, at_hand=at_hand) as context:
+    with opened_by(read_settings(config, address), brief=brief, at_hand=at_hand) as context:
         yield context
 
 
-def _settings(config: Path | None, address: str | None) -> Settings:
+def read_settings(config: Path | None, address: str | None = None) -> Settings:
+    """Those of a file, or of a repository by its address. Raises `SettingsError`, `UsageError`."""
     if address is not None and config is not None:
         raise UsageError("--repository and --config exclude each other", hint="leave one of them out")
     found = settings.load(settings.find(config)) if address is None else settings.of_address(address)

@@ -20,7 +20,7 @@ from vault.randomness import SystemRandomness
 from vault.repository.services import Services
 
 if TYPE_CHECKING:
-    from vault.storage.s3_direct import Credentials
+    from vault.storage.s3_client import Credentials
 
 LOCALTIME = Path("/etc/localtime")
 PARENT = "STRONGROOM_PARENT"
@@ -71,7 +71,7 @@ def own_variables() -> list[str]:
 def s3_credentials(endpoint: str | None) -> Credentials | None:
     """Those that the AWS SDK would take for any server that is named to it, if the environment alone says that, and nothing of
     how to reach this one; None where the SDK has more to look at: its files, proxies, certificates, other variables."""
-    from vault.storage.s3_direct import Credentials
+    from vault.storage.s3_client import Credentials
 
     ignored = {*_SAYS_NOTHING, *(_CERTIFICATES if (endpoint or "").startswith("http:") else ())}
     own = {name: value for name, value in os.environ.items() if name.startswith("AWS_") and name not in ignored}

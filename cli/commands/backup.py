@@ -46,7 +46,7 @@ def backup(
     first is kept; of one that changes otherwise and has no good version, the last reading, marked as inconsistent.
     """
     with _noted_if_it_cannot_begin(config, projects, source), ExitStack() as stack:
-        found = settings_of.load(settings_of.find(config))
+        found = context.read_settings(config)
         ahead = stack.enter_context(sources.scanning_ahead(found, projects or [], source))
         opened = stack.enter_context(context.opened_by(found, identity, commits=True))
         from strongroom import backup as backups

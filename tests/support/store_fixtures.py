@@ -30,8 +30,7 @@ from vault.storage.local import LocalStore
 from vault.storage.memory import MemoryStore
 from vault.storage.retrying import RetryingStore, RetryPolicy
 from vault.storage.s3 import S3Store
-from vault.storage.s3_client import S3Options
-from vault.storage.s3_direct import Credentials
+from vault.storage.s3_client import Credentials, S3Options
 
 BUCKET = "strongroom-tests"
 _numbers = count(1)  # prefixes within one run's servers

@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, cast
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
 from vault.errors import StorageError
-from vault.storage import s3_direct
-from vault.storage.s3_direct import Credentials
+from vault.hidden_fields import HidesFields
 from vault.storage.s3_errors import s3_errors
 
 Answer = Mapping[str, Any]
@@ -41,6 +41,18 @@ _HINT = "check the endpoint (a URL such as https://s3.example.org), the region a
 
 LONGEST_SILENCE = 60.0
 """Seconds; a slow store may need so long for 64 MiB."""
+
+
+class Credentials(HidesFields, frozen=True):
+    """Those of the environment, which the SDK would use before all others. region: that it would sign for; None: none."""
+
+    key_id: str
+    secret: str
+    token: str | None = None
+    region: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.key_id})"
 
 
 class S3Options(Struct, frozen=True):
@@ -121,12 +133,25 @@ def make_store_clients(options: S3Options) -> StoreClients:
     """As `make_client`, for a store of ours: without the SDK while all that it would find out is known, and all goes well."""
     known = options.direct
     own_way = options.profile is not None or options.path_style is False
-    if known is None or options.endpoint is None or own_way or not s3_direct.is_plain(options.endpoint):
+    if known is None or options.endpoint is None or own_way or not _is_plain(options.endpoint):
         client = make_client(options)
         return StoreClients(client, client)
+    from vault.storage import s3_direct
+
     region = options.region or known.region or _NO_REGION
     direct = s3_direct.DirectClient(options.endpoint, region, known, options.timeout, partial(make_client, options))
     return StoreClients(cast(S3Client, direct), cast(S3Client, s3_direct.Whole(direct)))
+
+
+def _is_plain(endpoint: str) -> bool:
+    """Whether this is the URL of a server, and nothing else."""
+    try:
+        found = urlsplit(endpoint)
+        port = found.port
+    except ValueError:
+        return False
+    bare = found.scheme in {"http", "https"} and found.hostname and not (found.query or found.fragment or found.username)
+    return bool(bare) and found.path in {"", "/"} and port != 0 and endpoint.isascii()
 
 
 def _before(listener: RequestListener, **_: object) -> None:

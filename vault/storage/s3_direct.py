@@ -31,6 +31,7 @@ from urllib.parse import SplitResult, quote, unquote_plus, urlsplit
 from vault.clock import Clock, SystemClock
 from vault.errors import TransientStorageError
 from vault.hidden_fields import HidesFields
+from vault.storage.s3_client import Credentials
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of an upload; before a longer one the SDK asks whether it is welcome."""
@@ -54,29 +55,6 @@ _PUT = {
 _NOTHING = hashlib.sha256().hexdigest()
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _XML = "{http://s3.amazonaws.com/doc/2006-03-01/}"
-
-
-class Credentials(HidesFields, frozen=True):
-    """Those of the environment, which the SDK would use before all others. region: that it would sign for; None: none."""
-
-    key_id: str
-    secret: str
-    token: str | None = None
-    region: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Credentials({self.key_id})"
-
-
-def is_plain(endpoint: str | None) -> bool:
-    """Whether this is the URL of a server, and nothing else."""
-    try:
-        found = urlsplit(endpoint or "")
-        port = found.port
-    except ValueError:
-        return False
-    bare = found.scheme in {"http", "https"} and found.hostname and not (found.query or found.fragment or found.username)
-    return bool(bare) and found.path in {"", "/"} and port != 0 and (endpoint or "").isascii()
 
 
 class _Odd(Exception):

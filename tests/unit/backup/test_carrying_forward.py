@@ -233,7 +233,7 @@ def test_an_empty_source_that_was_not_empty_commits_nothing(project: Project, fo
     assert len(select(project, ItemQuery(deleted=True)).table) == 4
 
 
-@pytest.mark.parametrize("after", range(6))
+@pytest.mark.parametrize("after", range(3))
 def test_a_run_that_is_stopped_commits_nothing_and_leaves_what_it_stored_to_the_next(
     project: Project, folder: Path, tmp_path: Path, after: int
 ) -> None:

@@ -23,8 +23,8 @@ from vault.randomness import SystemRandomness
 from vault.storage import s3_client, s3_direct
 from vault.storage.retrying import RetryingStore, RetryPolicy
 from vault.storage.s3 import S3Store
-from vault.storage.s3_client import S3Options
-from vault.storage.s3_direct import Credentials, DirectClient
+from vault.storage.s3_client import Credentials, S3Options
+from vault.storage.s3_direct import DirectClient
 
 KEYS = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 
