@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PORTION_STORED = 16 * 1024 * 1024
-PORTION_PLAIN = 24 * 1024 * 1024
-"""About as many bytes are in a portion at most; the first counts what is read in vain, too."""
+"""About as many bytes are read for a portion at most, what is read in vain among them."""
+
+PORTION_PLAIN = 128 * 1024 * 1024
+"""Bytes of content in a portion, of which a worker has one chunk at a time in memory. With 24 MiB, records that are stored in a
+seventh were asked for 3 MB at a time: 2 GB of them took SeaweedFS 0.89 s of processor time, and take 0.63."""
 
 PORTION_CHUNKS = 2048
 

@@ -21,7 +21,7 @@ from restore.execution import worker_processes
 from restore.execution.executor import RestoreReport, execute
 from restore.execution.fetcher import portions as object_portions
 from restore.execution.parallel_files import FileResult, FilesWorker, FileTask
-from restore.execution.reading_order import PORTION_CHUNKS, PORTION_STORED, Portion, PortionQueue, ReadingOrder
+from restore.execution.reading_order import PORTION_CHUNKS, PORTION_PLAIN, PORTION_STORED, Portion, PortionQueue, ReadingOrder
 from restore.local_fs import Target, Writer
 from restore.planning import chunk_locations
 from restore.planning.conflict_policy import ConflictPolicy
@@ -419,12 +419,19 @@ def test_a_pack_is_cut_into_portions_of_about_one_size_with_no_little_rest() -> 
     assert [(one.start, one.end) for one in found] == [(at, at + 11) for at in range(0, 264, 11)]
 
 
+def test_what_is_stored_small_is_asked_for_with_few_requests() -> None:
+    """Two gigabytes that are stored in a seventh: 3 MB a request would be a hundred of them."""
+    packs = [[(at * 256 * 1024, 256 * 1024, 7 * 256 * 1024) for at in range(128)] for _ in range(9)]
+    portions = ReadingOrder(references_of(packs)).portions(2)
+    assert len(portions) == 2 * len(packs)
+
+
 def test_a_portion_ends_by_what_is_read_in_vain_by_content_and_by_its_number_of_chunks() -> None:
     gap = GAP - 1
     sparse = ReadingOrder(references_of([[(at * (gap + 1), 1, 1) for at in range(100)]]))
     assert max(sparse.span(portion)[1] for portion in sparse.portions(2)) <= PORTION_STORED
-    dense = ReadingOrder(references_of([[(at * 10, 10, 4 * MIB) for at in range(100)]]))
-    assert {portion.end - portion.start for portion in dense.portions(2)} <= {5, 6}
+    dense = ReadingOrder(references_of([[(at * 10, 10, 4 * MIB) for at in range(640)]]))
+    assert {portion.end - portion.start for portion in dense.portions(2)} == {PORTION_PLAIN // (4 * MIB)}
     tiny = ReadingOrder(references_of([[(at, 1, 1) for at in range(PORTION_CHUNKS * 2 + 2)]]))
     assert [portion.end - portion.start for portion in tiny.portions(2)] == [1366, 1366, 1366]
 
