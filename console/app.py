@@ -163,7 +163,7 @@ def _crowded(request: Request) -> Response:
 
 
 def _shown(visit: Visit, error: Exception) -> StrongroomError:
-    """What whoever asks is told of it; what nobody expected is written into the log first."""
+    """The error that is shown; what nobody expected is written into the log first."""
     if isinstance(error, StrongroomError):
         return error
     if isinstance(error, HTTPException):

@@ -82,7 +82,7 @@ def lines(error: BaseException) -> Iterator[str]:
 
 
 def _led_to(error: BaseException) -> Iterator[BaseException]:
-    """It, and what it came from, as far as a person is told by Python itself."""
+    """The error and its causes, as far as Python itself shows them."""
     one: BaseException | None = error
     for _ in range(MOST_ERRORS):
         if one is None:

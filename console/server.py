@@ -54,7 +54,7 @@ READ_WITHIN = 120.0
 """Seconds in which a client takes something of what waits for it."""
 LARGEST_HEADER = 64 << 10
 GRACE = 4
-"""Seconds for requests to come to their end once the console is told to end: a client that takes nothing never comes to it."""
+"""Seconds that requests have to end once the console is stopped: one of a client that takes nothing never ends."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

@@ -56,7 +56,7 @@ class TlsTransport(asyncio.Protocol, asyncio.Transport):
             while not self._is_closing and (plain := self._decrypted()):
                 self._inner.data_received(plain)
         except ssl.SSLError:  # it does not speak TLS, or breaks it
-            self._flush()  # what the other end is told of it
+            self._flush()  # the alert for the other end
             self.abort()
 
     def eof_received(self) -> bool:

@@ -61,7 +61,7 @@ class BegunScan(NamedTuple):
 def scanning_ahead(settings: Settings, projects: Sequence[str], source: str | None) -> Iterator[BegunScan | None]:
     """Begin to look at the folder that is backed up first, before anything else of a backup is imported; None where that is no
     folder, a command comes before it, or nothing can be done beside this process. projects: empty for all of the settings ·
-    source: only the one of that name. What is wrong with it is told when its turn comes."""
+    source: only the one of that name. What is wrong with it is a problem when its turn comes."""
     begun = None
     with suppress(StrongroomError):
         begun = _begun(settings, projects, source)

@@ -1,4 +1,4 @@
-"""A console that is told to end does so within seconds, whatever slow clients do; what flows meanwhile gets to its end."""
+"""A console that is stopped ends within seconds, whatever slow clients do; what flows meanwhile gets to its end."""
 
 from __future__ import annotations
 
