@@ -70,8 +70,8 @@ class PackMemory(Struct):
     file: FileIO | None = None
 
     def put(self, at: int, data: Buffer) -> None:
-        """Bytes into the view, from `at` on. Shared memory is written as a file: pages that are cleared first, and mapped one by
-        one, take half a millisecond a MB. Raises MemoryError where the system has no room."""
+        """Bytes into the view, from `at` on. Shared memory is written as a file: pages that are cleared first, and mapped one
+        by one, take half a millisecond a MB. Raises MemoryError where the system has no room."""
         if self.file is None:
             self.view[at : at + len(data)] = data
             return
