@@ -2,6 +2,7 @@
 
 with MessageProxy(server.port) as proxy:
     proxy.cut_at(17)            the 17th message from now on is not passed on, and all connections are cut
+    proxy.cut_at(17, of=b"d")   likewise the 17th that begins with these bytes
     proxy.silence_at(17)        it is not passed on, nor anything after it; the connection stays open
     proxy.delays = 0.01         seconds that every message waits
     proxy.seen                  messages that were passed on since
@@ -37,6 +38,7 @@ class MessageProxy:
         """So many bytes of the message at which it is cut are passed on."""
         self._target = port
         self._at, self._silent = NEVER, False
+        self._of, self._counted = b"", 0
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -45,9 +47,9 @@ class MessageProxy:
         """It has cut, or gone silent."""
         self._accepting = threading.Thread(target=self._accept, daemon=True)
 
-    def cut_at(self, message: int, *, inside: int = 0) -> None:
-        """From now on; 1 is the next message."""
-        self._set(message, silent=False, inside=inside)
+    def cut_at(self, message: int, *, inside: int = 0, of: bytes = b"") -> None:
+        """From now on; 1 is the next message. of: what a message begins with that counts."""
+        self._set(message, silent=False, inside=inside, of=of)
 
     def silence_at(self, message: int) -> None:
         """Likewise."""
@@ -72,9 +74,10 @@ class MessageProxy:
         """Bytes of a message that follow its head of `HEAD` bytes."""
         return int.from_bytes(head[1:5], "big") - 4
 
-    def _set(self, message: int, *, silent: bool, inside: int) -> None:
+    def _set(self, message: int, *, silent: bool, inside: int, of: bytes = b"") -> None:
         with self._lock:
             self.seen, self._at, self._silent, self.inside = 0, message, silent, inside
+            self._of, self._counted = of, 0
             self.reached.clear()
 
     def _accept(self) -> None:
@@ -108,7 +111,8 @@ class MessageProxy:
                     time.sleep(self.delays)
                 with self._lock:
                     self.seen += 1
-                    passes, silent, inside = self.seen < self._at, self._silent, self.inside
+                    self._counted += message.startswith(self._of)
+                    passes, silent, inside = self._counted < self._at, self._silent, self.inside
                 if passes:
                     target.sendall(message)
                     continue

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from blake3 import blake3
 from msgspec.structs import replace
 
 from benchmarks.history_data import HOUR
@@ -14,6 +16,7 @@ from tests.support.randomness import SeededChance
 from tests.unit.history.model import Told
 from vault.errors import Interrupted
 from vault.format.snapshot_record import Record
+from vault.format.tree import Tree
 from vault.repository import snapshots
 from vault.repository.chunk_index import ChunkIndex
 from vault.repository.gc import kept_chunks, reachability
@@ -88,6 +91,31 @@ def test_what_was_forgotten_is_needed_no_more_and_costs_its_own_days(told: Told,
     assert live(cached, left) == (right, 3)
     assert live(cached, left) == (right, 0)
     assert live(cached, told.records) == (before, 4)
+
+
+def test_each_of_many_small_groups_keeps_its_own_chunks(told: Told, cached: Project) -> None:
+    """So many that Arrow's `group_by` gives them in another order than they lie in."""
+    records = [
+        replace(told.records[0], source=f"source {number}", id=f"{number:064x}", manifest=Tree(0, number, ()))
+        for number in range(600)
+    ]
+    asked: list[str] = []
+
+    def read(some: Collection[Record]) -> pa.Array:
+        asked.extend(one.source for one in some)
+        return pa.array([chunk for one in some for chunk in chunks_of(one)], pa.binary(32))
+
+    def chunks_of(one: Record) -> set[bytes]:
+        return {blake3(f"{one.source} {number}".encode()).digest() for number in range(3)} | {bytes(32)}
+
+    kept_chunks.chunks_of(cached, records, read, never)
+    assert len(asked) == 600
+    asked.clear()
+    left = records
+    while len(left := left[1::2]) > 10:
+        found = kept_chunks.chunks_of(cached, left, read, never)
+        assert set(found.to_pylist()) == set().union(*map(chunks_of, left))
+    assert not asked
 
 
 @pytest.mark.parametrize("how", ["gone", "empty", "cut", "flipped", "of other keys", "unsigned"])

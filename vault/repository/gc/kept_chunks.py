@@ -42,7 +42,9 @@ LARGEST_FILE = 1 << 28
 MOST_ROWS = 1 << 26
 
 _TAG = _KEY = 32
-_VERSION = b"strongroom live chunks 1\n"
+_VERSION = b"strongroom live chunks 2\n"
+"""Files of the first form may have been written by a program that took one group's chunks for another's."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WHAT = "what this machine keeps of manifests"
 
@@ -128,17 +130,19 @@ def _load(project: Project, file: Path) -> _Kept | None:
 
 
 def _decode(body: memoryview) -> _Kept:
-    """Two tables: the chunks, and of each group where its chunks are in the first."""
+    """Two tables: the chunks, and of each group where its chunks are in the first, group after group. Raises `Damaged`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     size = int.from_bytes(body[:8], "little")
     chunks = parquet.read(bytes(body[8 : 8 + size]), _chunks_schema(), WHAT, most_rows=MOST_ROWS)["chunk"].combine_chunks()
     table = parquet.read(bytes(body[8 + size :]), _places_schema(), WHAT, most_rows=MOST_ROWS)
-    counts = table.group_by("group", use_threads=False).aggregate([("place", "count")])
-    groups, at = {}, 0
     places = table["place"].combine_chunks()
-    for key, count in zip(counts["group"].to_pylist(), counts["place_count"].to_pylist(), strict=True):
-        groups[key] = places.slice(at, count)
-        at += count
-    return _Kept(chunks, groups)
+    runs = pc.run_end_encode(table["group"].combine_chunks(), run_end_type=pa.int64())  # `group_by` promises no order
+    keys, ends = runs.values.to_pylist(), runs.run_ends.to_pylist()
+    if len(set(keys)) != len(keys):
+        raise Damaged(f"{WHAT} names a group twice")
+    return _Kept(chunks, {key: places.slice(at, end - at) for key, at, end in zip(keys, [0, *ends], ends, strict=False)})
 
 
 def _save(project: Project, file: Path, kept: _Kept, found: Mapping[bytes, pa.Array]) -> None:
